@@ -1,0 +1,1 @@
+"""Messages between nodes: what they are and how they travel."""

@@ -1,0 +1,161 @@
+"""Every message that crosses between nodes, and nothing else.
+
+Two nodes of different versions meet here: a field may be added with a default,
+never renamed or given another meaning. A change beyond that is a new message.
+"""
+
+import datetime as dt
+import enum
+from uuid import UUID
+
+from msgspec import Struct
+
+from recorder.events import EndReason
+from recorder.session_info import RecordingTerms, Target, TargetProtocol
+
+
+class DenialReason(enum.StrEnum):
+    """Why a user was refused. Shown to operators; the user sees one text for all."""
+
+    UNKNOWN = "unknown"
+    WRONG_PASSWORD = "wrong_password"  # noqa: S105 - a reason, not a password
+    EXPIRED = "expired"
+    USED_UP = "used_up"
+    REVOKED = "revoked"
+    WRONG_SOURCE = "wrong_source"
+    WRONG_PROTOCOL = "wrong_protocol"
+    WRONG_SITE = "wrong_site"
+    NO_ACCESS = "no_access"
+    USER_DISABLED = "user_disabled"
+    SECRET_REMOVED = "secret_removed"  # noqa: S105 - a reason, not a password
+    LOCKED_OUT = "locked_out"
+
+
+class HostKeyPolicy(enum.StrEnum):
+    """How the target proves that it is the machine that was meant."""
+
+    GIVEN = "given"
+    TOFU = "tofu"
+    ANY = "any"
+
+
+class RedeemCredential(Struct, frozen=True, kw_only=True, tag="redeem_credential"):
+    """Engine to control: a user presented this proxy credential."""
+
+    engine_id: str
+    site: str
+    protocol: TargetProtocol
+    username: str
+    password_proof: bytes
+    """`control.credentials.proof(username, password)`: the password itself never travels."""
+    client_address: str
+    """The client's IP address, without a port."""
+    seal_to: bytes
+    """The engine's ephemeral X25519 public key, 32 bytes: the credential is sealed to it."""
+
+
+class TargetCredential(Struct, frozen=True, kw_only=True):
+    """What opens the target. Travels sealed; lives in memory from dialling to login."""
+
+    username: str
+    password: str | None = None
+    private_key: bytes | None = None
+    """OpenSSH or PEM, as it was given."""
+    passphrase: str | None = None
+    domain: str | None = None
+
+
+class Grant(Struct, frozen=True, kw_only=True, tag="grant"):
+    """Control to engine: proof that this session was authorised, for this target.
+
+    Whoever holds a grant need not ask again, and cannot reach another target
+    with it: the target travels inside.
+    """
+
+    session_id: UUID
+    user: str
+    secret_name: str
+    target: Target
+    terms: RecordingTerms
+    channels: frozenset[str]
+    """What may be opened: `shell exec sftp scp subsystem local-forward remote-forward
+    unix-forward agent x11`, or `subsystem:NAME`."""
+    host_key_policy: HostKeyPolicy
+    host_keys: tuple[str, ...]
+    """Accepted keys, `ssh-ed25519 AAAA…`; empty under `tofu` until the first is pinned."""
+    expires_at: dt.datetime | None
+    sealed_credential: bytes
+    """`TargetCredential`, MessagePack, sealed by `bus.sealed` to the engine's key."""
+
+
+class Denied(Struct, frozen=True, kw_only=True, tag="denied"):
+    """Control to engine: no."""
+
+    reason: DenialReason
+
+
+class PinHostKey(Struct, frozen=True, kw_only=True, tag="pin_host_key"):
+    """Engine to control: the target showed this key on first use."""
+
+    session_id: UUID
+    host_key: str
+
+
+class HostKeysPinned(Struct, frozen=True, kw_only=True, tag="host_keys_pinned"):
+    """Control to engine: these are the keys that hold, the first come or the one before it."""
+
+    host_keys: tuple[str, ...]
+
+
+class SessionReady(Struct, frozen=True, kw_only=True, tag="session_ready"):
+    """Engine to control: the target took the login; the relay stands."""
+
+    session_id: UUID
+
+
+class EngineStarted(Struct, frozen=True, kw_only=True, tag="engine_started"):
+    """Engine to control: what this engine still holds; its other live sessions are lost."""
+
+    engine_id: str
+    site: str
+    spooled_sessions: tuple[UUID, ...]
+
+
+class Done(Struct, frozen=True, kw_only=True, tag="done"):
+    """The answer to a message that asks for nothing back."""
+
+
+Request = RedeemCredential | PinHostKey | SessionReady | EngineStarted
+Reply = Grant | Denied | HostKeysPinned | Done
+
+
+class TerminateSession(Struct, frozen=True, kw_only=True, tag="terminate_session"):
+    """Control to engine: end this session now and tell the user why."""
+
+    session_id: UUID
+    reason: str
+    end_reason: EndReason = EndReason.TERMINATED
+
+
+class MessageUser(Struct, frozen=True, kw_only=True, tag="message_user"):
+    """Control to engine: show this in the user's terminal."""
+
+    session_id: UUID
+    text: str
+
+
+class WatchSession(Struct, frozen=True, kw_only=True, tag="watch_session"):
+    """Control to engine: start or stop the live feed of this session."""
+
+    session_id: UUID
+    watching: bool
+
+
+class CommandResult(Struct, frozen=True, kw_only=True, tag="command_result"):
+    """Engine to control: whether the session was there and the command was carried out."""
+
+    done: bool
+    detail: str = ""
+
+
+Command = TerminateSession | MessageUser | WatchSession

@@ -1,0 +1,133 @@
+"""Every setting, its type, its unit and its default.
+
+A name ends in its unit: `_s` seconds, `_ms` milliseconds, `_bytes`. A struct here is
+one table of the TOML file. Packages are handed their own table, never all of them.
+"""
+
+import enum
+from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+Seconds = Annotated[float, Meta(gt=0)]
+SecondsOrOff = Annotated[float, Meta(ge=0)]
+Bytes = Annotated[int, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=1)]
+
+
+class OnLoss(enum.StrEnum):
+    """What happens to a session whose recording cannot be kept."""
+
+    REQUIRE = "require"
+    SPOOL = "spool"
+    BEST_EFFORT = "best-effort"
+
+
+class RelayKind(enum.StrEnum):
+    """Which SSH relay serves sessions."""
+
+    AUTO = "auto"
+    PACKET = "packet"
+    CHANNEL = "channel"
+
+
+class _Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table: immutable, and a misspelt key is an error."""
+
+
+class SSHSettings(_Table, frozen=True, kw_only=True):
+    """`[ssh]`: the SSH gateway."""
+
+    listen: tuple[str, ...] = ("0.0.0.0:2222",)
+    login_timeout_s: Seconds = 60
+    dial_timeout_s: Seconds = 10
+    idle_timeout_s: SecondsOrOff = 0
+    max_session_s: Seconds = 86400
+    relay: RelayKind = RelayKind.AUTO
+    max_startups: str = "10:30:100"
+    """As OpenSSH's MaxStartups: start refusing at, percent refused there, refuse all at."""
+    max_tries: Count = 6
+    max_channels: Count = 10
+    source_penalties: bool = True
+
+
+class RDPSettings(_Table, frozen=True, kw_only=True):
+    """`[rdp]`: the RDP gateway."""
+
+    listen: tuple[str, ...] = ("0.0.0.0:3390",)
+    client_security: tuple[str, ...] = ("nla", "tls")
+
+
+class RecorderSettings(_Table, frozen=True, kw_only=True):
+    """`[recorder]`: how recordings are cut, kept and limited."""
+
+    chunk_interval_s: Annotated[float, Meta(ge=0.1)] = 30
+    chunk_max_bytes: Annotated[int, Meta(ge=4096, le=8 * 1024 * 1024)] = 1024 * 1024
+    sync_interval_ms: Annotated[int, Meta(ge=0, le=1000)] = 250
+    """How often open segments are synced to disk; 0: before every forward."""
+    spool_quota_bytes: Bytes = 10 * 1024**3
+    capture_limit_bytes: Bytes = 16 * 1024 * 1024
+    on_loss: OnLoss = OnLoss.REQUIRE
+    unreachable_limit_s: Seconds = 10
+
+
+class BusSettings(_Table, frozen=True, kw_only=True):
+    """`[bus]`: how nodes talk."""
+
+    url: str = "memory:"
+    heartbeat_s: Seconds = 10
+    answer_timeout_s: Seconds = 10
+
+
+class DatabaseSettings(_Table, frozen=True, kw_only=True):
+    """`[database]`: where sessions, secrets and the index are kept."""
+
+    url: str | None = None
+    """None: `proxyd.db` in the state directory."""
+
+
+class BlobSettings(_Table, frozen=True, kw_only=True):
+    """`[blobs]`: where the bytes of chunks are kept."""
+
+    url: str = "database:"
+
+
+class ControlSettings(_Table, frozen=True, kw_only=True):
+    """`[control]`: the vault, the grants and the page."""
+
+    listen: str = "127.0.0.1:8443"
+    tls: str = "self-signed"
+    require_second_factor: bool = False
+    master_key_file: Path | None = None
+    """None: the systemd credential `master-key`, else `master.key` in the state directory."""
+
+
+class MetricsSettings(_Table, frozen=True, kw_only=True):
+    """`[metrics]`: Prometheus text."""
+
+    listen: str = "127.0.0.1:9464"
+
+
+class Settings(_Table, frozen=True, kw_only=True):
+    """The whole file."""
+
+    state_dir: Path = Path("/var/lib/proxyd")
+    site: str = "default"
+    public_host: str = "localhost"
+    log_level: str = "info"
+    drain_timeout_s: SecondsOrOff = 10
+    ship_timeout_s: SecondsOrOff = 20
+    ssh: SSHSettings = SSHSettings()
+    rdp: RDPSettings = RDPSettings()
+    recorder: RecorderSettings = RecorderSettings()
+    bus: BusSettings = BusSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    blobs: BlobSettings = BlobSettings()
+    control: ControlSettings = ControlSettings()
+    metrics: MetricsSettings = MetricsSettings()
+
+    @property
+    def database_url(self) -> str:
+        """The SQLAlchemy URL of the database."""
+        return self.database.url or f"sqlite:///{self.state_dir}/proxyd.db"

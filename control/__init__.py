@@ -1,0 +1,1 @@
+"""The control plane: vault, users, credentials, grants, and who may ask for them."""

@@ -1,0 +1,405 @@
+"""Everything an operator can ask for, and the answers: the vocabulary of the command line.
+
+The command line sends these to a running control node over its socket, and carries
+them out itself where none runs; the web API will speak the same words. A field of a
+result is a key of `--output json`, so `contract.md`'s names are kept here.
+"""
+
+import datetime as dt
+from typing import Annotated
+from uuid import UUID
+
+from msgspec import Meta, Struct
+
+from bus.contract import HostKeyPolicy
+from config.model import OnLoss
+from recorder.session_info import Capture, RecordingMode, TargetProtocol
+
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Port = Annotated[int, Meta(ge=1, le=65535)]
+
+DEFAULT_CHANNELS = ("exec", "scp", "sftp", "shell")
+
+
+class _Request(Struct, frozen=True, kw_only=True, tag_field="ask", tag=True):
+    pass
+
+
+# --- secrets
+
+
+class AddSecret(_Request, frozen=True, kw_only=True):
+    """Put a credential and its target into the vault."""
+
+    name: Name
+    protocol: TargetProtocol
+    host: str
+    port: Port
+    username: str
+    domain: str | None = None
+    password: str | None = None
+    private_key: bytes | None = None
+    passphrase: str | None = None
+    host_key_policy: HostKeyPolicy = HostKeyPolicy.TOFU
+    host_keys: tuple[str, ...] = ()
+    """`ssh-ed25519 AAAA…`, or certificate fingerprints for RDP."""
+    record: RecordingMode = RecordingMode.EVERYTHING
+    on_loss: OnLoss | None = None
+    """None: as `[recorder] on_loss` says."""
+    channels: tuple[str, ...] = DEFAULT_CHANNELS
+    capture: Capture = Capture.TEXT
+    mask_typed: bool = True
+    site: str | None = None
+    """None: any site."""
+
+
+class EditSecret(_Request, frozen=True, kw_only=True):
+    """Change what is not None."""
+
+    name: Name
+    host: str | None = None
+    port: Port | None = None
+    username: str | None = None
+    domain: str | None = None
+    password: str | None = None
+    private_key: bytes | None = None
+    passphrase: str | None = None
+    host_key_policy: HostKeyPolicy | None = None
+    host_keys: tuple[str, ...] | None = None
+    record: RecordingMode | None = None
+    on_loss: OnLoss | None = None
+    channels: tuple[str, ...] | None = None
+    capture: Capture | None = None
+    mask_typed: bool | None = None
+    site: str | None = None
+
+
+class ListSecrets(_Request, frozen=True, kw_only=True):
+    """All secrets, by name."""
+
+
+class ShowSecret(_Request, frozen=True, kw_only=True):
+    """One secret without its credential."""
+
+    name: str
+
+
+class RemoveSecret(_Request, frozen=True, kw_only=True):
+    """Forget a secret; its recordings stay."""
+
+    name: str
+
+
+class TestSecret(_Request, frozen=True, kw_only=True):
+    """Dial the target, check its host key, log on, leave."""
+
+    __test__ = False  # Not a test class, whatever pytest thinks of its name.
+    name: str
+
+
+class SecretSummary(Struct, frozen=True, kw_only=True):
+    """A secret without its credential."""
+
+    name: str
+    protocol: TargetProtocol
+    host: str
+    port: int
+    username: str
+    domain: str | None
+    credential: str
+    """`password`, `key` or `key with passphrase`."""
+    host_key_policy: HostKeyPolicy
+    host_keys: tuple[str, ...]
+    record: RecordingMode
+    on_loss: OnLoss | None
+    channels: tuple[str, ...]
+    capture: Capture
+    mask_typed: bool
+    site: str | None
+    created_at: dt.datetime
+    changed_at: dt.datetime
+
+
+class SecretTested(Struct, frozen=True, kw_only=True):
+    """How a dial went."""
+
+    name: str
+    ok: bool
+    detail: str
+    host_key: str | None = None
+
+
+# --- users and access
+
+
+class AddUser(_Request, frozen=True, kw_only=True):
+    """Let a person in."""
+
+    name: Name
+    password: str
+    role: str = "user"
+    """`user`, `auditor` or `admin`."""
+
+
+class ListUsers(_Request, frozen=True, kw_only=True):
+    """All users, by name."""
+
+
+class DisableUser(_Request, frozen=True, kw_only=True):
+    """Shut a person out: credentials end, live sessions end."""
+
+    name: str
+
+
+class UserSummary(Struct, frozen=True, kw_only=True):
+    """A user."""
+
+    name: str
+    role: str
+    disabled: bool
+    created_at: dt.datetime
+
+
+class GrantAccess(_Request, frozen=True, kw_only=True):
+    """Let a user reach a secret."""
+
+    user: str
+    secret: str
+
+
+class RevokeAccess(_Request, frozen=True, kw_only=True):
+    """Let the user reach it no more: credentials end, live sessions end."""
+
+    user: str
+    secret: str
+
+
+class ListAccess(_Request, frozen=True, kw_only=True):
+    """Who may reach what."""
+
+
+class AccessSummary(Struct, frozen=True, kw_only=True):
+    """One user's access to one secret."""
+
+    user: str
+    secret: str
+    granted_at: dt.datetime
+
+
+# --- proxy credentials
+
+
+class IssueCredential(_Request, frozen=True, kw_only=True):
+    """Generate a user name and a password for one user and one secret."""
+
+    secret: str
+    user: str
+    ttl_s: Annotated[float, Meta(gt=0)] = 900
+    uses: Annotated[int, Meta(ge=1)] = 1
+    source: str | None = None
+    """A CIDR that the client's address must lie in."""
+
+
+class ListCredentials(_Request, frozen=True, kw_only=True):
+    """Credentials that were issued, newest first; without their passwords."""
+
+
+class RevokeCredential(_Request, frozen=True, kw_only=True):
+    """Take a credential back; the sessions it opened end."""
+
+    id: str
+
+
+class IssuedCredential(Struct, frozen=True, kw_only=True):
+    """The only time the password is shown."""
+
+    id: str
+    username: str
+    password: str
+    host: str
+    port: int
+    protocol: TargetProtocol
+    expires_at: dt.datetime
+    uses: int
+    commands: dict[str, str]
+    """Ready command lines: `openssh putty plink`, or `mstsc xfreerdp`."""
+
+
+class CredentialSummary(Struct, frozen=True, kw_only=True):
+    """A credential without its password."""
+
+    id: str
+    username: str
+    user: str
+    secret: str
+    state: str
+    """`valid`, `expired`, `used up` or `revoked`."""
+    uses: int
+    used: int
+    source: str | None
+    issued_at: dt.datetime
+    expires_at: dt.datetime
+
+
+# --- sessions
+
+
+class ListSessions(_Request, frozen=True, kw_only=True):
+    """Sessions, newest first."""
+
+    live: bool = False
+    user: str | None = None
+    secret: str | None = None
+    since: dt.datetime | None = None
+    until: dt.datetime | None = None
+    limit: Annotated[int, Meta(ge=1, le=100_000)] = 10_000
+
+
+class ShowSession(_Request, frozen=True, kw_only=True):
+    """One session."""
+
+    id: UUID
+
+
+class SessionSummary(Struct, frozen=True, kw_only=True):
+    """A session, as lists show it."""
+
+    id: UUID
+    protocol: TargetProtocol
+    state: str
+    """`live`, `finished`, `interrupted` or `lost`."""
+    user: str
+    secret: str
+    target: str
+    """`host:port`."""
+    site: str
+    engine: str
+    client_address: str
+    started_at: dt.datetime
+    ended_at: dt.datetime | None
+    end_reason: str | None
+    chunks: int
+    input_bytes: int
+    output_bytes: int
+    complete: bool
+    """Every chunk from 0 to the end has arrived and the chain holds."""
+
+
+class SearchSessions(_Request, frozen=True, kw_only=True):
+    """Find text in what was typed, shown, run, and moved."""
+
+    text: Annotated[str, Meta(min_length=1, max_length=1000)]
+    kinds: tuple[str, ...] = ()
+    """Of `input output command title file clipboard`; empty: all."""
+    limit: Annotated[int, Meta(ge=1, le=10_000)] = 1000
+
+
+class SearchHit(Struct, frozen=True, kw_only=True):
+    """A line that holds the text."""
+
+    session: UUID
+    at_ms: int
+    kind: str
+    text: str
+    channel: int | None
+
+
+class FetchChunks(_Request, frozen=True, kw_only=True):
+    """Stream the stored chunks of a session in order, each a `StoredChunk`."""
+
+    id: UUID
+    from_sequence: int = 0
+
+
+class StoredChunk(Struct, frozen=True, kw_only=True):
+    """A chunk as the store holds it, beside what the store noted when it arrived."""
+
+    sequence: int
+    digest: bytes
+    encoded: bytes
+
+
+class FollowSession(_Request, frozen=True, kw_only=True):
+    """Stream the frame bodies of a live session from now on, each a `LiveFrames`."""
+
+    id: UUID
+
+
+class LiveFrames(Struct, frozen=True, kw_only=True):
+    """One frame body (`recorder.events.decode_burst` reads it)."""
+
+    body: bytes
+
+
+class TerminateSession(_Request, frozen=True, kw_only=True):
+    """End a live session and tell its user why."""
+
+    id: UUID
+    reason: str
+
+
+class MessageSession(_Request, frozen=True, kw_only=True):
+    """Show a line in the user's terminal."""
+
+    id: UUID
+    text: Annotated[str, Meta(min_length=1, max_length=2000)]
+
+
+# --- the node
+
+
+class RotateMasterKey(_Request, frozen=True, kw_only=True):
+    """Make a new master key and wrap every secret's key with it; nothing is re-encrypted."""
+
+
+class AskStatus(_Request, frozen=True, kw_only=True):
+    """How the node is."""
+
+
+class Status(Struct, frozen=True, kw_only=True):
+    """How the node is."""
+
+    running: bool
+    version: str
+    role: str
+    pid: int
+    live_sessions: int
+    spool_bytes: int
+    unshipped_chunks: int
+    unindexed_chunks: int
+    listening: dict[str, tuple[str, ...]]
+    problems: tuple[str, ...] = ()
+
+
+class Done(Struct, frozen=True, kw_only=True):
+    """Carried out; nothing to show but, perhaps, a line."""
+
+    detail: str = ""
+
+
+OperatorRequest = (
+    AddSecret
+    | EditSecret
+    | ListSecrets
+    | ShowSecret
+    | RemoveSecret
+    | TestSecret
+    | AddUser
+    | ListUsers
+    | DisableUser
+    | GrantAccess
+    | RevokeAccess
+    | ListAccess
+    | IssueCredential
+    | ListCredentials
+    | RevokeCredential
+    | ListSessions
+    | ShowSession
+    | SearchSessions
+    | FetchChunks
+    | FollowSession
+    | TerminateSession
+    | MessageSession
+    | RotateMasterKey
+    | AskStatus
+)

@@ -1,0 +1,1 @@
+"""How users and targets speak: one gateway a protocol."""

@@ -1,0 +1,31 @@
+"""What a gateway needs from the rest of the daemon."""
+
+from typing import Protocol
+
+from bus.contract import Grant, RedeemCredential
+from recorder.ports import EventSink
+from recorder.session_info import SessionInfo
+
+
+class GrantBroker(Protocol):
+    """Turns a presented credential into a grant, and remembers target host keys."""
+
+    async def redeem(self, request: RedeemCredential) -> Grant:
+        """Return the grant, or raise `AccessDeniedError`."""
+        ...
+
+    async def pin_host_key(self, grant: Grant, host_key: str) -> tuple[str, ...]:
+        """Offer the key seen on first use; return the keys that hold from now on."""
+        ...
+
+    async def session_ready(self, grant: Grant) -> None:
+        """Say that the target took the login."""
+        ...
+
+
+class RecorderFactory(Protocol):
+    """Starts recordings."""
+
+    async def start(self, info: SessionInfo) -> EventSink:
+        """Return the sink of a new recording, already on disk; else `RecordingLostError`."""
+        ...

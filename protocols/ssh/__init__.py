@@ -1,0 +1,1 @@
+"""SSH: the gateway, the relay, and what may pass."""

@@ -1,0 +1,1 @@
+"""The daemon: builds every role from settings and runs it."""

@@ -1,0 +1,1 @@
+"""What a recording is: events, chunks, the spool, and how to read them back."""

@@ -1,0 +1,17 @@
+"""What can go wrong with a recording."""
+
+
+class RecorderError(Exception):
+    """Base of this package's errors."""
+
+
+class CorruptChunkError(RecorderError):
+    """A chunk does not decode, or does not follow the chunk before it."""
+
+
+class RecordingLostError(RecorderError):
+    """An event could not be kept. The session must end unless its policy says otherwise."""
+
+
+class SpoolFullError(RecordingLostError):
+    """The spool reached its quota or its disk is full."""

@@ -1,0 +1,1 @@
+"""Reads recordings back. Never imported by an engine."""

@@ -1,0 +1,1 @@
+"""Where recordings live: database, blobs, index."""

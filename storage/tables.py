@@ -1,0 +1,256 @@
+"""Every table, in one place. Times are UTC; digests and keys are raw bytes.
+
+`storage.migrations` makes these; a test compares the two.
+"""
+
+import datetime as dt
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+    Uuid,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class UTC(TypeDecorator[dt.datetime]):
+    """A moment, in UTC on both databases: SQLite has no time zones of its own."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(
+        self, value: dt.datetime | None, dialect: Dialect
+    ) -> dt.datetime | None:
+        """Store UTC."""
+        return None if value is None else value.astimezone(dt.UTC)
+
+    def process_result_value(
+        self, value: dt.datetime | None, dialect: Dialect
+    ) -> dt.datetime | None:
+        """Return UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value
+
+
+class Table(DeclarativeBase):
+    """Base of every table."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own name for it
+        dt.datetime: UTC,
+        UUID: Uuid,
+        bytes: LargeBinary,
+        str: Text,
+        int: BigInteger().with_variant(Integer, "sqlite"),
+    }
+
+
+class SecretRow(Table):
+    """A secret. What is secret of it is in `sealed`, under a data key of its own."""
+
+    __tablename__ = "secrets"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    version: Mapped[int]
+    protocol: Mapped[str]
+    host: Mapped[str]
+    port: Mapped[int]
+    username: Mapped[str]
+    domain: Mapped[str | None]
+    credential_kind: Mapped[str]
+    sealed: Mapped[bytes]
+    """AES-256-GCM of the `TargetCredential`; nonce first; AAD is id and version."""
+    wrapped_key: Mapped[bytes]
+    """The data key under the master key (AES key wrap, RFC 3394)."""
+    master_key_id: Mapped[str]
+    host_key_policy: Mapped[str]
+    host_keys: Mapped[str]
+    """One a line."""
+    record: Mapped[str]
+    on_loss: Mapped[str | None]
+    channels: Mapped[str]
+    """Comma-separated."""
+    capture: Mapped[str]
+    mask_typed: Mapped[bool]
+    site: Mapped[str | None]
+    created_at: Mapped[dt.datetime]
+    changed_at: Mapped[dt.datetime]
+
+
+class UserRow(Table):
+    """A person."""
+
+    __tablename__ = "users"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    role: Mapped[str]
+    password_hash: Mapped[str]
+    """argon2id, with its parameters."""
+    disabled: Mapped[bool]
+    created_at: Mapped[dt.datetime]
+
+
+class AccessRow(Table):
+    """A user may reach a secret."""
+
+    __tablename__ = "access"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    secret_id: Mapped[UUID] = mapped_column(
+        ForeignKey("secrets.id", ondelete="CASCADE"), primary_key=True
+    )
+    granted_at: Mapped[dt.datetime]
+
+
+class CredentialRow(Table):
+    """A proxy credential. The password is not in here, only what proves it."""
+
+    __tablename__ = "credentials"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    username: Mapped[str] = mapped_column(String(20), unique=True)
+    password_mac: Mapped[bytes]
+    """HMAC-SHA256, under the pepper, of the proof."""
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    secret_id: Mapped[UUID] = mapped_column(ForeignKey("secrets.id", ondelete="CASCADE"))
+    uses: Mapped[int]
+    used: Mapped[int]
+    source: Mapped[str | None]
+    issued_at: Mapped[dt.datetime]
+    expires_at: Mapped[dt.datetime]
+    revoked_at: Mapped[dt.datetime | None]
+
+
+class SessionRow(Table):
+    """A session, from its grant on. It names user and secret in words: they may be removed."""
+
+    __tablename__ = "sessions"
+    __table_args__ = (Index("ix_sessions_started_at", "started_at"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    protocol: Mapped[str]
+    state: Mapped[str]
+    """`live finished interrupted lost`."""
+    user: Mapped[str]
+    secret: Mapped[str]
+    target: Mapped[str]
+    site: Mapped[str]
+    engine: Mapped[str]
+    client_address: Mapped[str]
+    credential_id: Mapped[str | None]
+    started_at: Mapped[dt.datetime]
+    ready_at: Mapped[dt.datetime | None]
+    ended_at: Mapped[dt.datetime | None]
+    end_reason: Mapped[str | None]
+    last_sequence: Mapped[int | None]
+    """The number of the chunk that ends the session, once it has arrived."""
+    chunks: Mapped[int]
+    input_bytes: Mapped[int]
+    output_bytes: Mapped[int]
+    chain_broken: Mapped[bool]
+
+
+class ChunkRow(Table):
+    """A stored chunk; its bytes are in the blob store."""
+
+    __tablename__ = "chunks"
+    __table_args__ = (Index("ix_chunks_unindexed", "indexed", "session_id", "sequence"),)
+
+    session_id: Mapped[UUID] = mapped_column(ForeignKey("sessions.id"), primary_key=True)
+    sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    digest: Mapped[bytes]
+    previous_digest: Mapped[bytes]
+    sealed: Mapped[str]
+    first_ms: Mapped[int]
+    last_ms: Mapped[int]
+    first_at: Mapped[dt.datetime]
+    size_bytes: Mapped[int]
+    blob: Mapped[str]
+    """Key in the blob store."""
+    indexed: Mapped[int]
+    """0 not yet, 1 done, 2 could not be indexed."""
+    stored_at: Mapped[dt.datetime]
+
+
+class BlobRow(Table):
+    """A blob, where the database is the blob store."""
+
+    __tablename__ = "blobs"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    data: Mapped[bytes]
+
+
+class QuarantinedRow(Table):
+    """A chunk that came with the number of another one but other bytes, or with damage."""
+
+    __tablename__ = "quarantine"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    session_id: Mapped[UUID | None]
+    sequence: Mapped[int | None]
+    reason: Mapped[str]
+    data: Mapped[bytes]
+    arrived_at: Mapped[dt.datetime]
+
+
+class KeyframeRow(Table):
+    """The screens of a session's terminals as a chunk opens: playback and indexing resume here."""
+
+    __tablename__ = "keyframes"
+
+    session_id: Mapped[UUID] = mapped_column(ForeignKey("sessions.id"), primary_key=True)
+    sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    state: Mapped[bytes]
+    """What `recorder.replay` hands from one chunk to the next, MessagePack."""
+
+
+class LineRow(Table):
+    """A line of the index: something typed, shown, run or moved. FTS5 mirrors `text`."""
+
+    __tablename__ = "lines"
+    __table_args__ = (Index("ix_lines_session", "session_id", "at_ms"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    session_id: Mapped[UUID] = mapped_column(ForeignKey("sessions.id"))
+    sequence: Mapped[int]
+    """Of the chunk it came from; indexing a chunk again replaces its lines."""
+    at_ms: Mapped[int]
+    kind: Mapped[str]
+    channel: Mapped[int | None]
+    text: Mapped[str]
+
+
+class AuditRow(Table):
+    """Who did what."""
+
+    __tablename__ = "audit"
+    __table_args__ = (Index("ix_audit_at", "at"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    at: Mapped[dt.datetime]
+    who: Mapped[str]
+    action: Mapped[str]
+    subject: Mapped[str]
+    detail: Mapped[str]
