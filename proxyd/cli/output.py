@@ -1,0 +1,74 @@
+"""How results are printed: a table for people, one JSON document for programs."""
+
+import enum
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+import click
+import msgspec
+
+
+class OutputFormat(enum.StrEnum):
+    """What `--output` can be."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+_ACTS = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+"""Unicode categories that steer a terminal or hide what is there: escapes, C1, bidi marks."""
+
+
+def printable(text: str) -> str:
+    """Return `text` with whatever could act on a terminal written out, as Python would."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(map(_shown, text))
+
+
+def _shown(character: str) -> str:
+    if unicodedata.category(character) not in _ACTS:
+        return character
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def print_json(document: object) -> None:
+    """Print one JSON document. Its strings hold no raw control character."""
+    click.echo(_harmless(msgspec.json.encode(document)))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print rows under headings, as wide as they need; `None` is shown as `-`."""
+    from rich.console import Console  # noqa: PLC0415 - 0.1 s that JSON need not pay
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    for row in rows:
+        table.add_row(*(Text(_cell(value)) for value in row))
+    Console(highlight=False, soft_wrap=True).print(table)
+
+
+def print_fields(fields: dict[str, object]) -> None:
+    """Print one thing, a line a field."""
+    width = max(map(len, fields))
+    for name, value in fields.items():
+        click.echo(f"{name:<{width}}  {_cell(value)}")
+
+
+def _cell(value: object) -> str:
+    return "-" if value is None else printable(str(value))
+
+
+def _harmless(document: bytes) -> str:
+    # JSON lets DEL, C1 and bidi characters stand as they are; a terminal must not see them.
+    return "".join(map(_escaped, document.decode()))
+
+
+def _escaped(character: str) -> str:
+    if unicodedata.category(character) not in _ACTS:
+        return character
+    units = character.encode("utf-16-be")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
