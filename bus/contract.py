@@ -47,11 +47,15 @@ class RedeemCredential(Struct, frozen=True, kw_only=True, tag="redeem_credential
     protocol: TargetProtocol
     username: str
     password_proof: bytes
-    """`control.credentials.proof(username, password)`: the password itself never travels."""
+    """`bus.proof.proof(username, password)`: the password itself never travels."""
     client_address: str
     """The client's IP address, without a port."""
     seal_to: bytes
     """The engine's ephemeral X25519 public key, 32 bytes: the credential is sealed to it."""
+
+    def __repr__(self) -> str:
+        # The proof opens what the password opens.
+        return f"RedeemCredential(engine_id={self.engine_id!r}, <redacted>)"
 
 
 class TargetCredential(Struct, frozen=True, kw_only=True):
@@ -63,6 +67,9 @@ class TargetCredential(Struct, frozen=True, kw_only=True):
     """OpenSSH or PEM, as it was given."""
     passphrase: str | None = None
     domain: str | None = None
+
+    def __repr__(self) -> str:
+        return "TargetCredential(<redacted>)"
 
 
 class Grant(Struct, frozen=True, kw_only=True, tag="grant"):

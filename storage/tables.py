@@ -97,6 +97,17 @@ class SecretRow(Table):
     changed_at: Mapped[dt.datetime]
 
 
+class KeyRow(Table):
+    """A key that outlives the master key, wrapped by it: the pepper of proxy credentials."""
+
+    __tablename__ = "keys"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    wrapped: Mapped[bytes]
+    """AES key wrap, RFC 3394."""
+    master_key_id: Mapped[str]
+
+
 class UserRow(Table):
     """A person."""
 
@@ -133,7 +144,8 @@ class CredentialRow(Table):
     password_mac: Mapped[bytes]
     """HMAC-SHA256, under the pepper, of the proof."""
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
-    secret_id: Mapped[UUID] = mapped_column(ForeignKey("secrets.id", ondelete="CASCADE"))
+    secret_id: Mapped[UUID]
+    """No foreign key: a credential outlives its secret, so that its refusal can say why."""
     uses: Mapped[int]
     used: Mapped[int]
     source: Mapped[str | None]
