@@ -2,9 +2,11 @@
 
 The chunk is the unit that is spooled, shipped, stored and replayed. Its bytes are
 
-    "PXC1" | u32 header size | header (MessagePack map) | payload
+    "PXC1" | u32 crc32 of all that follows | u32 header size
+           | header (MessagePack map) | payload
 
-where the payload is the zstd-compressed frames of a spool segment, and a frame is
+where the checksum finds damage (the digest and the chain find tampering), the
+payload is the zstd-compressed frames of a spool segment, and a frame is
 `u32 size | u32 crc32 | body` with a MessagePack array of events as its body. All
 integers are big-endian. `docs/formats/chunk.md` is written for strangers.
 
@@ -126,11 +128,15 @@ def read_frames(frames: bytes) -> Iterator[bytes]:
 
 
 def whole_frame(frames: bytes, offset: int) -> bytes | None:
-    """Return the body of the frame at `offset`, or None where it is torn or altered."""
+    """Return the body of the frame at `offset`, or None where it is torn or altered.
+
+    No body is empty: after a power cut the end of a file may be zeros, which would
+    read as frames without end.
+    """
     size = int.from_bytes(frames[offset : offset + 4], "big")
     checksum = int.from_bytes(frames[offset + 4 : offset + 8], "big")
     body = frames[offset + 8 : offset + 8 + size]
-    if len(frames) < offset + 8 + size or zlib.crc32(body) != checksum:
+    if not size or len(frames) < offset + 8 + size or zlib.crc32(body) != checksum:
         return None
     return body
 
@@ -138,21 +144,24 @@ def whole_frame(frames: bytes, offset: int) -> bytes | None:
 def encode(header: ChunkHeader, frames: bytes) -> Chunk:
     """Return the sealed chunk of `frames`."""
     packed_header = _header_encoder.encode(header)
-    front = MAGIC + len(packed_header).to_bytes(4, "big") + packed_header
     payload = zstandard.ZstdCompressor(level=_LEVEL, write_content_size=True).compress(frames)
-    return Chunk(header=header, encoded=front + payload, payload_offset=len(front))
+    rest = len(packed_header).to_bytes(4, "big") + packed_header + payload
+    encoded = MAGIC + zlib.crc32(rest).to_bytes(4, "big") + rest
+    return Chunk(header=header, encoded=encoded, payload_offset=12 + len(packed_header))
 
 
 def decode(encoded: bytes) -> Chunk:
     """Read the header of `encoded`; raise `CorruptChunkError` where it is no chunk."""
-    size = int.from_bytes(encoded[4:8], "big")
-    if encoded[:4] != MAGIC or size > MAX_HEADER_BYTES or len(encoded) < 8 + size:
+    size = int.from_bytes(encoded[8:12], "big")
+    if encoded[:4] != MAGIC or size > MAX_HEADER_BYTES or len(encoded) < 12 + size:
         raise CorruptChunkError("not a chunk")
+    if zlib.crc32(memoryview(encoded)[8:]) != int.from_bytes(encoded[4:8], "big"):
+        raise CorruptChunkError("damaged chunk: its checksum differs")
     try:
-        header = _header_decoder.decode(encoded[8 : 8 + size])
+        header = _header_decoder.decode(encoded[12 : 12 + size])
     except msgspec.DecodeError as error:
         raise CorruptChunkError(f"not a chunk: {error}") from error
-    return Chunk(header=header, encoded=encoded, payload_offset=8 + size)
+    return Chunk(header=header, encoded=encoded, payload_offset=12 + size)
 
 
 def check_follows(chunk: Chunk, previous: Chunk | None) -> None:
