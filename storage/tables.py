@@ -228,7 +228,7 @@ class QuarantinedRow(Table):
 
 
 class KeyframeRow(Table):
-    """The screens of a session's terminals as a chunk opens: playback and indexing resume here."""
+    """The screens of a session's terminals as a chunk opens: playback resumes here."""
 
     __tablename__ = "keyframes"
 
@@ -242,7 +242,7 @@ class LineRow(Table):
     """A line of the index: something typed, shown, run or moved. FTS5 mirrors `text`."""
 
     __tablename__ = "lines"
-    __table_args__ = (Index("ix_lines_session", "session_id", "at_ms"),)
+    __table_args__ = (Index("ix_lines_chunk", "session_id", "sequence"),)
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     session_id: Mapped[UUID] = mapped_column(ForeignKey("sessions.id"))

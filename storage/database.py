@@ -1,0 +1,98 @@
+"""The database: one transaction scope for writing, one for reading."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.orm import Session
+
+from storage import sqlite
+from storage.errors import StorageUnavailableError, UnsupportedStoreError
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class Database:
+    """Opens lazily. May be used from any thread; writers wait for each other."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            self.url = make_url(url)
+        except ArgumentError as error:
+            raise UnsupportedStoreError(f"[database] url is not a URL: {error}") from error
+        if self.url.get_backend_name() != "sqlite":
+            raise UnsupportedStoreError(
+                f"[database] url is of kind {self.url.drivername!r}: only sqlite is supported"
+            )
+        self.path = sqlite.database_path(self.url)
+        self._writing = threading.Lock()
+        with self._translated():
+            self._writer = sqlite.open_writer(self.url)
+            self._readers = sqlite.open_readers(self.url)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Write, alone; commit at the end, or roll back what an exception cut short.
+
+        Does not nest: the lock is not re-entrant. Raises `StorageUnavailableError`.
+        """
+        with (
+            self._translated(),
+            self._writing,
+            Session(self._writer, expire_on_commit=False) as session,
+            session.begin(),
+        ):
+            yield session
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """Read one consistent state; rows stay usable afterwards.
+
+        Raises `StorageUnavailableError`.
+        """
+        with (
+            self._translated(),
+            Session(self._readers, expire_on_commit=False) as session,
+            session.begin(),
+        ):
+            yield session
+            session.expunge_all()
+
+    def migrate(self) -> None:
+        """Bring the schema up to date; raise `StorageUnavailableError`."""
+        config = Config()
+        config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+        with self._translated(), self._writing, self._writer.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    def close(self) -> None:
+        """Close every connection, the writing one last: it alone may checkpoint."""
+        self._readers.dispose()
+        with self._writing:
+            self._writer.dispose()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, OperationalError, PoolTimeoutError) as error:
+            raise self._unavailable(error) from error
+        except DatabaseError as error:
+            # Its subclasses (a broken constraint, bad SQL) are bugs of ours: let them show.
+            if type(error) is not DatabaseError:
+                raise
+            raise self._unavailable(error) from error
+
+    def _unavailable(self, error: Exception) -> StorageUnavailableError:
+        cause = getattr(error, "orig", None) or error
+        return StorageUnavailableError(
+            f"the database {self.path} cannot be used: {cause}; check that its disk has room "
+            "and that proxyd may write the file and its folder"
+        )

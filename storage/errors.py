@@ -1,0 +1,25 @@
+"""What can go wrong with what is kept."""
+
+
+class StorageError(Exception):
+    """Base of this package's errors."""
+
+
+class StorageUnavailableError(StorageError):
+    """The database or the blob store cannot be read or written now; trying again may help."""
+
+
+class UnsupportedStoreError(StorageError):
+    """A URL names a kind of store that this version does not know."""
+
+
+class ChunkRefusedError(StorageError):
+    """A chunk went to quarantine; sending it again will not help."""
+
+
+class ChunkConflictError(ChunkRefusedError):
+    """A chunk came with the number of a stored one and other bytes."""
+
+
+class DamagedChunkError(ChunkRefusedError):
+    """A chunk does not decode."""

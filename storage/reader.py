@@ -1,0 +1,109 @@
+"""Reads sessions and chunks back."""
+
+import datetime as dt
+from collections.abc import Iterator
+from uuid import UUID
+
+from msgspec import Struct
+from sqlalchemy import select
+
+from storage.blobs import BlobStore
+from storage.database import Database
+from storage.tables import ChunkRow, KeyframeRow, SessionRow
+
+
+class SessionFilter(Struct, frozen=True, kw_only=True):
+    """Which sessions to list."""
+
+    live: bool = False
+    user: str | None = None
+    secret: str | None = None
+    since: dt.datetime | None = None
+    """Started at or after."""
+    until: dt.datetime | None = None
+    """Started before."""
+    limit: int = 10_000
+
+
+class StoredBytes(Struct, frozen=True, kw_only=True):
+    """A chunk as the blob store holds it, beside the digest noted when it arrived."""
+
+    sequence: int
+    digest: bytes
+    encoded: bytes
+    """Empty where the blob store has lost it."""
+
+
+class Keyframe(Struct, frozen=True, kw_only=True):
+    """The state of a session's terminals as a chunk opens."""
+
+    sequence: int
+    state: bytes
+    """What `recorder.replay.comprehend` takes."""
+
+
+class Reader:
+    """Answers questions about what is stored; every method raises `StorageUnavailableError`."""
+
+    def __init__(self, database: Database, blobs: BlobStore) -> None:
+        self._database = database
+        self._blobs = blobs
+
+    def session(self, session_id: UUID) -> SessionRow | None:
+        """Return one session, or None."""
+        with self._database.read() as session:
+            return session.get(SessionRow, session_id)
+
+    def sessions(self, wanted: SessionFilter) -> list[SessionRow]:
+        """Return sessions, newest first."""
+        query = select(SessionRow).order_by(SessionRow.started_at.desc(), SessionRow.id)
+        if wanted.live:
+            query = query.where(SessionRow.state == "live")
+        if wanted.user is not None:
+            query = query.where(SessionRow.user == wanted.user)
+        if wanted.secret is not None:
+            query = query.where(SessionRow.secret == wanted.secret)
+        if wanted.since is not None:
+            query = query.where(SessionRow.started_at >= wanted.since)
+        if wanted.until is not None:
+            query = query.where(SessionRow.started_at < wanted.until)
+        with self._database.read() as session:
+            return list(session.scalars(query.limit(wanted.limit)))
+
+    def chunks(self, session_id: UUID, from_sequence: int = 0) -> Iterator[StoredBytes]:
+        """Yield the stored chunks in order; a missing number is simply not there.
+
+        Each is read on its own, so that a slow consumer holds no transaction open.
+        """
+        after = from_sequence - 1
+        while (stored := self._chunk_after(session_id, after)) is not None:
+            yield stored
+            after = stored.sequence
+
+    def keyframe(self, session_id: UUID, sequence: int) -> Keyframe | None:
+        """Return the keyframe at the chunk numbered `sequence` or the nearest before it."""
+        query = (
+            select(KeyframeRow)
+            .where(KeyframeRow.session_id == session_id, KeyframeRow.sequence <= sequence)
+            .order_by(KeyframeRow.sequence.desc())
+            .limit(1)
+        )
+        with self._database.read() as session:
+            row = session.scalar(query)
+            if row is None:
+                return None
+            return Keyframe(sequence=row.sequence, state=row.state)
+
+    def _chunk_after(self, session_id: UUID, sequence: int) -> StoredBytes | None:
+        query = (
+            select(ChunkRow)
+            .where(ChunkRow.session_id == session_id, ChunkRow.sequence > sequence)
+            .order_by(ChunkRow.sequence)
+            .limit(1)
+        )
+        with self._database.read() as session:
+            row = session.scalar(query)
+            if row is None:
+                return None
+            encoded = self._blobs.get(session, row.blob) or b""
+            return StoredBytes(sequence=row.sequence, digest=row.digest, encoded=encoded)
