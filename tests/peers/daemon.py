@@ -1,0 +1,339 @@
+"""proxyd itself, seen from outside: its command line, its port, its process."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Self
+
+import pytest
+from peers.needed import ROOT, answers, environment, free_port, program, wait_until
+from peers.openssh import OpenSSHServer
+from peers.output import Output, run
+
+SETTINGS: Final = """\
+state_dir = "{state}"
+public_host = "127.0.0.1"
+drain_timeout_s = 1
+[ssh]
+listen = ["127.0.0.1:{port}"]
+[rdp]
+listen = []
+[control]
+listen = "127.0.0.1:{page_port}"
+[metrics]
+listen = "127.0.0.1:{metrics_port}"
+"""
+
+CLIENT_CONFIG: Final = """\
+Host proxy
+  HostName 127.0.0.1
+  Port {port}
+  User {username}
+  StrictHostKeyChecking no
+  UserKnownHostsFile /dev/null
+  LogLevel ERROR
+  IdentityFile none
+  PubkeyAuthentication no
+  PreferredAuthentications password,keyboard-interactive
+  NumberOfPasswordPrompts 1
+  EscapeChar none
+"""
+
+ASK: Final = '#!/bin/sh\nprintf "%s\\n" "$SPOKEN_PASSWORD"\n'
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Login:
+    """A proxy credential, and how each client is told of it."""
+
+    id: str
+    username: str
+    password: str
+    port: int
+    config: Path
+    """For `-F`; the host is called `proxy`."""
+    env: dict[str, str] = field(repr=False)
+
+    def ssh(self, *options: str) -> list[str]:
+        return [program("ssh"), "-F", str(self.config), *options, "proxy"]
+
+    def tool(self, name: str, *options: str) -> list[str]:
+        """`scp`, `sftp`: they take the same configuration."""
+        return [program(name), "-F", str(self.config), *options]
+
+    def run(
+        self,
+        *command: str,
+        options: Sequence[str] = (),
+        typed: bytes = b"",
+        seconds: float = 45,
+    ) -> Output:
+        """Run OpenSSH's client with a command."""
+        return run([*self.ssh(*options), *command], env=self.env, typed=typed, seconds=seconds)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A session as the command line shows it."""
+
+    daemon: "Daemon"
+    row: Json
+
+    @property
+    def id(self) -> str:
+        return str(self.row["id"])
+
+    def export(self, format_: str) -> bytes:
+        with tempfile.TemporaryDirectory() as folder:
+            out = Path(folder) / "export"
+            self.daemon.cli(
+                "session", "export", self.id, "--format", format_, "--out", str(out)
+            )
+            return out.read_bytes()
+
+    def events(self, *types: str) -> list[Json]:
+        rows = [json.loads(line) for line in self.export("events").splitlines()]
+        return [row for row in rows if not types or row["type"] in types]
+
+    def verify(self) -> int:
+        return self.daemon.cli("session", "verify", self.id, check=False).status
+
+
+class Daemon:
+    """`proxyd init` and `proxyd run` with a folder of their own."""
+
+    def __init__(self, extra: str = "", **env: str) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="proxyd-daemon-"))
+        self.state = self.folder / "state"
+        self.port, self.page_port, self.metrics_port = free_port(), free_port(), free_port()
+        self.config = self.folder / "proxyd.toml"
+        self.config.write_text(SETTINGS.format(**vars(self)) + extra)
+        self.log = self.folder / "proxyd.log"
+        self.ask = self.folder / "ask"
+        self.ask.write_text(ASK)
+        self.ask.chmod(0o755)
+        self._env = env
+        self._seen: set[str] = set()
+        self._logins = 0
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def argv(self) -> list[str]:
+        installed = Path(sys.executable).with_name("proxyd")
+        start = [str(installed)] if installed.exists() else [sys.executable, "-m", "proxyd"]
+        return [*start, "--config", str(self.config)]
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    def set_up(self) -> Self:
+        self.state.mkdir(exist_ok=True)
+        self.cli("init")
+        self.cli("user", "add", "alice", "--password-stdin", typed="Correct-Horse-9-Battery\n")
+        return self.start()
+
+    def start(self) -> Self:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*self.argv, "run"],
+                cwd=ROOT,
+                env=environment(**self._env),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        process = self.process
+        wait_until(
+            lambda: process.poll() is not None or answers(self.port), "no gateway", seconds=20
+        )
+        if process.poll() is not None:
+            pytest.fail(f"proxyd ended: {self.log.read_text()[-800:]}")
+        return self
+
+    def stop(self) -> int:
+        """End it as an operator would; return the exit status."""
+        assert self.process is not None
+        self.process.terminate()
+        return self.process.wait(30)
+
+    def kill9(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(10)
+
+    def restart(self) -> Self:
+        self.stop()
+        return self.start()
+
+    def remove(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.kill9()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # --- the command line
+
+    def cli(
+        self, *args: str, typed: str = "", check: bool = True, seconds: float = 60
+    ) -> Output:
+        """Run one command; fail the test where it fails, unless told otherwise."""
+        done = run(
+            [*self.argv, *args], typed=typed.encode(), env=self._env, cwd=ROOT, seconds=seconds
+        )
+        if check and done.status != 0:
+            pytest.fail(f"proxyd {' '.join(args)}: exit {done.status}: {done.said[-800:]}")
+        return done
+
+    def json(self, *args: str, typed: str = "") -> Any:
+        return json.loads(self.cli("--output", "json", *args, typed=typed).stdout)
+
+    def add_secret(self, name: str, target: OpenSSHServer, *options: str) -> None:
+        """A secret for `target`, by key unless `options` say otherwise; alice may use it."""
+        self.add_target(
+            name,
+            *("--port", str(target.port), "--username", "target"),
+            *("--key-file", str(target.user_key), "--host-key", target.host_key),
+            *options,
+        )
+
+    def add_target(self, name: str, *options: str, typed: str = "") -> None:
+        self.cli(
+            *("secret", "add", name, "--protocol", "ssh", "--host", "127.0.0.1", *options),
+            typed=typed,
+        )
+        self.cli("access", "grant", "alice", name)
+
+    def login(
+        self, secret: str, *, uses: int = 1000, ttl: str = "1h", source: str | None = None
+    ) -> Login:
+        """Issue a credential and write down what the clients need."""
+        more = ("--source", source) if source else ()
+        words = ("--user", "alice", "--uses", str(uses), "--ttl", ttl, *more)
+        issued = self.json("credential", "issue", secret, *words)
+        return self.dress(issued["id"], issued["username"], issued["password"])
+
+    def dress(self, id_: str, username: str, password: str) -> Login:
+        """A login made of parts, right or wrong."""
+        self._logins += 1
+        config = self.folder / f"ssh_config_{self._logins}"
+        config.write_text(CLIENT_CONFIG.format(port=self.port, username=username))
+        env = {
+            "SSH_ASKPASS": str(self.ask),
+            "SSH_ASKPASS_REQUIRE": "force",
+            "SPOKEN_PASSWORD": password,
+            "DISPLAY": "",
+        }
+        return Login(id_, username, password, self.port, config, env)
+
+    def fingerprint(self) -> str:
+        """SHA-256 fingerprint of the gateway's host key, for PuTTY's tools."""
+        keyscan = run([program("ssh-keyscan"), "-p", str(self.port), "127.0.0.1"]).stdout
+        prints = run([program("ssh-keygen"), "-lf", "-"], typed=keyscan).text
+        found = re.search(r"SHA256:\S+", prints)
+        assert found is not None, prints
+        return found[0]
+
+    # --- sessions
+
+    def sessions(self) -> list[Json]:
+        rows: list[Json] = self.json("session", "list")
+        return sorted(rows, key=lambda row: str(row["started_at"]))
+
+    def forget_sessions(self) -> None:
+        """Look only at what comes after."""
+        self._seen = {str(row["id"]) for row in self.sessions()}
+
+    def live(self, *, seconds: float = 10) -> Recording:
+        """The newest live session."""
+        return self._wait_for(lambda row: row["state"] == "live", seconds, mark=False)
+
+    def recorded(self, *, seconds: float = 20, complete: bool = True) -> Recording:
+        """The session that came last, once it is over and stored."""
+        return self._wait_for(
+            lambda row: row["state"] != "live" and (row["complete"] or not complete),
+            seconds,
+            mark=True,
+        )
+
+    def _wait_for(
+        self, wanted: Callable[[Json], bool], seconds: float, *, mark: bool
+    ) -> Recording:
+        end = time.monotonic() + seconds
+        while True:
+            new = [row for row in self.sessions() if row["id"] not in self._seen]
+            if new and wanted(new[-1]):
+                self._seen.update(str(row["id"]) for row in new if mark)
+                return Recording(self, new[-1])
+            if time.monotonic() > end:
+                pytest.fail(f"after {seconds} s no such session among {new[-3:]}")
+            time.sleep(0.2)
+
+    def bytes_of_state(self) -> Iterator[tuple[Path, bytes]]:
+        """Every file under the state directory, and the log."""
+        for path in [*self.state.rglob("*"), self.log]:
+            if path.is_file():
+                yield path, path.read_bytes()
+
+    def open_files(self) -> int:
+        return len(os.listdir(f"/proc/{self.pid}/fd"))  # noqa: PTH208
+
+
+MakeDaemon = Callable[..., Daemon]
+
+
+@pytest.fixture(scope="module")
+def make_daemon() -> Iterator[MakeDaemon]:
+    """Starts daemons and ends them with the module."""
+    made: list[Daemon] = []
+
+    def make(extra: str = "", **env: str) -> Daemon:
+        made.append(Daemon(extra, **env))
+        return made[-1].set_up()
+
+    yield make
+    for daemon in made:
+        daemon.remove()
+
+
+@pytest.fixture(scope="module", params=["packet", "channel"])
+def relaying(
+    request: pytest.FixtureRequest, make_daemon: MakeDaemon, openssh_server: OpenSSHServer
+) -> Daemon:
+    """A daemon for each relay, with the secret `web`."""
+    daemon = make_daemon(PROXYD_SSH__RELAY=request.param, PROXYD_SSH__SOURCE_PENALTIES="false")
+    daemon.add_secret("web", openssh_server)
+    return daemon
+
+
+@pytest.fixture(scope="module")
+def relaying_login(relaying: Daemon) -> Login:
+    return relaying.login("web")
+
+
+@pytest.fixture(scope="module")
+def daemon(make_daemon: MakeDaemon, openssh_server: OpenSSHServer) -> Daemon:
+    """One daemon as installed, but for penalties: every test comes from one address."""
+    made = make_daemon(PROXYD_SSH__SOURCE_PENALTIES="false")
+    made.add_secret("web", openssh_server)
+    return made
+
+
+@pytest.fixture(scope="module")
+def login(daemon: Daemon) -> Login:
+    return daemon.login("web")
