@@ -160,7 +160,7 @@ class TargetErrorData(Struct, frozen=True, kw_only=True, array_like=True, tag=12
 
 
 class InputMasked(Struct, frozen=True, kw_only=True, array_like=True, tag=13):
-    """A line was typed that the target did not echo. Neither text, length nor timing is kept."""
+    """A line was typed that the target did not echo: no text, length or timing is kept."""
 
     at_ms: Milliseconds
     channel: ChannelId
@@ -283,7 +283,7 @@ Event = KnownEvent | UnknownEvent
 
 _encoder = msgspec.msgpack.Encoder()
 _known = msgspec.msgpack.Decoder(list[KnownEvent])
-_one = msgspec.msgpack.Decoder(KnownEvent)
+_one: msgspec.msgpack.Decoder[KnownEvent] = msgspec.msgpack.Decoder(KnownEvent)
 _parts = msgspec.msgpack.Decoder(list[msgspec.Raw])
 _loose = msgspec.msgpack.Decoder(list[object])
 

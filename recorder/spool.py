@@ -1,0 +1,314 @@
+"""The engine's disk: what is recorded and not yet stored elsewhere.
+
+    <spool>/<session id>/<sequence>.open    the segment that still grows
+    <spool>/<session id>/<sequence>.chunk   sealed, waiting to be shipped
+    <spool>/<session id>/link               what the chunk shipped last hands to the next
+    <spool>/quarantine/                     damaged files, for a person to look at
+    <spool>/reserve                         space that the last words of sessions may take
+
+INVARIANT: a name that ends in `.chunk` is a whole chunk on the disk. It is made under
+another name and renamed, and deleted only by `remove`, which wants a receipt.
+"""
+
+import contextlib
+import os
+import shutil
+import threading
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from config.model import RecorderSettings
+from recorder.chunk import Chunk, decode
+from recorder.chunker import Link
+from recorder.errors import SpoolFullError
+from recorder.ports import Clock, StorageReceipt
+from recorder.segment import Segment, sync_folder, write_whole
+
+QUARANTINE = "quarantine"
+RESERVE = "reserve"
+LINK = "link"
+RESERVE_BYTES = 16 * 1024 * 1024
+_RESERVE_SHARE = 8
+"""On a small disk the reserve is this part of it, rather than most of it."""
+WARN_PERCENT, ALARM_PERCENT, REFUSE_PERCENT = 80, 90, 95
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger()
+_link = msgspec.msgpack.Decoder(Link)
+
+
+class Spool:
+    """The folder of recordings. Safe from several threads; its methods raise `OSError`."""
+
+    def __init__(self, directory: Path, settings: RecorderSettings, clock: Clock) -> None:
+        self.directory = directory
+        self._quota_bytes = settings.spool_quota_bytes
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._waiting: dict[UUID, list[int]] = {}
+        self._chunk_bytes = 0
+        self._open_bytes = 0
+        self._reserve_spent = False
+        self._level = 0
+        self.fill_percent = 0
+        """How full the file system is, as `df` counts."""
+        self.full = False
+        """Whether running sessions must wait: the quota or the disk is used up."""
+
+    def prepare(self) -> None:
+        """Make the folder and its reserve. Call before anything else."""
+        (self.directory / QUARANTINE).mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.directory.chmod(0o700)
+        self._fill_reserve()
+        self.measure(0)
+
+    # --- sessions
+
+    def begin(self, session_id: UUID, first_body: bytes) -> Segment:
+        """Return the first segment of a session, holding `first_body`, on the disk for good."""
+        self.check_room()
+        folder = self.folder(session_id)
+        folder.mkdir(mode=0o700)
+        segment = Segment(str(folder), 0)
+        try:
+            segment.append(first_body)
+            segment.sync()
+            sync_folder(self.directory)
+        except OSError:
+            segment.remove()
+            folder.rmdir()
+            raise
+        return segment
+
+    def folder(self, session_id: UUID) -> Path:
+        """Return where the files of a session are."""
+        return self.directory / str(session_id)
+
+    def sessions(self) -> tuple[UUID, ...]:
+        """Return the sessions that have anything in the spool, live ones too."""
+        return tuple(
+            UUID(folder.name)
+            for folder in self.directory.iterdir()
+            if folder.is_dir() and is_session(folder.name)
+        )
+
+    # --- sealed chunks
+
+    def add(self, chunk: Chunk) -> None:
+        """Bring a sealed chunk to the disk. Adding it again is harmless."""
+        session_id, sequence = chunk.header.session_id, chunk.header.sequence
+        self._write(self._chunk_path(session_id, sequence), chunk.encoded)
+        self.take_over(session_id, sequence, len(chunk.encoded))
+
+    def take_over(self, session_id: UUID, sequence: int, size_bytes: int) -> None:
+        """Count a chunk that is on the disk as waiting to be shipped."""
+        with self._lock:
+            waiting = self._waiting.setdefault(session_id, [])
+            if sequence not in waiting:
+                waiting.append(sequence)
+                self._chunk_bytes += size_bytes
+
+    def waiting(self) -> list[UUID]:
+        """Return the sessions that have chunks to ship."""
+        with self._lock:
+            return list(self._waiting)
+
+    def next_sequence(self, session_id: UUID) -> int | None:
+        """Return the oldest chunk of a session that is not stored yet."""
+        with self._lock:
+            waiting = self._waiting.get(session_id)
+            return waiting[0] if waiting else None
+
+    def read(self, session_id: UUID, sequence: int) -> Chunk:
+        """Return a sealed chunk; raise `CorruptChunkError` where it was damaged since."""
+        return decode(self._chunk_path(session_id, sequence).read_bytes())
+
+    def remove(self, chunk: Chunk, receipt: StorageReceipt) -> bool:
+        """Delete `chunk` if `receipt` is for it; say whether it was.
+
+        What the next chunk must know of it is kept until the session ends.
+        """
+        session_id, sequence = chunk.header.session_id, chunk.header.sequence
+        if (receipt.session_id, receipt.sequence, receipt.digest) != (
+            session_id,
+            sequence,
+            chunk.digest,
+        ):
+            return False
+        if chunk.header.end_reason is not None:
+            shutil.rmtree(self.folder(session_id))
+        else:
+            link = Link(header=chunk.header, digest=chunk.digest)
+            self._write(self.folder(session_id) / LINK, msgspec.msgpack.encode(link))
+            self._chunk_path(session_id, sequence).unlink(missing_ok=True)
+        self._forget(session_id, sequence, len(chunk.encoded))
+        return True
+
+    def quarantine(self, file: Path, session_id: UUID, why: str) -> None:
+        """Move a damaged file aside, so that the rest goes on."""
+        aside = self.directory / QUARANTINE / f"{session_id}-{file.name}"
+        if file.suffix == ".chunk":
+            self._forget(session_id, int(file.stem), file.stat().st_size)
+        file.replace(aside)
+        _log.error(
+            "spool.quarantined",
+            session_id=str(session_id),
+            file=str(aside),
+            why=why,
+            next_step="the part of the session in this file is missing from its recording; "
+            "check the disk, keep the file as evidence, delete it when it was examined",
+        )
+
+    def link(self, session_id: UUID) -> Link | None:
+        """Return what the chunk shipped last hands to the next; None where none was shipped."""
+        try:
+            return _link.decode((self.folder(session_id) / LINK).read_bytes())
+        except FileNotFoundError:
+            return None
+        except msgspec.DecodeError as error:
+            self.quarantine(self.folder(session_id) / LINK, session_id, str(error))
+            return None
+
+    # --- room
+
+    @property
+    def used_bytes(self) -> int:
+        """How many bytes wait in the spool, as of the last measuring."""
+        return self._chunk_bytes + self._open_bytes
+
+    @property
+    def unshipped_chunks(self) -> int:
+        """How many sealed chunks wait."""
+        with self._lock:
+            return sum(len(waiting) for waiting in self._waiting.values())
+
+    @property
+    def oldest_unshipped_s(self) -> float:
+        """How long the oldest sealed chunk has waited; 0 where none waits."""
+        now_s = self._clock.now().timestamp()
+        with self._lock:
+            oldest = [(session_id, waiting[0]) for session_id, waiting in self._waiting.items()]
+        sealed_s = now_s
+        for session_id, sequence in oldest:
+            with contextlib.suppress(FileNotFoundError):
+                at_s = self._chunk_path(session_id, sequence).stat().st_mtime
+                sealed_s = min(sealed_s, at_s)
+        return now_s - sealed_s
+
+    def measure(self, open_bytes: int) -> None:
+        """Find out how full quota and disk are; `open_bytes` lie in open segments."""
+        self._open_bytes = open_bytes
+        used, available = _used_and_available(self.directory)
+        self.fill_percent = round(100 * used / max(1, used + available))
+        if self._reserve_spent and available > 2 * RESERVE_BYTES:
+            self._fill_reserve()
+        self.full = self._reserve_spent or self.used_bytes >= self._quota_bytes
+        self._tell_level()
+
+    def check_room(self) -> None:
+        """Raise `SpoolFullError` where no new session may begin."""
+        if self.full or self.fill_percent >= REFUSE_PERCENT:
+            raise SpoolFullError(
+                f"the spool {self.directory} holds {self.used_bytes} of {self._quota_bytes} "
+                f"bytes and its disk is {self.fill_percent} % full: new sessions are refused "
+                "until chunks are stored or space is freed"
+            )
+
+    def spend_reserve(self) -> bool:
+        """Free the reserve for the last words of the sessions; False where it was spent."""
+        with self._lock:
+            if self._reserve_spent:
+                return False
+            self._reserve_spent = self.full = True
+        (self.directory / RESERVE).unlink(missing_ok=True)
+        _log.error(
+            "spool.reserve_spent",
+            spool=str(self.directory),
+            next_step="free space on the spool's disk: sessions end until there is some",
+        )
+        return True
+
+    # --- inside
+
+    def _chunk_path(self, session_id: UUID, sequence: int) -> Path:
+        return self.folder(session_id) / f"{sequence}.chunk"
+
+    def _write(self, path: Path, content: bytes) -> None:
+        try:
+            write_durably(path, content)
+        except OSError:
+            if not self.spend_reserve():
+                raise
+            write_durably(path, content)
+
+    def _forget(self, session_id: UUID, sequence: int, size_bytes: int) -> None:
+        with self._lock:
+            waiting = self._waiting.get(session_id, [])
+            if sequence in waiting:
+                waiting.remove(sequence)
+                self._chunk_bytes -= size_bytes
+            if not waiting:
+                self._waiting.pop(session_id, None)
+
+    def _fill_reserve(self) -> None:
+        used, available = _used_and_available(self.directory)
+        size_bytes = min(RESERVE_BYTES, (used + available) // _RESERVE_SHARE)
+        path = self.directory / RESERVE
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, max(1, size_bytes))
+        except OSError as error:
+            path.unlink()
+            self._reserve_spent = True
+            _log.error("spool.reserve_missing", spool=str(self.directory), error=str(error))
+        else:
+            self._reserve_spent = False
+        finally:
+            os.close(descriptor)
+
+    def _tell_level(self) -> None:
+        percent = max(self.fill_percent, 100 * self.used_bytes // self._quota_bytes)
+        levels = (REFUSE_PERCENT, ALARM_PERCENT, WARN_PERCENT)
+        level = next((level for level in levels if percent >= level), 0)
+        if level > self._level:
+            tell = _log.warning if level == WARN_PERCENT else _log.error
+            tell(
+                "spool.nearly_full",
+                spool=str(self.directory),
+                percent=percent,
+                refuses_sessions=level == REFUSE_PERCENT,
+                next_step="see why chunks are not stored, or enlarge the disk or the quota",
+            )
+        self._level = level
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Write a file so that its name stands for all of it, whenever the power goes."""
+    making = path.with_name(path.name + ".tmp")
+    descriptor = os.open(making, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        write_whole(descriptor, content)
+        os.fdatasync(descriptor)
+    except OSError:
+        making.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(descriptor)
+    making.replace(path)
+    sync_folder(path.parent)
+
+
+def is_session(name: str) -> bool:
+    """Say whether a folder of the spool is a session's."""
+    try:
+        return str(UUID(name)) == name
+    except ValueError:
+        return False
+
+
+def _used_and_available(directory: Path) -> tuple[int, int]:
+    """As `df` counts: what only root may use is neither."""
+    disk = os.statvfs(directory)
+    return (disk.f_blocks - disk.f_bfree) * disk.f_frsize, disk.f_bavail * disk.f_frsize

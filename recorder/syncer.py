@@ -1,0 +1,154 @@
+"""The one thread that waits for the disk, so that the event loop never does.
+
+It syncs the open segments every so often, all that were written to in one round, and
+seals the segments that are complete. Both are done by one thread: then no file is
+closed while it is synced, and a round is never later than one seal.
+"""
+
+import asyncio
+import contextlib
+import datetime as dt
+import queue
+import threading
+import time
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from recorder.chunk import Chunk, SealReason
+from recorder.chunker import Chunker, whole_bytes
+from recorder.errors import CorruptChunkError
+from recorder.events import EndReason
+from recorder.segment import Segment
+from recorder.spool import Spool
+
+SyncFailed = Callable[[Segment, OSError], None]
+Sealed = Callable[["SealJob", Chunk | Exception], None]
+
+IDLE_S = 60.0
+"""How long the thread sleeps where there is no cadence to keep."""
+
+
+class SealJob(Struct, frozen=True, kw_only=True):
+    """A complete segment and how to seal it. The outcome is told on the event loop."""
+
+    segment: Segment
+    chunker: Chunker
+    sealed: SealReason
+    first_at: dt.datetime
+    end_reason: EndReason | None
+    tell: Sealed
+
+
+class Syncer:
+    """Syncs and seals. All but `run` belongs to the event loop."""
+
+    def __init__(self, spool: Spool, sync_interval_ms: int) -> None:
+        self._spool = spool
+        self._interval_s = sync_interval_ms / 1000
+        self._dirty: queue.SimpleQueue[tuple[Segment, SyncFailed]] = queue.SimpleQueue()
+        # Bounded by the sessions: each hands in one segment at a time.
+        self._jobs: queue.SimpleQueue[SealJob] = queue.SimpleQueue()
+        self._wake = threading.Event()
+        self._hurried = False
+        self._stopping = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = threading.Thread(target=self._run, name="recorder-disk")
+        self.defect: BaseException | None = None
+        """What ended the thread before its time."""
+
+    @property
+    def inline(self) -> bool:
+        """Whether every burst is synced before it goes on."""
+        return self._interval_s == 0
+
+    def start(self) -> None:
+        """Start the thread; its news is told on the running event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Carry out what was handed in, then end the thread."""
+        self._stopping = True
+        self._wake.set()
+        await asyncio.to_thread(self._thread.join)
+
+    def mark(self, segment: Segment, failed: SyncFailed) -> None:
+        """Have `segment` synced in the next round."""
+        segment.dirty = True
+        self._dirty.put((segment, failed))
+
+    def hurry(self) -> None:
+        """Begin the next round now."""
+        self._hurried = True
+        self._wake.set()
+
+    def seal(self, job: SealJob) -> None:
+        """Have a complete segment sealed soon."""
+        self._jobs.put(job)
+        self._wake.set()
+
+    # --- the thread
+
+    def _run(self) -> None:
+        try:
+            next_round_s = time.monotonic()
+            while not (self._stopping and self._jobs.empty()):
+                self._wake.wait(self._pause_s(next_round_s))
+                self._wake.clear()
+                if self._hurried or time.monotonic() >= next_round_s:
+                    self._hurried = False
+                    self._sync_round()
+                    next_round_s = time.monotonic() + (self._interval_s or IDLE_S)
+                self._seal_one()
+            self._sync_round()
+        except BaseException as defect:
+            self.defect = defect
+            raise
+
+    def _pause_s(self, next_round_s: float) -> float:
+        return 0.0 if not self._jobs.empty() else max(0.0, next_round_s - time.monotonic())
+
+    def _sync_round(self) -> None:
+        for _ in range(self._dirty.qsize()):
+            segment, failed = self._dirty.get()
+            segment.dirty = False
+            if segment.closed:
+                continue
+            try:
+                segment.sync()
+            except OSError as error:
+                self._tell(failed, segment, error)
+
+    def _seal_one(self) -> None:
+        try:
+            job = self._jobs.get_nowait()
+        except queue.Empty:
+            return
+        outcome: Chunk | Exception
+        try:
+            outcome = self._seal(job)
+        except (OSError, CorruptChunkError) as error:
+            outcome = error
+        self._tell(job.tell, job, outcome)
+
+    def _seal(self, job: SealJob) -> Chunk:
+        written = job.segment.read()
+        frames = written[: whole_bytes(written)]
+        chunk = job.chunker.seal(
+            frames,
+            job.sealed,
+            first_at=job.first_at,
+            end_reason=job.end_reason,
+            cut_bytes=len(written) - len(frames),
+        )
+        self._spool.add(chunk)
+        job.chunker.follow(chunk)
+        # What cannot be deleted now is deleted by the next recovery: the chunk counts.
+        with contextlib.suppress(OSError):
+            job.segment.remove()
+        return chunk
+
+    def _tell(self, callback: Callable[..., None], *news: object) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(callback, *news)
