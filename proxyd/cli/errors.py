@@ -12,6 +12,7 @@ from control.errors import (
     ControlError,
     DeniedError,
     IntegrityError,
+    InvalidError,
     NotFoundError,
     UnreachableError,
 )
@@ -19,6 +20,7 @@ from proxyd.cli.output import printable
 from recorder.errors import CorruptChunkError, RecorderError
 
 FAILED = 1
+USAGE = 2
 NOT_FOUND = 3
 DENIED = 4
 UNREACHABLE = 5
@@ -27,6 +29,7 @@ CONFIGURATION = 78
 """`EX_CONFIG` of sysexits.h."""
 
 EXIT_CODES: dict[type[Exception], int] = {
+    InvalidError: USAGE,
     NotFoundError: NOT_FOUND,
     DeniedError: DENIED,
     UnreachableError: UNREACHABLE,
@@ -38,7 +41,7 @@ EXIT_CODES: dict[type[Exception], int] = {
     RecorderError: FAILED,
     OSError: FAILED,
 }
-"""The first class that an error belongs to decides. Usage errors are click's own: 2."""
+"""The first class that an error belongs to decides."""
 
 
 class CommandFailedError(click.ClickException):

@@ -22,11 +22,11 @@ class Operator(Protocol):
     """
 
     def call(self, request: OperatorRequest) -> Any:  # noqa: ANN401 - the request decides
-        """Return the result."""
+        """Return the one result."""
         ...
 
     def stream(self, request: OperatorRequest) -> Iterator[Any]:
-        """Yield the results as they come."""
+        """Yield the results of a `ManyRequest` as they come."""
         ...
 
 

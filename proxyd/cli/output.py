@@ -1,6 +1,7 @@
 """How results are printed: a table for people, one JSON document for programs."""
 
 import enum
+import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
 
@@ -17,6 +18,8 @@ class OutputFormat(enum.StrEnum):
 
 _ACTS = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 """Unicode categories that steer a terminal or hide what is there: escapes, C1, bidi marks."""
+
+_PIPE_COLUMNS = 10_000
 
 
 def printable(text: str) -> str:
@@ -38,7 +41,7 @@ def print_json(document: object) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows under headings, as wide as they need; `None` is shown as `-`."""
+    """Print rows under headings, cut to the terminal's width; `None` is `-`."""
     from rich.console import Console  # noqa: PLC0415 - 0.1 s that JSON need not pay
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
@@ -48,7 +51,9 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
         table.add_column(column, no_wrap=True)
     for row in rows:
         table.add_row(*(Text(_cell(value)) for value in row))
-    Console(highlight=False, soft_wrap=True).print(table)
+    # A terminal gets what fits it; a pipe gets everything.
+    width = None if sys.stdout.isatty() else _PIPE_COLUMNS
+    Console(highlight=False, width=width).print(table)
 
 
 def print_fields(fields: dict[str, object]) -> None:

@@ -1,0 +1,78 @@
+"""`proxyd session export`: a recording as a file for other programs, or for people."""
+
+import sys
+from collections.abc import Callable, Iterator
+
+import click
+
+from proxyd.cli import stored
+from proxyd.cli.invocation import Invocation, pass_invocation
+from proxyd.cli.output import OutputFormat, print_json
+from proxyd.cli.output_file import STANDARD_OUTPUT, write_all
+from recorder.replay import export as exporting
+from recorder.replay.timeline import Recording
+
+
+def _output(recording: Recording) -> Iterator[bytes]:
+    return exporting.output_bytes(recording.events())
+
+
+def _input(recording: Recording) -> Iterator[bytes]:
+    return exporting.input_bytes(recording.events())
+
+
+def _events(recording: Recording) -> Iterator[bytes]:
+    return exporting.event_lines(recording.recorded())
+
+
+FORMATS: dict[str, Callable[[Recording], Iterator[bytes]]] = {
+    "output": _output,
+    "input": _input,
+    "events": _events,
+}
+
+
+@click.command()
+@click.argument("session_id", metavar="ID")
+@click.option("--format", "format_", type=click.Choice(list(FORMATS)), required=True)
+@click.option(
+    "--out", metavar="FILE", default=STANDARD_OUTPUT, help="Default: -, standard output."
+)
+@pass_invocation
+def export(invocation: Invocation, session_id: str, format_: str, out: str) -> None:
+    """Write a session's recording to a file, exactly as it was captured.
+
+    A recording with a hole is written up to the hole, with a warning.
+    """
+    _refuse_terminal(out)
+    with invocation.operator() as operator:
+        session = stored.find(operator, session_id)
+        recording = session.recording()
+        size_bytes = write_all(FORMATS[format_](recording), out)
+    if recording.broken is not None:
+        _warn(session, recording.broken)
+    if out != STANDARD_OUTPUT:
+        _report(invocation, {"session": session.summary.id, "out": out, "bytes": size_bytes})
+
+
+def _refuse_terminal(out: str) -> None:
+    if out == STANDARD_OUTPUT and sys.stdout.isatty():
+        raise click.UsageError(
+            "recorded bytes can take over a terminal: give --out FILE, pipe them somewhere, "
+            "or use `proxyd session play`"
+        )
+
+
+def _warn(session: stored.StoredSession, broken: str) -> None:
+    if session.live:
+        text = "the session is still live; this is what has been stored of it so far"
+    else:
+        text = f"warning: exported up to a hole: {broken}; ask `proxyd session verify`"
+    click.echo(f"proxyd: {text}", err=True)
+
+
+def _report(invocation: Invocation, written: dict[str, object]) -> None:
+    if invocation.output is OutputFormat.JSON:
+        print_json(written)
+    else:
+        click.echo(f"wrote {written['bytes']} bytes to {written['out']}", err=True)

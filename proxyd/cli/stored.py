@@ -1,0 +1,71 @@
+"""One session as the command line reads it: found by a prefix of its id, read as a stream."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from uuid import UUID
+
+import click
+
+from control.errors import NotFoundError
+from control.requests import (
+    FetchChunks,
+    ListSessions,
+    SessionSummary,
+    ShowSession,
+    StoredChunk,
+)
+from proxyd.cli.invocation import Operator
+from recorder.replay.timeline import Recording
+
+SHORTEST_PREFIX = 4
+_EVERY_SESSION = 100_000
+
+
+@dataclass(frozen=True)
+class StoredSession:
+    """What is stored of one session."""
+
+    operator: Operator
+    summary: SessionSummary
+
+    @property
+    def live(self) -> bool:
+        """Whether it was still going on when it was looked up."""
+        return self.summary.state == "live"
+
+    def chunks(self, from_sequence: int = 0) -> Iterator[StoredChunk]:
+        """Fetch the chunks as they are, one at a time."""
+        return self.operator.stream(
+            FetchChunks(id=self.summary.id, from_sequence=from_sequence)
+        )
+
+    def recording(self) -> Recording:
+        """Return the recording, to be read once from its beginning."""
+        return Recording(chunk.encoded for chunk in self.chunks())
+
+
+def find(operator: Operator, text: str) -> StoredSession:
+    """Return the session that `text` means; raise `NotFoundError` where it means none."""
+    return StoredSession(operator, operator.call(ShowSession(id=find_id(operator, text))))
+
+
+def find_id(operator: Operator, text: str) -> UUID:
+    """Return the one id that begins with `text`; a whole id is not looked up."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return _by_prefix(operator, text.lower())
+
+
+def _by_prefix(operator: Operator, prefix: str) -> UUID:
+    if len(prefix) < SHORTEST_PREFIX:
+        raise click.UsageError(
+            f"{prefix!r} is too short for a session: give at least {SHORTEST_PREFIX} characters"
+        )
+    sessions: Iterator[SessionSummary] = operator.stream(ListSessions(limit=_EVERY_SESSION))
+    found = [one.id for one in sessions if str(one.id).startswith(prefix)]
+    if not found:
+        raise NotFoundError(f"no session begins with {prefix!r}; `proxyd session list` has all")
+    if len(found) > 1:
+        raise click.UsageError(f"{len(found)} sessions begin with {prefix!r}; give more of it")
+    return found[0]

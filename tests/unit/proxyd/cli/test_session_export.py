@@ -1,0 +1,101 @@
+import base64
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from samples.chunks import INFO, SESSION, chunk
+from samples.operator import NodeInMemory, summary
+
+from proxyd.cli import main
+from proxyd.cli.invocation import Invocation
+from recorder.events import (
+    ChannelOpened,
+    ClientData,
+    EndReason,
+    SessionEnded,
+    SessionStarted,
+    TargetData,
+    TargetErrorData,
+)
+
+RAW = bytes(range(256))
+
+
+@pytest.fixture
+def node() -> NodeInMemory:
+    first = chunk(
+        [
+            SessionStarted(at_ms=0, info=INFO),
+            ChannelOpened(at_ms=1, channel=0, kind="session"),
+            ChannelOpened(at_ms=1, channel=1, kind="direct-tcpip", detail="db:5432"),
+            ClientData(at_ms=2, channel=0, data=b"ls\r"),
+            TargetData(at_ms=3, channel=0, data=RAW),
+            TargetData(at_ms=4, channel=1, data=b"not a session"),
+        ]
+    )
+    second = chunk([TargetErrorData(at_ms=5, channel=0, data=b"oh")], first)
+    third = chunk([SessionEnded(at_ms=6, reason=EndReason.CLIENT_LEFT)], second)
+    node = NodeInMemory()
+    node.store(summary(), [first, second, third])
+    return node
+
+
+def export(node: NodeInMemory, *arguments: str) -> Result:
+    invocation = Invocation(open_operator=node.open)
+    return CliRunner().invoke(
+        main, ["session", "export", str(SESSION), *arguments], obj=invocation
+    )
+
+
+def test_output_is_every_byte_of_the_session_channels_in_order(node: NodeInMemory) -> None:
+    assert export(node, "--format", "output").stdout_bytes == RAW + b"oh"
+
+
+def test_input_is_every_byte_that_was_typed(node: NodeInMemory) -> None:
+    assert export(node, "--format", "input").stdout_bytes == b"ls\r"
+
+
+def test_events_are_lines_of_json(node: NodeInMemory) -> None:
+    lines = [
+        json.loads(line) for line in export(node, "--format", "events").stdout.splitlines()
+    ]
+    assert lines[3] == {
+        "at_ms": 2,
+        "type": "client_data",
+        "channel": 0,
+        "data_base64": base64.b64encode(b"ls\r").decode(),
+        "held_ms": 0,
+    }
+
+
+def test_a_file_is_replaced_as_a_whole_and_is_its_owners_alone(
+    node: NodeInMemory, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.write_bytes(b"older")
+    result = export(node, "--format", "output", "--out", str(out))
+    assert (result.exit_code, out.read_bytes()) == (0, RAW + b"oh")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert out.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_hole_is_exported_up_to_with_a_warning(node: NodeInMemory) -> None:
+    del node.chunks[SESSION][1]
+    result = export(node, "--format", "output")
+    assert (result.exit_code, result.stdout_bytes) == (0, RAW)
+    assert "expected chunk 1, got 2" in result.stderr
+
+
+def test_a_live_session_is_exported_as_far_as_it_is_stored(node: NodeInMemory) -> None:
+    node.sessions[SESSION] = summary(state="live")
+    del node.chunks[SESSION][2]
+    result = export(node, "--format", "output")
+    assert (result.exit_code, result.stdout_bytes) == (0, RAW + b"oh")
+    assert "still live" in result.stderr
+
+
+def test_a_folder_that_is_not_there_is_named(node: NodeInMemory, tmp_path: Path) -> None:
+    result = export(node, "--format", "output", "--out", str(tmp_path / "no" / "out"))
+    assert result.exit_code == 1
+    assert str(tmp_path / "no") in result.stderr
