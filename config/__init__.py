@@ -1,1 +1,1 @@
-"""Typed settings and where they come from."""
+"""Typed settings: what they are, where they come from, how they are shown."""

@@ -6,14 +6,31 @@ one table of the TOML file. Packages are handed their own table, never all of th
 
 import enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-Seconds = Annotated[float, Meta(gt=0)]
-SecondsOrOff = Annotated[float, Meta(ge=0)]
+_A_CENTURY_S = 3_155_760_000
+Seconds = Annotated[float, Meta(gt=0, le=_A_CENTURY_S)]
+SecondsOrOff = Annotated[float, Meta(ge=0, le=_A_CENTURY_S)]
 Bytes = Annotated[int, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
+_PORT = "(?:[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+Address = Annotated[
+    str,
+    Meta(
+        pattern=rf"^(?:\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+):{_PORT}$",
+        description="an address and a port, like 0.0.0.0:2222 or [::]:2222",
+    ),
+]
+MaxStartups = Annotated[
+    str,
+    Meta(
+        pattern="^[1-9][0-9]{0,5}:(?:[0-9]{1,2}|100):[1-9][0-9]{0,5}$",
+        description="start:percent:full, like 10:30:100",
+    ),
+]
+LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 class OnLoss(enum.StrEnum):
@@ -39,13 +56,13 @@ class _Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class SSHSettings(_Table, frozen=True, kw_only=True):
     """`[ssh]`: the SSH gateway."""
 
-    listen: tuple[str, ...] = ("0.0.0.0:2222",)
+    listen: tuple[Address, ...] = ("0.0.0.0:2222",)
     login_timeout_s: Seconds = 60
     dial_timeout_s: Seconds = 10
     idle_timeout_s: SecondsOrOff = 0
     max_session_s: Seconds = 86400
     relay: RelayKind = RelayKind.AUTO
-    max_startups: str = "10:30:100"
+    max_startups: MaxStartups = "10:30:100"
     """As OpenSSH's MaxStartups: start refusing at, percent refused there, refuse all at."""
     max_tries: Count = 6
     max_channels: Count = 10
@@ -55,7 +72,7 @@ class SSHSettings(_Table, frozen=True, kw_only=True):
 class RDPSettings(_Table, frozen=True, kw_only=True):
     """`[rdp]`: the RDP gateway."""
 
-    listen: tuple[str, ...] = ("0.0.0.0:3390",)
+    listen: tuple[Address, ...] = ("0.0.0.0:3390",)
     client_security: tuple[str, ...] = ("nla", "tls")
 
 
@@ -96,7 +113,7 @@ class BlobSettings(_Table, frozen=True, kw_only=True):
 class ControlSettings(_Table, frozen=True, kw_only=True):
     """`[control]`: the vault, the grants and the page."""
 
-    listen: str = "127.0.0.1:8443"
+    listen: Address = "127.0.0.1:8443"
     tls: str = "self-signed"
     require_second_factor: bool = False
     master_key_file: Path | None = None
@@ -106,7 +123,7 @@ class ControlSettings(_Table, frozen=True, kw_only=True):
 class MetricsSettings(_Table, frozen=True, kw_only=True):
     """`[metrics]`: Prometheus text."""
 
-    listen: str = "127.0.0.1:9464"
+    listen: Address = "127.0.0.1:9464"
 
 
 class Settings(_Table, frozen=True, kw_only=True):
@@ -115,7 +132,7 @@ class Settings(_Table, frozen=True, kw_only=True):
     state_dir: Path = Path("/var/lib/proxyd")
     site: str = "default"
     public_host: str = "localhost"
-    log_level: str = "info"
+    log_level: LogLevel = "info"
     drain_timeout_s: SecondsOrOff = 10
     ship_timeout_s: SecondsOrOff = 20
     ssh: SSHSettings = SSHSettings()

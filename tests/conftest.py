@@ -2,8 +2,13 @@
 
 from pathlib import Path
 
-PEERS = Path(__file__).parent / "peers"
+import pytest
+
+# They import each other, which must not come before pytest has rewritten their asserts.
+pytest.register_assert_rewrite("peers")
 
 pytest_plugins = sorted(
-    f"peers.{path.stem}" for path in PEERS.glob("*.py") if path.stem != "__init__"
+    f"peers.{path.stem}"
+    for path in (Path(__file__).parent / "peers").glob("*.py")
+    if path.stem != "__init__"
 )

@@ -1,0 +1,82 @@
+"""What may be set, and in plain words what each setting may be. Made from the model."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any
+
+import msgspec
+from msgspec import Struct, inspect
+
+from config.model import Settings
+
+ABOVE = ""
+"""Stands for the place above the first table."""
+
+
+def _types(table: type[Struct]) -> dict[str, Any]:
+    return {field.name: field.type for field in msgspec.structs.fields(table)}
+
+
+TABLES: dict[str, type[Struct]] = {
+    name: kind
+    for name, kind in _types(Settings).items()
+    if isinstance(kind, type) and issubclass(kind, Struct)
+}
+KEYS: dict[str, dict[str, Any]] = {
+    ABOVE: {name: kind for name, kind in _types(Settings).items() if name not in TABLES},
+    **{name: _types(kind) for name, kind in TABLES.items()},
+}
+"""The annotated type of every key, by table."""
+
+
+def is_list(table: str, key: str) -> bool:
+    """Say whether the setting takes several values."""
+    return isinstance(inspect.type_info(KEYS[table][key]), inspect.VarTupleType)
+
+
+def allowed(table: str, key: str) -> str:
+    """Return what the setting may be, to go behind "expected"."""
+    return _describe(inspect.type_info(KEYS[table][key]))
+
+
+def close_to(word: str, known: Iterable[str]) -> str | None:
+    """Return which of `known` was probably meant by `word`."""
+    return next(iter(get_close_matches(word, sorted(known), n=1, cutoff=0.8)), None)
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """Return what may have been meant by `word`, else all that is known."""
+    names = sorted(known)
+    meant = close_to(word, names)
+    return f"did you mean `{meant}`?" if meant else f"known are {', '.join(names)}"
+
+
+def _describe(kind: inspect.Type) -> str:
+    match kind:
+        case inspect.Metadata(extra_json_schema={"description": str(description)}):
+            return description
+        case inspect.VarTupleType(item_type=item):
+            return f"a list, each item {_describe(item)}"
+        case inspect.UnionType(types=types):
+            return _describe(
+                next(one for one in types if not isinstance(one, inspect.NoneType))
+            )
+        case inspect.EnumType() | inspect.LiteralType():
+            return f"one of {', '.join(_words(kind))}"
+        case inspect.IntType() | inspect.FloatType():
+            return _describe_number(kind)
+    return {inspect.BoolType: "true or false", inspect.CustomType: "a path"}.get(
+        type(kind), "text"
+    )
+
+
+def _words(kind: inspect.EnumType | inspect.LiteralType) -> list[str]:
+    values = kind.cls if isinstance(kind, inspect.EnumType) else kind.values
+    return [str(value) for value in values]
+
+
+def _describe_number(kind: inspect.IntType | inspect.FloatType) -> str:
+    noun = "a whole number" if isinstance(kind, inspect.IntType) else "a number"
+    bounds = ((">", kind.gt), (">=", kind.ge), ("<", kind.lt), ("<=", kind.le))
+    limits = [f"{sign} {bound:.15g}" for sign, bound in bounds if bound is not None]
+    return " ".join([noun, " and ".join(limits)]).strip()

@@ -1,0 +1,51 @@
+"""Writes settings as TOML, the way `proxyd config show` prints them."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from config.model import Settings
+from config.schema import ABOVE, KEYS, TABLES
+
+_URL_PASSWORD = re.compile(r"(?<=://)([^/@:]*):[^/@]*(?=@)")
+
+
+def show(settings: Settings) -> str:
+    """Return what is in effect. Passwords in addresses are starred out."""
+    database = msgspec.structs.replace(settings.database, url=settings.database_url)
+    effective = msgspec.structs.replace(settings, database=database)
+    blocks = [_show_keys(effective, KEYS[ABOVE])]
+    blocks += [
+        f"[{name}]\n{_show_keys(getattr(effective, name), KEYS[name])}" for name in TABLES
+    ]
+    return "\n".join(blocks)
+
+
+def without_password(text: str) -> str:
+    """Return `text` with the password of an address in it starred out."""
+    return _URL_PASSWORD.sub(r"\1:***", text)
+
+
+def _show_keys(table: Struct, keys: Mapping[str, Any]) -> str:
+    lines = (_show_key(name, getattr(table, name)) for name in keys)
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _show_key(name: str, value: object) -> str:
+    return f"# {name} is not set" if value is None else f"{name} = {_toml(value)}"
+
+
+def _toml(value: object) -> str:
+    match value:
+        case bool() | int() | float():
+            return json.dumps(value)
+        case tuple():
+            return f"[{', '.join(_toml(item) for item in value)}]"
+        case _:
+            # JSON's strings are TOML's, but for DEL, which TOML wants escaped.
+            text = json.dumps(without_password(str(value)), ensure_ascii=False)
+            return text.replace("\x7f", "\\u007f")
