@@ -15,7 +15,7 @@ import msgspec
 
 from config.errors import ConfigError
 from config.model import Settings
-from config.schema import ABOVE, KEYS, TABLES, allowed, close_to, is_list, suggestion
+from config.schema import ABOVE, KEYS, TABLES, allowed, looks_like, is_list, suggestion
 from config.show import without_password
 
 _PREFIX = "PROXYD_"
@@ -81,7 +81,7 @@ def _variables(environ: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
         table, separator, key = variable.removeprefix(_PREFIX).lower().partition("__")
         if not separator:
             table, key = ABOVE, table
-            if key not in KEYS[ABOVE] and not close_to(key, KEYS[ABOVE]):
+            if key not in KEYS[ABOVE] and not looks_like(key, KEYS[ABOVE]):
                 continue
         elif table not in TABLES:
             raise ConfigError(

@@ -39,16 +39,15 @@ def allowed(table: str, key: str) -> str:
     return _describe(inspect.type_info(KEYS[table][key]))
 
 
-def close_to(word: str, known: Iterable[str]) -> str | None:
-    """Return which of `known` was probably meant by `word`."""
-    return next(iter(get_close_matches(word, sorted(known), n=1, cutoff=0.8)), None)
+def looks_like(word: str, known: Iterable[str]) -> bool:
+    """Say whether `word` is most likely one of `known` with a slip in it."""
+    return bool(get_close_matches(word, known, n=1, cutoff=0.8))
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
     """Return what may have been meant by `word`, else all that is known."""
-    names = sorted(known)
-    meant = close_to(word, names)
-    return f"did you mean `{meant}`?" if meant else f"known are {', '.join(names)}"
+    meant = get_close_matches(word, known, n=1)
+    return f"did you mean `{meant[0]}`?" if meant else f"known are {', '.join(sorted(known))}"
 
 
 def _describe(kind: inspect.Type) -> str:

@@ -1,6 +1,6 @@
 import pytest
 
-from config.schema import ABOVE, KEYS, TABLES, allowed, close_to, is_list, suggestion
+from config.schema import ABOVE, KEYS, TABLES, allowed, is_list, looks_like, suggestion
 
 
 def test_every_table_and_every_key_above_them_is_known():
@@ -33,5 +33,10 @@ def test_only_lists_are_lists():
 
 
 def test_a_near_miss_is_corrected_and_anything_else_gets_the_list():
-    assert close_to("max_trys", KEYS["ssh"]) == "max_tries"
+    assert suggestion("max_trys", KEYS["ssh"]) == "did you mean `max_tries`?"
     assert suggestion("zzz", ["b", "a"]) == "known are a, b"
+
+
+def test_a_slip_looks_like_the_word_and_another_word_does_not():
+    assert looks_like("statedir", KEYS[ABOVE])
+    assert not looks_like("service_host", KEYS[ABOVE])
