@@ -15,7 +15,7 @@ import msgspec
 
 from config.errors import ConfigError
 from config.model import Settings
-from config.schema import ABOVE, KEYS, TABLES, allowed, looks_like, is_list, suggestion
+from config.schema import ABOVE, KEYS, TABLES, allowed, is_list, looks_like, suggestion
 from config.show import without_password
 
 _PREFIX = "PROXYD_"
