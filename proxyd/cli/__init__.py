@@ -14,6 +14,11 @@ from proxyd.cli.invocation import DEFAULT_CONFIG, Invocation
 from proxyd.cli.output import OutputFormat
 
 COMMANDS = {
+    "access": "proxyd.cli.access:access",
+    "config": "proxyd.cli.config_command:config",
+    "credential": "proxyd.cli.credential:credential",
+    "secret": "proxyd.cli.secret:secret",
+    "user": "proxyd.cli.user:user",
     "session": "proxyd.cli.session:session",
 }
 """Each command of `proxyd`, and where it is: `module:attribute`."""

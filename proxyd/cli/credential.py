@@ -1,0 +1,84 @@
+"""`proxyd credential`: generated logins for one user and one secret."""
+
+import click
+
+from control.requests import (
+    CredentialSummary,
+    IssueCredential,
+    IssuedCredential,
+    ListCredentials,
+    RevokeCredential,
+)
+from proxyd.cli.invocation import Invocation, pass_invocation
+from proxyd.cli.output import OutputFormat, print_fields, print_json, print_table
+from proxyd.cli.request import build
+from proxyd.cli.typed import Duration
+
+
+@click.group()
+def credential() -> None:
+    """Issue logins that work for a while, and take them back."""
+
+
+@credential.command()
+@click.argument("secret")
+@click.option("--user", required=True, metavar="NAME", help="Who will use it.")
+@click.option("--ttl", type=Duration(), default="15m", show_default=True, metavar="15m")
+@click.option("--uses", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option("--source", metavar="CIDR", help="Only from these addresses: 10.0.0.0/8.")
+@pass_invocation
+def issue(
+    invocation: Invocation, secret: str, *, user: str, ttl: float, uses: int, source: str | None
+) -> None:
+    """Issue a login to SECRET. Its password is shown this once."""
+    request = build(
+        IssueCredential, secret=secret, user=user, ttl_s=ttl, uses=uses, source=source
+    )
+    with invocation.operator() as operator:
+        issued: IssuedCredential = operator.call(request)
+    if invocation.output is OutputFormat.JSON:
+        print_json(issued)
+        return
+    print_fields(
+        {
+            "id": issued.id,
+            "username": issued.username,
+            "password": issued.password,
+            "host": issued.host,
+            "port": issued.port,
+            "expires": f"{issued.expires_at:%Y-%m-%d %H:%M:%S} UTC",
+            "uses": issued.uses,
+            **issued.commands,
+        }
+    )
+
+
+@credential.command("list")
+@pass_invocation
+def list_(invocation: Invocation) -> None:
+    """List credentials, newest first, without their passwords."""
+    with invocation.operator() as operator:
+        credentials: list[CredentialSummary] = list(operator.stream(ListCredentials()))
+    if invocation.output is OutputFormat.JSON:
+        print_json(credentials)
+        return
+    print_table(
+        ("ID", "USERNAME", "USER", "SECRET", "STATE", "USED", "EXPIRES (UTC)"),
+        (
+            (
+                *(c.id, c.username, c.user, c.secret, c.state, f"{c.used}/{c.uses}"),
+                f"{c.expires_at:%Y-%m-%d %H:%M}",
+            )
+            for c in credentials
+        ),
+    )
+
+
+@credential.command()
+@click.argument("credential_id", metavar="ID")
+@pass_invocation
+def revoke(invocation: Invocation, credential_id: str) -> None:
+    """Take a credential back; the sessions that it opened end."""
+    with invocation.operator() as operator:
+        operator.call(RevokeCredential(id=credential_id))
+    click.echo(f"revoked the credential {credential_id}", err=True)

@@ -1,0 +1,65 @@
+"""`proxyd user`: the people that may come in."""
+
+import click
+
+from control.requests import AddUser, DisableUser, ListUsers, UserSummary
+from proxyd.cli.invocation import Invocation, pass_invocation
+from proxyd.cli.output import OutputFormat, print_json, print_table
+from proxyd.cli.request import build
+from proxyd.cli.typed import from_stdin
+
+
+@click.group()
+def user() -> None:
+    """Let people in and shut them out."""
+
+
+@user.command()
+@click.argument("name")
+@click.option("--password-stdin", is_flag=True, help="Read the password, one line.")
+@click.option(
+    "--role",
+    type=click.Choice(["user", "auditor", "admin"]),
+    default="user",
+    show_default=True,
+)
+@pass_invocation
+def add(invocation: Invocation, name: str, *, password_stdin: bool, role: str) -> None:
+    """Let NAME in."""
+    if not password_stdin:
+        raise click.UsageError("give the password on standard input, with --password-stdin")
+    request = build(AddUser, name=name, password=from_stdin("password"), role=role)
+    with invocation.operator() as operator:
+        summary: UserSummary = operator.call(request)
+    if invocation.output is OutputFormat.JSON:
+        print_json(summary)
+    else:
+        click.echo(f"added the user {name}", err=True)
+
+
+@user.command("list")
+@pass_invocation
+def list_(invocation: Invocation) -> None:
+    """List the users."""
+    with invocation.operator() as operator:
+        users: list[UserSummary] = list(operator.stream(ListUsers()))
+    if invocation.output is OutputFormat.JSON:
+        print_json(users)
+        return
+    print_table(
+        ("NAME", "ROLE", "STATE", "SINCE (UTC)"),
+        (
+            (u.name, u.role, "disabled" if u.disabled else "active", f"{u.created_at:%Y-%m-%d}")
+            for u in users
+        ),
+    )
+
+
+@user.command()
+@click.argument("name")
+@pass_invocation
+def disable(invocation: Invocation, name: str) -> None:
+    """Shut NAME out: credentials end, live sessions end."""
+    with invocation.operator() as operator:
+        operator.call(DisableUser(name=name))
+    click.echo(f"disabled the user {name}", err=True)
