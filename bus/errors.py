@@ -11,3 +11,7 @@ class BusUnavailableError(BusError):
 
 class BadMessageError(BusError):
     """A message does not decode, is too large, or is of a version we do not know."""
+
+
+class FeedCutError(BusError):
+    """The live feed ends before its session does: the reader was too slow for it."""

@@ -69,7 +69,7 @@ class ChunkSink(Protocol):
 
 
 LiveTap = Callable[[UUID, bytes], None]
-"""Is handed each frame body of a watched session, at once."""
+"""Is handed each frame body of a watched session, at once; an empty one at its end."""
 
 EndSession = Callable[[UUID, EndReason, str], Awaitable[None]]
 """Ends a session, telling its user why."""

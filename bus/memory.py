@@ -1,0 +1,199 @@
+"""The bus of a node that is engine and control in one process.
+
+Requests and commands pass through the codec, so that what works here works between
+nodes. Chunks are stored by one thread: SQLite has one writer.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Self
+from uuid import UUID
+
+import structlog
+
+from bus import codec
+from bus.contract import Command, CommandResult, Reply, Request
+from bus.errors import BusError, BusUnavailableError, FeedCutError
+from bus.ports import Answer, Obey, Store
+from recorder.chunk import Chunk
+from recorder.ports import StorageReceipt
+
+FEED_BYTES = 4 * 1024 * 1024
+"""A watcher further behind than this is cut off: he must not slow the session down."""
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+class MemoryBus:
+    """An `EngineBus`, a `ControlBus` and a `ChunkSink`. Enter it; leaving ends the thread."""
+
+    def __init__(self, answer_timeout_s: float) -> None:
+        self._answer_timeout_s = answer_timeout_s
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+        self._answer: Answer | None = None
+        self._store: Store | None = None
+        self._engines: dict[str, Obey] = {}
+        self._feeds: dict[UUID, list[_Feed]] = {}
+
+    async def __aenter__(self) -> Self:
+        """Return the bus."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Let the chunk being stored finish, and end every feed."""
+        for session_id in list(self._feeds):
+            self.publish_live(session_id, b"")
+        await asyncio.to_thread(self._writer.shutdown, cancel_futures=True)
+
+    # --- the engine's side
+
+    async def request(self, message: Request) -> Reply:
+        """Return control's answer; raise `BusUnavailableError` where none comes in time."""
+        if self._answer is None:
+            raise BusUnavailableError("control does not answer yet: try again")
+        received = codec.decode_request(codec.encode(message))
+        answer = self._answer
+        try:
+            async with asyncio.timeout(self._answer_timeout_s):
+                reply = await answer(received)
+        except TimeoutError:
+            raise self._late("control") from None
+        except BusError:
+            raise
+        except Exception as error:
+            raise self._failed("control", message, error) from error
+        return codec.decode_reply(codec.encode(reply))
+
+    async def ship(self, chunk: Chunk) -> StorageReceipt:
+        """Return the receipt once `chunk` is stored; raise `BusUnavailableError`."""
+        if self._store is None:
+            raise BusUnavailableError("the storage worker is not there yet")
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._writer, self._store, chunk)
+        except BusError:
+            raise
+        except Exception as error:
+            raise BusUnavailableError(
+                f"the storage worker did not store chunk {chunk.header.sequence}: {error}"
+            ) from error
+
+    def publish_live(self, session_id: UUID, body: bytes) -> None:
+        """Hand one frame body to whoever watches; an empty one says that the session ended."""
+        for feed in list(self._feeds.get(session_id, ())):
+            if not body:
+                feed.end(None)
+            elif not feed.put(body):
+                feed.end(FeedCutError(f"watching session {session_id} fell too far behind"))
+            if feed.ended:
+                self._leave(session_id, feed)
+
+    def obey(self, engine_id: str, handler: Obey) -> None:
+        """Carry out the commands to `engine_id` with `handler`."""
+        self._engines[engine_id] = handler
+
+    # --- the side of control and of the storage worker
+
+    def answer(self, handler: Answer) -> None:
+        """Answer every engine's requests with `handler`."""
+        self._answer = handler
+
+    def store(self, handler: Store) -> None:
+        """Store every engine's chunks with `handler`, which may block."""
+        self._store = handler
+
+    async def command(self, engine_id: str, command: Command) -> CommandResult:
+        """Return what the engine answered; raise `BusUnavailableError`."""
+        handler = self._engines.get(engine_id)
+        if handler is None:
+            raise BusUnavailableError(f"engine {engine_id} is not there")
+        received = codec.decode_command(codec.encode(command))
+        try:
+            async with asyncio.timeout(self._answer_timeout_s):
+                result = await handler(received)
+        except TimeoutError:
+            raise self._late(f"engine {engine_id}") from None
+        except BusError:
+            raise
+        except Exception as error:
+            raise self._failed(f"engine {engine_id}", command, error) from error
+        return codec.decode_result(codec.encode(result))
+
+    def watch(self, session_id: UUID) -> AsyncIterator[bytes]:
+        """Yield frame bodies of a live session from now until it ends.
+
+        Raises `FeedCutError` to a reader that fell behind. Nothing is skipped.
+        """
+        feed = _Feed()
+        self._feeds.setdefault(session_id, []).append(feed)
+        return self._read(session_id, feed)
+
+    # --- inside
+
+    async def _read(self, session_id: UUID, feed: "_Feed") -> AsyncIterator[bytes]:
+        try:
+            while (body := await feed.get()) is not None:
+                yield body
+        finally:
+            self._leave(session_id, feed)
+
+    def _leave(self, session_id: UUID, feed: "_Feed") -> None:
+        feeds = self._feeds.get(session_id, [])
+        if feed in feeds:
+            feeds.remove(feed)
+        if not feeds:
+            self._feeds.pop(session_id, None)
+
+    def _late(self, who: str) -> BusUnavailableError:
+        return BusUnavailableError(f"{who} did not answer within {self._answer_timeout_s:g} s")
+
+    def _failed(self, who: str, message: Request | Command, error: Exception) -> BusError:
+        kind = type(message).__name__
+        _log.error("message.failed", message=kind, by=who, exc_info=error)
+        return BusUnavailableError(f"{who} could not answer {kind}: see its log")
+
+
+class _Feed:
+    """What one watcher has not read yet; bounded in bytes."""
+
+    def __init__(self) -> None:
+        self._bodies: deque[bytes] = deque()
+        self._size_bytes = 0
+        self._news = asyncio.Event()
+        self._error: FeedCutError | None = None
+        self.ended = False
+
+    def put(self, body: bytes) -> bool:
+        """Take a body; False where the watcher is too far behind."""
+        if self._size_bytes + len(body) > FEED_BYTES:
+            return False
+        self._bodies.append(body)
+        self._size_bytes += len(body)
+        self._news.set()
+        return True
+
+    def end(self, error: FeedCutError | None) -> None:
+        """Let the watcher read what is here, then end, with `error` where there is one."""
+        self.ended, self._error = True, error
+        self._news.set()
+
+    async def get(self) -> bytes | None:
+        """Return the next body; None at the end."""
+        while not self._bodies and not self.ended:
+            self._news.clear()
+            await self._news.wait()
+        if self._bodies:
+            body = self._bodies.popleft()
+            self._size_bytes -= len(body)
+            return body
+        if self._error is not None:
+            raise self._error
+        return None
