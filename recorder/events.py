@@ -208,7 +208,7 @@ class FileTouched(Struct, frozen=True, kw_only=True, array_like=True, tag=18):
     at_ms: Milliseconds
     channel: ChannelId
     operation: str
-    """`download upload remove rename mkdir rmdir symlink setstat`."""
+    """`download upload remove rename mkdir rmdir symlink link copy setstat unreadable`."""
     path: str
     size_bytes: int = 0
     sha256: bytes = b""

@@ -1,0 +1,140 @@
+"""Cuts one direction of an SFTP stream into messages, without joining file contents.
+
+draft-ietf-secsh-filexfer-02 3: a message is `uint32 length | byte type | fields`. The file
+contents in WRITE (6.4) and DATA (7) are handed on as the slices they came in; other
+messages are handed on whole, if they are of interest, and skipped if not.
+"""
+
+import enum
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from protocols.errors import RemoteProtocolError
+
+MESSAGE_LIMIT_BYTES: Final = 256 * 1024
+"""OpenSSH's own limit for a whole message. Held for messages without file contents."""
+
+_LENGTH_AND_KIND_BYTES: Final = 5
+_LENGTH_TO_STRING_BYTES: Final = 13
+"""Length, kind, id and the length of the first string."""
+_OFFSET_AND_LENGTH_BYTES: Final = 12
+
+
+class Kind(enum.IntEnum):
+    """Message types, draft-ietf-secsh-filexfer-02 3."""
+
+    VERSION = 2
+    OPEN = 3
+    CLOSE = 4
+    READ = 5
+    WRITE = 6
+    SETSTAT = 9
+    FSETSTAT = 10
+    OPENDIR = 11
+    REMOVE = 13
+    MKDIR = 14
+    RMDIR = 15
+    RENAME = 18
+    SYMLINK = 20
+    STATUS = 101
+    HANDLE = 102
+    DATA = 103
+    EXTENDED = 200
+
+
+class Contents(Protocol):
+    """Takes the file contents of one message, slice by slice."""
+
+    def __call__(self, piece: memoryview, /) -> None:
+        """Take the next slice; it is valid during the call only."""
+        ...
+
+
+class MessageCutter:
+    """One direction. `message` gets kind and fields, `contents` opens a body.
+
+    `contents` gets the fields before the body's own bytes, and returns who takes those, or
+    None. Raises `RemoteProtocolError` where the stream is no SFTP.
+    """
+
+    def __init__(
+        self,
+        body_kind: Kind,
+        wanted: frozenset[int],
+        message: Callable[[int, bytes], None],
+        contents: Callable[[bytes], Contents | None],
+    ) -> None:
+        self._body_kind, self._wanted = body_kind, wanted
+        self._message, self._contents = message, contents
+        self._head = bytearray()
+        self._needed_bytes = _LENGTH_AND_KIND_BYTES
+        self._body_bytes = 0
+        self._skip_bytes = 0
+        self._taker: Contents | None = None
+
+    def feed(self, data: bytes | memoryview) -> None:
+        """Take the next bytes of the stream."""
+        view = memoryview(data)
+        offset, size = 0, len(view)
+        while offset < size:
+            if self._body_bytes:
+                end = min(size, offset + self._body_bytes)
+                if self._taker is not None:
+                    self._taker(view[offset:end])
+                self._body_bytes -= end - offset
+            elif self._skip_bytes:
+                end = min(size, offset + self._skip_bytes)
+                self._skip_bytes -= end - offset
+            else:
+                end = min(size, offset + self._needed_bytes - len(self._head))
+                self._head += view[offset:end]
+                self._advance()
+            offset = end
+
+    def _advance(self) -> None:
+        """Go on as long as the head holds what the next step needs."""
+        while len(self._head) == self._needed_bytes:
+            wanted = self._next_step()
+            if not wanted:
+                self._head.clear()
+                self._needed_bytes = _LENGTH_AND_KIND_BYTES
+                return
+            self._needed_bytes = wanted
+
+    def _next_step(self) -> int:
+        """Return how many bytes of head are needed in all, or 0 where it is done with."""
+        head = self._head
+        end = 4 + int.from_bytes(head[:4], "big")
+        kind = head[4]
+        if kind == self._body_kind:
+            return self._body_step(end)
+        if end - 4 > MESSAGE_LIMIT_BYTES or end < _LENGTH_AND_KIND_BYTES:
+            raise RemoteProtocolError(f"an SFTP message of {end - 4} bytes")
+        if kind not in self._wanted:
+            self._skip_bytes = end - len(head)
+            return 0
+        if len(head) < end:
+            return end
+        self._message(kind, bytes(head[_LENGTH_AND_KIND_BYTES:]))
+        return 0
+
+    def _body_step(self, end: int) -> int:
+        """Return how much head a WRITE or DATA needs; open its body once that is there."""
+        head = self._head
+        if len(head) < _LENGTH_TO_STRING_BYTES:
+            return _LENGTH_TO_STRING_BYTES
+        fields_end = _LENGTH_TO_STRING_BYTES
+        if self._body_kind is Kind.WRITE:
+            handle_bytes = int.from_bytes(head[9:13], "big")
+            fields_end += handle_bytes + _OFFSET_AND_LENGTH_BYTES
+            if handle_bytes > MESSAGE_LIMIT_BYTES:
+                raise RemoteProtocolError(f"an SFTP handle of {handle_bytes} bytes")
+        if len(head) < fields_end:
+            return fields_end
+        body_bytes = int.from_bytes(head[-4:], "big")
+        if fields_end + body_bytes > end:
+            raise RemoteProtocolError("an SFTP message that ends before its file contents do")
+        self._taker = self._contents(bytes(head[_LENGTH_AND_KIND_BYTES:]))
+        self._body_bytes = body_bytes
+        self._skip_bytes = end - fields_end - body_bytes
+        return 0
