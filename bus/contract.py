@@ -120,6 +120,14 @@ class SessionReady(Struct, frozen=True, kw_only=True, tag="session_ready"):
     session_id: UUID
 
 
+class SessionFailed(Struct, frozen=True, kw_only=True, tag="session_failed"):
+    """Engine to control: the session ended before its recording could begin."""
+
+    session_id: UUID
+    end_reason: EndReason
+    detail: str
+
+
 class EngineStarted(Struct, frozen=True, kw_only=True, tag="engine_started"):
     """Engine to control: what this engine still holds; its other live sessions are lost."""
 
@@ -132,7 +140,7 @@ class Done(Struct, frozen=True, kw_only=True, tag="done"):
     """The answer to a message that asks for nothing back."""
 
 
-Request = RedeemCredential | PinHostKey | SessionReady | EngineStarted
+Request = RedeemCredential | PinHostKey | SessionReady | SessionFailed | EngineStarted
 Reply = Grant | Denied | HostKeysPinned | Done
 
 

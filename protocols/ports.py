@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from bus.contract import Grant, RedeemCredential
+from recorder.events import EndReason
 from recorder.ports import EventSink
 from recorder.session_info import SessionInfo
 
@@ -20,6 +21,10 @@ class GrantBroker(Protocol):
 
     async def session_ready(self, grant: Grant) -> None:
         """Say that the target took the login."""
+        ...
+
+    async def session_failed(self, grant: Grant, reason: EndReason, detail: str) -> None:
+        """Say that the session ended before it had a recording."""
         ...
 
 

@@ -1,0 +1,66 @@
+"""Which algorithms each leg offers, and why. Names as in RFC 4253 and OpenSSH's PROTOCOL.
+
+Client leg: no finite-field Diffie-Hellman (30 exchanges a second cost a core, and anybody
+may ask for them), no NIST curves, no SHA-1, no CBC, no compression (a 250 KiB packet
+inflates to 250 MiB before anything looks at it). Target leg: the same, but the NIST
+curves and plain MACs, since a target is as old as it is.
+"""
+
+import re
+from typing import Final
+
+CLIENT_KEX: Final = (
+    # A server's order decides nothing but whose guess is right: dropbear sends its first
+    # packet along with a guess, asyncssh takes a guess for right when it is the one that
+    # is chosen, so the curve that dropbear guesses stands first.
+    "curve25519-sha256",
+    "curve25519-sha256@libssh.org",
+    "mlkem768x25519-sha256",
+)
+TARGET_KEX: Final = (
+    "mlkem768x25519-sha256",
+    "curve25519-sha256",
+    "curve25519-sha256@libssh.org",
+    "ecdh-sha2-nistp256",
+    "ecdh-sha2-nistp384",
+    "ecdh-sha2-nistp521",
+)
+
+GCM: Final = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
+_COUNTER: Final = ("aes256-ctr", "aes192-ctr", "aes128-ctr")
+_CHACHA: Final = "chacha20-poly1305@openssh.com"
+ALL_CIPHERS: Final = (*GCM, *_COUNTER, _CHACHA)
+
+CLIENT_MACS: Final = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com")
+TARGET_MACS: Final = (*CLIENT_MACS, "hmac-sha2-256", "hmac-sha2-512")
+
+SIGNATURES: Final = (
+    "ssh-ed25519",
+    "rsa-sha2-512",
+    "rsa-sha2-256",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+)
+
+_OPENSSH: Final = re.compile(r"OpenSSH_(\d+)\.(\d+)")
+_PUTTY: Final = re.compile(r"PuTTY_Release_0\.(\d+)")
+_OPENSSH_WITH_GCM: Final = (6, 2)
+_PUTTY_WITH_GCM: Final = 78
+
+
+def ciphers_for(version: str) -> list[str]:
+    """Return the ciphers to offer to a client that calls itself `version`.
+
+    AES-GCM costs us a third of the others, so it is all that clients known to have it are
+    offered first; the rest follows for those who were told to use something else.
+    """
+    if (found := _OPENSSH.search(version)) and _pair(found) >= _OPENSSH_WITH_GCM:
+        return list(GCM)
+    if (found := _PUTTY.search(version)) and int(found[1]) >= _PUTTY_WITH_GCM:
+        return list(GCM)
+    return [*_COUNTER, *GCM, _CHACHA]
+
+
+def _pair(found: re.Match[str]) -> tuple[int, int]:
+    return int(found[1]), int(found[2])

@@ -1,0 +1,147 @@
+"""The channels of one session: numbers, windows, waiting answers, and what is captured."""
+
+import enum
+import hashlib
+from collections import deque
+from typing import Final
+
+from protocols.ssh.files import Ledger
+from recorder.events import (
+    CaptureTruncated,
+    ChannelClosed,
+    ClientData,
+    KnownEvent,
+    Stream,
+    StreamDigested,
+    TargetData,
+    TargetErrorData,
+)
+from recorder.masking import Masker
+
+ANSWERS_LIMIT: Final = 1024
+"""Requests on one channel that may wait for an answer; PuTTY pipelines some dozens."""
+
+
+class Side(enum.IntEnum):
+    """A leg, and the direction of what it sends."""
+
+    CLIENT = 0
+    TARGET = 1
+
+    @property
+    def other(self) -> "Side":
+        """The leg across."""
+        return Side.TARGET if self is Side.CLIENT else Side.CLIENT
+
+
+class Answer(enum.Enum):
+    """What a request that wants an answer waits for."""
+
+    PEER = enum.auto()
+    """The peer's own answer, which passes."""
+    TERMINAL = enum.auto()
+    """The peer's answer to `pty-req`, which also decides how the channel is captured."""
+    REFUSAL = enum.auto()
+    """Ours, in the peer's name, once it is this request's turn."""
+
+
+class Capture:
+    """One stream of a channel without a terminal: what of it is kept.
+
+    Bytes are kept until `limit_bytes`, if there is a limit; then an event says so, and only
+    the count and the SHA-256 of the whole stream go on.
+    """
+
+    __slots__ = ("_hash", "_kept_bytes", "_limit_bytes", "channel", "keeping", "size_bytes", "stream")
+
+    def __init__(self, channel: int, stream: Stream, limit_bytes: int | None) -> None:
+        self.channel, self.stream = channel, stream
+        self.size_bytes = 0
+        self.keeping = True
+        self._kept_bytes = 0
+        self._limit_bytes = limit_bytes
+        self._hash = hashlib.sha256()
+
+    def digest(self, data: bytes | memoryview) -> None:
+        """Count `data` and take it into the digest."""
+        self._hash.update(data)
+        self.size_bytes += len(data)
+
+    def keep(self, at_ms: int, data: bytes) -> list[KnownEvent]:
+        """Return the events that keep `data`, which was digested before."""
+        if not self.keeping:
+            return []
+        kept_before, limit = self._kept_bytes, self._limit_bytes
+        if limit is None or kept_before + len(data) <= limit:
+            self._kept_bytes += len(data)
+            return [event_of(self.stream, at_ms, self.channel, data)]
+        self.keeping = False
+        part = data[: limit - kept_before]
+        events = [event_of(self.stream, at_ms, self.channel, part)] if part else []
+        cut = CaptureTruncated(
+            at_ms=at_ms, channel=self.channel, stream=self.stream, kept_bytes=limit
+        )
+        return [*events, cut]
+
+    def close(self, at_ms: int) -> list[KnownEvent]:
+        """Return what is known of the whole stream."""
+        if not self.size_bytes:
+            return []
+        digested = StreamDigested(
+            at_ms=at_ms,
+            channel=self.channel,
+            stream=self.stream,
+            size_bytes=self.size_bytes,
+            sha256=self._hash.digest(),
+        )
+        return [digested]
+
+
+def event_of(stream: Stream, at_ms: int, channel: int, data: bytes) -> KnownEvent:
+    """Return the event that holds `data`."""
+    return _EVENT_OF[stream](at_ms=at_ms, channel=channel, data=data)
+
+
+_EVENT_OF: Final = {
+    Stream.CLIENT: ClientData,
+    Stream.TARGET: TargetData,
+    Stream.TARGET_ERROR: TargetErrorData,
+}
+
+
+class Channel:
+    """An open channel. `numbers[side]` is what that side calls it."""
+
+    def __init__(self, ident: int, kind: str, numbers: tuple[int, int]) -> None:
+        self.ident, self.kind, self.numbers = ident, kind, numbers
+        self.room_bytes = 0
+        """What the client can still take: its window less what was sent to it."""
+        self.debt_bytes = 0
+        """What we wrote ourselves, to be withheld from the target's window."""
+        self.packet_bytes = 0
+        """The most the client takes in one packet."""
+        self.terminal = False
+        self.masker: Masker | None = None
+        self.ledger: Ledger | None = None
+        self.captures: dict[Stream, Capture] = {}
+        self.answers: tuple[deque[Answer], deque[Answer]] = (deque(), deque())
+        """By the side that asked, oldest first."""
+        self.closed_by: set[Side] = set()
+
+    def capture(self, stream: Stream, limit_bytes: int | None) -> Capture:
+        """Return the capture of `stream`, made when it first carries something."""
+        capture = self.captures.get(stream)
+        if capture is None:
+            capture = self.captures[stream] = Capture(self.ident, stream, limit_bytes)
+        return capture
+
+    def close(self, at_ms: int) -> list[KnownEvent]:
+        """Return the last events: what is held, the ledger, the digests, the close."""
+        events: list[KnownEvent] = []
+        if self.masker:
+            events += self.masker.flush(at_ms)
+        if self.ledger:
+            events += self.ledger.close(at_ms)
+        for capture in self.captures.values():
+            events += capture.close(at_ms)
+        return [*events, ChannelClosed(at_ms=at_ms, channel=self.ident)]

@@ -1,0 +1,207 @@
+"""The SSH gateway: listens, admits, authenticates, and serves each session in its task.
+
+The accept loop awaits nothing: admission is a look at some numbers, and everything that
+takes time happens in the connection's own tasks. An exception in one session ends that
+session and no other.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+import asyncssh
+import structlog
+
+from bus.contract import Grant, RedeemCredential
+from bus.proof import proof
+from bus.sealed import Opener
+from protocols.admission import Admission, Admitted, Departure, Refused
+from protocols.ssh import algorithms
+from protocols.ssh.auth import Redeemed, UserLogin
+from protocols.ssh.served_session import ServedSession, Surroundings
+from protocols.ssh.transport import ClientLeg, install
+from recorder.events import EndReason
+from recorder.session_info import TargetProtocol
+
+_BACKLOG: Final = 1024
+_TICK_S: Final = 0.1
+"""How soon a typed line whose echo does not come is decided."""
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+class SSHGateway:
+    """Listens on every address of `[ssh] listen`."""
+
+    def __init__(self, around: Surroundings, host_key_paths: Sequence[Path]) -> None:
+        install()
+        settings = around.settings
+        self._around = around
+        self._admission = Admission(
+            settings.max_startups, settings.max_tries, penalties=settings.source_penalties
+        )
+        self._options = _options(host_key_paths, settings.login_timeout_s, self._new_login)
+        self._sessions: dict[UUID, ServedSession] = {}
+        self._ticking: set[ServedSession] = set()
+        self._servers: list[asyncio.Server] = []
+        self._group = asyncio.TaskGroup()
+
+    async def serve(self, listening: Callable[[], None] = lambda: None) -> None:
+        """Accept connections until cancelled. Raises `OSError` where it cannot listen."""
+        loop = asyncio.get_running_loop()
+        async with self._group:
+            try:
+                for address in self._around.settings.listen:
+                    host, port = split_address(address)
+                    server = await loop.create_server(self._new_leg, host, port, backlog=_BACKLOG)
+                    self._servers.append(server)
+                listening()
+                await self._tick()
+            finally:
+                self.stop_listening()
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """Where it listens, with the real ports."""
+        return [
+            socket.getsockname()[:2] for server in self._servers for socket in server.sockets
+        ]
+
+    @property
+    def live_sessions(self) -> tuple[UUID, ...]:
+        """The sessions that go on now."""
+        return tuple(self._sessions)
+
+    def stop_listening(self) -> None:
+        """Accept nobody new; sessions go on."""
+        for server in self._servers:
+            server.close()
+
+    def terminate(self, session_id: UUID, reason: EndReason, text: str) -> bool:
+        """End a session, telling its user `text`; say whether it was there."""
+        session = self._sessions.get(session_id)
+        if session is None:
+            return False
+        session.end(reason, text)
+        return True
+
+    def message(self, session_id: UUID, text: str) -> bool:
+        """Show `text` to the user of a session; say whether it could be shown."""
+        session = self._sessions.get(session_id)
+        return session is not None and session.message(text)
+
+    async def drain(self, text: str, limit_s: float) -> None:
+        """Stop listening, tell every user, and end what still goes on after `limit_s`."""
+        self.stop_listening()
+        loop = asyncio.get_running_loop()
+        until = loop.time() + limit_s
+        for session in list(self._sessions.values()):
+            session.message(text)
+        while self._sessions and loop.time() < until:
+            await asyncio.sleep(min(_TICK_S, limit_s))
+        for session in list(self._sessions.values()):
+            session.end(EndReason.ENGINE_STOPPED, text)
+        while self._sessions:
+            await asyncio.sleep(_TICK_S / 10)
+
+    # --- connections: what `protocols.ssh.auth.Door` asks for
+
+    def arrived(self, leg: ClientLeg) -> Admitted | None:
+        """Admit a connection, or turn it away."""
+        loop = asyncio.get_running_loop()
+        verdict = self._admission.admit(leg.peer_address, loop.time(), random.random())  # noqa: S311
+        if isinstance(verdict, Refused):
+            _log.info("connection.refused", source=leg.peer_address, why=verdict.reason.value)
+            leg.refuse("Not allowed at this time")
+            return None
+        return verdict
+
+    def failed(self, ticket: Admitted) -> bool:
+        """Count a failed try; say whether another one is allowed."""
+        return self._admission.failed(ticket)
+
+    def left(self, ticket: Admitted, how: Departure) -> None:
+        """Forget a connection that did not authenticate."""
+        self._admission.left(ticket, how, asyncio.get_running_loop().time())
+
+    async def redeem(self, leg: ClientLeg, name: str, password: str, opener: Opener) -> Grant:
+        """Ask control for a grant; raise `AccessDeniedError` or `BusUnavailableError`."""
+        around = self._around
+        return await around.broker.redeem(
+            RedeemCredential(
+                engine_id=around.engine_id,
+                site=around.site,
+                protocol=TargetProtocol.SSH,
+                username=name,
+                password_proof=proof(name, password),
+                client_address=leg.peer_address,
+                seal_to=opener.public,
+            )
+        )
+
+    def completed(self, leg: ClientLeg, ticket: Admitted, redeemed: Redeemed) -> None:
+        """Serve the session that was granted."""
+        self._admission.authenticated(ticket)
+        session = ServedSession(leg, redeemed, self._around, self._ticking.add)
+        self._sessions[redeemed.grant.session_id] = session
+        self._group.create_task(self._guard(session))
+
+    # --- inside
+
+    def _new_leg(self) -> ClientLeg:
+        return ClientLeg(self._options, algorithms.ciphers_for)
+
+    def _new_login(self) -> UserLogin:
+        return UserLogin(self)
+
+    async def _guard(self, session: ServedSession) -> None:
+        """Run a session; whatever it dies of ends here."""
+        session_id = session.grant.session_id
+        try:
+            await session.run()
+        except Exception:
+            _log.exception("session.failed", session_id=str(session_id))
+        finally:
+            self._sessions.pop(session_id, None)
+            self._ticking.discard(session)
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK_S)
+            for session in list(self._ticking):
+                if not session.tick():
+                    self._ticking.discard(session)
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Return host and port of `host:port` or `[v6]:port`; raise `ValueError`."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit():
+        raise ValueError(f"{address!r} is not host:port")
+    return host.strip("[]"), int(port)
+
+
+def _options(
+    host_key_paths: Sequence[Path], login_timeout_s: float, new_login: Callable[[], UserLogin]
+) -> asyncssh.SSHServerConnectionOptions:
+    return asyncssh.SSHServerConnectionOptions(
+        server_factory=new_login,
+        server_host_keys=[str(path) for path in host_key_paths],
+        config=None,
+        gss_host=None,
+        login_timeout=login_timeout_s,
+        keepalive_interval=0,
+        kex_algs=list(algorithms.CLIENT_KEX),
+        encryption_algs=list(algorithms.ALL_CIPHERS),
+        mac_algs=list(algorithms.CLIENT_MACS),
+        signature_algs=list(algorithms.SIGNATURES),
+        compression_algs=None,
+        public_key_auth=False,
+        host_based_auth=False,
+        agent_forwarding=False,
+        x11_forwarding=False,
+        server_version="proxyd",
+    )

@@ -1,0 +1,393 @@
+"""The hot path: looks at each packet, records, and says what goes on to the other leg.
+
+Sans-io: bursts of packet bodies and the time come in, bodies to send come out. Channel
+numbers and windows pass through unchanged, so every kind of channel works as it does
+without us. Only what policy has to see is parsed: opens, requests, closes.
+
+INVARIANT: what is forwarded was recorded before: one write for the burst.
+INVARIANT: answers reach each side in the order of its requests, ours among the peer's.
+INVARIANT: a byte that we put into a channel is withheld from the target's window later.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+
+from protocols.errors import RemoteProtocolError
+from protocols.ssh import packets
+from protocols.ssh.channel_policy import ChannelPolicy
+from protocols.ssh.channels import ANSWERS_LIMIT, Answer, Channel, Side, event_of
+from protocols.ssh.files import ledger_for
+from protocols.ssh.packets import Message, Reader, body_of, payload_of
+from protocols.ssh.requests import GlobalAsks, asked_events
+from recorder.events import (
+    ChannelOpened,
+    ChannelRefused,
+    KnownEvent,
+    NoticeShown,
+    RequestRefused,
+    Stream,
+)
+from recorder.masking import Masker
+from recorder.ports import EventSink
+from recorder.session_info import Capture as CaptureTerms
+from recorder.session_info import RecordingTerms
+
+FORWARDS_LIMIT: Final = 256
+"""Forwarded connections, agents and X clients at a time on one connection."""
+PENDING_LIMIT: Final = 64
+"""Channels that may wait to be confirmed."""
+
+_DATA, _ERROR_DATA = int(Message.CHANNEL_DATA), int(Message.CHANNEL_EXTENDED_DATA)
+_ADJUST, _EOF = int(Message.CHANNEL_WINDOW_ADJUST), int(Message.CHANNEL_EOF)
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """What one connection may have."""
+
+    sessions: int = 10
+    capture_bytes: int = 16 * 1024 * 1024
+
+
+class Out:
+    """What a burst leads to: bodies for either leg, in order."""
+
+    __slots__ = ("to",)
+
+    def __init__(self) -> None:
+        self.to: tuple[list[bytes], list[bytes]] = ([], [])
+
+
+class PacketRelay:
+    """The channels of one session, between its two legs."""
+
+    def __init__(
+        self, policy: ChannelPolicy, terms: RecordingTerms, limits: Limits, sink: EventSink
+    ) -> None:
+        self._policy, self._terms, self._limits, self._sink = policy, terms, limits, sink
+        self._capture_limit = None if terms.capture is CaptureTerms.FULL else limits.capture_bytes
+        self._channels: tuple[dict[bytes, Channel], dict[bytes, Channel]] = ({}, {})
+        """By the number that a packet to this side carries."""
+        self._pending: tuple[dict[int, packets.ChannelOpen], dict[int, packets.ChannelOpen]]
+        self._pending = ({}, {})
+        """By the side that opens, and its number."""
+        self._globals = GlobalAsks(policy)
+        self._opened = 0
+        self._events: list[KnownEvent] = []
+        self._run: list[bytes] = []
+        self._run_of: tuple[Channel, Stream] | None = None
+        self._at_ms = 0
+        self.active_ms = 0
+        """When data last crossed, in session time."""
+
+    def receive(self, side: Side, bodies: list[bytes]) -> Out:
+        """Take what `side` sent; return what to send. All of it is recorded on return.
+
+        Raises `RemoteProtocolError` where the peer misbehaves, `RecordingLostError` where
+        the recording cannot be kept; nothing of the burst may be forwarded then.
+        """
+        self._at_ms = self._sink.at_ms()
+        out = Out()
+        forward = out.to[side.other]
+        for body in bodies:
+            kind = body[1]
+            if kind in (_DATA, _ERROR_DATA):
+                self._data(side, body, kind)
+                forward.append(body)
+            elif kind == _ADJUST and side is Side.CLIENT:
+                forward += self._adjusted(body)
+            elif kind in (_ADJUST, _EOF):
+                self._channel(side, body[2:6])
+                forward.append(body)
+            else:
+                self._end_run()
+                if self._control(side, kind, payload_of(body), out):
+                    forward.append(body)
+        self._record()
+        return out
+
+    def tick(self) -> None:
+        """Let time pass: typed lines whose echo is not awaited any longer are decided."""
+        self._at_ms = self._sink.at_ms()
+        for channel in self._channels[Side.TARGET].values():
+            if channel.masker:
+                self._events += channel.masker.tick(self._at_ms)
+        self._record()
+
+    @property
+    def wants_tick(self) -> bool:
+        """Whether a typed line waits for its echo."""
+        return any(
+            channel.masker and channel.masker.deadline_ms is not None
+            for channel in self._channels[Side.TARGET].values()
+        )
+
+    def notice(self, text: str) -> list[bytes]:
+        """Return the bodies that show `text` in the user's sessions, as far as windows allow."""
+        self._at_ms = self._sink.at_ms()
+        bodies = []
+        for channel in self._channels[Side.CLIENT].values():
+            if channel.kind == "session" and not channel.closed_by:
+                bodies += self._notice_on(channel, text)
+        self._record()
+        return bodies
+
+    def finish(self) -> None:
+        """Record how the channels that are still open ended."""
+        self._at_ms = self._sink.at_ms()
+        for channel in list(self._channels[Side.CLIENT].values()):
+            self._events += channel.close(self._at_ms)
+        self._channels[Side.CLIENT].clear()
+        self._channels[Side.TARGET].clear()
+        self._record()
+
+    # --- data
+
+    def _data(self, side: Side, body: bytes, kind: int) -> None:
+        start = 10 if kind == _DATA else 14
+        size = int.from_bytes(body[start - 4 : start], "big")
+        end = start + size
+        if end + body[0] != len(body):
+            raise RemoteProtocolError("channel data of another length than its packet")
+        channel = self._channel(side, body[2:6])
+        self.active_ms = self._at_ms
+        if side is Side.CLIENT:
+            stream = Stream.CLIENT
+        else:
+            stream = Stream.TARGET if kind == _DATA else Stream.TARGET_ERROR
+            channel.room_bytes -= size
+        if channel.terminal:
+            self._add(channel, stream, body[start:end])
+            return
+        capture = channel.captures.get(stream) or channel.capture(stream, self._capture_limit)
+        data = memoryview(body)[start:end]
+        capture.digest(data)
+        if channel.ledger:
+            fed = channel.ledger.client if side is Side.CLIENT else channel.ledger.target
+            self._events += fed(self._at_ms, data)
+        if capture.keeping:
+            self._add(channel, stream, bytes(data))
+
+    def _add(self, channel: Channel, stream: Stream, data: bytes) -> None:
+        """Join what crosses one way on one channel in a burst: fewer, larger events."""
+        if self._run_of != (channel, stream):
+            self._end_run()
+            self._run_of = channel, stream
+        self._run.append(data)
+
+    def _end_run(self) -> None:
+        if self._run_of is None:
+            return
+        (channel, stream), data = self._run_of, b"".join(self._run)
+        self._run, self._run_of = [], None
+        if not channel.terminal:
+            self._events += channel.captures[stream].keep(self._at_ms, data)
+        elif stream is Stream.CLIENT and channel.masker:
+            self._events += channel.masker.typed(self._at_ms, data)
+        else:
+            self._events.append(event_of(stream, self._at_ms, channel.ident, data))
+            if channel.masker:
+                self._events += channel.masker.shown(self._at_ms, data)
+
+    def _record(self) -> None:
+        self._end_run()
+        if self._events:
+            events, self._events = self._events, []
+            self._sink.record(events)
+
+    def _channel(self, side: Side, number: bytes) -> Channel:
+        channel = self._channels[side.other].get(number)
+        if channel is None:
+            raise RemoteProtocolError("a packet for a channel that is not open")
+        return channel
+
+    def _adjusted(self, body: bytes) -> list[bytes]:
+        """Count the client's new room; keep back what we have used of it ourselves."""
+        fields = Reader(payload_of(body), 1)
+        number, size = fields.uint32(), fields.uint32()
+        channel = self._channel(Side.CLIENT, body[2:6])
+        channel.room_bytes += size
+        if not channel.debt_bytes:
+            return [body]
+        held = min(channel.debt_bytes, size)
+        channel.debt_bytes -= held
+        return [body_of(packets.window_adjust(number, size - held))] if size > held else []
+
+    def _notice_on(self, channel: Channel, text: str) -> list[bytes]:
+        line = f"\r\n{text}\r\n".encode()
+        line = line[: max(0, min(channel.room_bytes, channel.packet_bytes))]
+        if not line:
+            return []
+        channel.room_bytes -= len(line)
+        channel.debt_bytes += len(line)
+        self._events.append(NoticeShown(at_ms=self._at_ms, channel=channel.ident, text=text))
+        write = packets.channel_data if channel.terminal else packets.channel_error_data
+        return [body_of(write(channel.numbers[Side.CLIENT], line))]
+
+    # --- control
+
+    def _control(self, side: Side, kind: int, payload: bytes, out: Out) -> bool:
+        """Look at a packet that is not data; return whether it goes on as it came."""
+        match kind:
+            case Message.CHANNEL_OPEN:
+                return self._open(side, packets.ChannelOpen.read(payload), out)
+            case Message.CHANNEL_OPEN_CONFIRMATION:
+                return self._confirmed(side, packets.OpenConfirmation.read(payload))
+            case Message.CHANNEL_OPEN_FAILURE:
+                return self._not_opened(side, packets.OpenRefusal.read(payload))
+            case Message.CHANNEL_REQUEST:
+                return self._asked(side, packets.ChannelRequest.read(payload), out)
+            case Message.CHANNEL_SUCCESS | Message.CHANNEL_FAILURE:
+                self._answered(side, kind, payload, out)
+                return False
+            case Message.CHANNEL_CLOSE:
+                return self._closed(side, payload)
+            case Message.GLOBAL_REQUEST:
+                request = packets.GlobalRequest.read(payload)
+                passes, refusals, events = self._globals.asked(side, request, self._at_ms)
+                out.to[side] += refusals
+                self._events += events
+                return passes
+            case Message.REQUEST_SUCCESS | Message.REQUEST_FAILURE:
+                answers, events = self._globals.answered(side, kind, payload, self._at_ms)
+                out.to[side.other] += answers
+                self._events += events
+                return False
+            case _:
+                raise RemoteProtocolError(f"message {kind} is not of the connection protocol")
+
+    def _open(self, side: Side, request: packets.ChannelOpen, out: Out) -> bool:
+        asks = self._policy.client_opens if side is Side.CLIENT else self._policy.target_opens
+        refusal, code = asks(request.kind), packets.OpenFailure.ADMINISTRATIVELY_PROHIBITED
+        if refusal is None and self._crowded(request.kind):
+            refusal, code = "too many open channels", packets.OpenFailure.RESOURCE_SHORTAGE
+        if refusal is None:
+            if request.sender in self._pending[side]:
+                raise RemoteProtocolError("a channel number was used twice")
+            self._pending[side][request.sender] = request
+            return True
+        self._events.append(
+            ChannelRefused(
+                at_ms=self._at_ms, kind=request.kind, detail=request.detail, reason=refusal
+            )
+        )
+        answer = packets.OpenRefusal(request.sender, code, f"proxyd: {refusal}")
+        out.to[side].append(body_of(answer.write()))
+        return False
+
+    def _crowded(self, kind: str) -> bool:
+        open_now = self._channels[Side.CLIENT].values()
+        pending = [*self._pending[Side.CLIENT].values(), *self._pending[Side.TARGET].values()]
+        if len(pending) >= PENDING_LIMIT:
+            return True
+        if kind != "session":
+            return sum(each.kind != "session" for each in (*open_now, *pending)) >= FORWARDS_LIMIT
+        sessions = sum(each.kind == "session" for each in (*open_now, *pending))
+        return sessions >= self._limits.sessions
+
+    def _confirmed(self, side: Side, answer: packets.OpenConfirmation) -> bool:
+        request = self._pending[side.other].pop(answer.recipient, None)
+        if request is None:
+            raise RemoteProtocolError("a confirmation of a channel that was not asked for")
+        own, peers = answer.sender, answer.recipient
+        numbers = (own, peers) if side is Side.CLIENT else (peers, own)
+        if any(packets.uint32(n) in self._channels[s] for s, n in zip(Side, numbers, strict=True)):
+            raise RemoteProtocolError("a channel number was used twice")
+        channel = Channel(self._opened, request.kind, numbers)
+        self._opened += 1
+        # The window that counts for our own words is the one the client granted.
+        granted = answer if side is Side.CLIENT else request
+        channel.room_bytes, channel.packet_bytes = granted.window_bytes, granted.packet_bytes
+        for each in Side:
+            self._channels[each][packets.uint32(numbers[each])] = channel
+        self._events.append(
+            ChannelOpened(
+                at_ms=self._at_ms,
+                channel=channel.ident,
+                kind=request.kind,
+                detail=request.detail,
+            )
+        )
+        return True
+
+    def _not_opened(self, side: Side, answer: packets.OpenRefusal) -> bool:
+        request = self._pending[side.other].pop(answer.recipient, None)
+        if request is None:
+            raise RemoteProtocolError("a refusal of a channel that was not asked for")
+        self._events.append(
+            ChannelRefused(
+                at_ms=self._at_ms, kind=request.kind, detail=request.detail, reason=answer.reason
+            )
+        )
+        return True
+
+    def _asked(self, side: Side, request: packets.ChannelRequest, out: Out) -> bool:
+        channel = self._channel(side, packets.uint32(request.recipient))
+        refusal = None
+        if side is Side.CLIENT:
+            refusal = self._policy.client_asks(request.kind, request.rest)
+        answers = channel.answers[side]
+        if len(answers) >= ANSWERS_LIMIT:
+            raise RemoteProtocolError("too many requests wait for an answer")
+        if refusal is None:
+            self._events += asked_events(self._at_ms, channel.ident, request)
+            self._note(channel, request)
+            if request.want_reply:
+                terminal = request.kind == "pty-req"
+                answers.append(Answer.TERMINAL if terminal else Answer.PEER)
+            return True
+        self._events.append(
+            RequestRefused(
+                at_ms=self._at_ms,
+                request=request.kind,
+                detail=request.rest[:256].decode("utf-8", "replace"),
+                reason=refusal,
+                channel=channel.ident,
+            )
+        )
+        if request.want_reply:
+            answers.append(Answer.REFUSAL)
+            self._send_refusals(channel, side, out)
+        return False
+
+    def _note(self, channel: Channel, request: packets.ChannelRequest) -> None:
+        """Take from a request that passes what decides how the channel is captured."""
+        match request.kind:
+            case "pty-req":
+                channel.terminal = True
+                if self._terms.mask_typed:
+                    channel.masker = Masker(channel.ident)
+            case "exec" | "subsystem" if not channel.terminal:
+                channel.ledger = ledger_for(request.kind, Reader(request.rest).string())
+
+    def _answered(self, side: Side, kind: int, payload: bytes, out: Out) -> None:
+        channel = self._channel(side, packets.uint32(Reader(payload, 1).uint32()))
+        answers = channel.answers[side.other]
+        if not answers:
+            raise RemoteProtocolError("an answer that nobody asked for")
+        if answers.popleft() is Answer.TERMINAL and kind == Message.CHANNEL_FAILURE:
+            self._without_terminal(channel)
+        out.to[side.other].append(body_of(payload))
+        self._send_refusals(channel, side.other, out)
+
+    def _without_terminal(self, channel: Channel) -> None:
+        """Take back what `pty-req` assumed: the target has refused it."""
+        if channel.masker:
+            self._events += channel.masker.flush(self._at_ms)
+        channel.terminal, channel.masker = False, None
+
+    def _send_refusals(self, channel: Channel, side: Side, out: Out) -> None:
+        """Send the refusals whose turn has come to the side that asked."""
+        answers = channel.answers[side]
+        while answers and answers[0] is Answer.REFUSAL:
+            answers.popleft()
+            out.to[side].append(body_of(packets.channel_failure(channel.numbers[side])))
+
+    def _closed(self, side: Side, payload: bytes) -> bool:
+        channel = self._channel(side, packets.uint32(Reader(payload, 1).uint32()))
+        channel.closed_by.add(side)
+        if len(channel.closed_by) == len(Side):
+            self._events += channel.close(self._at_ms)
+            for each in Side:
+                del self._channels[each][packets.uint32(channel.numbers[each])]
+        return True

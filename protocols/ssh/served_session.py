@@ -1,0 +1,310 @@
+"""One session from its grant to its end: record, dial, relay, tell the user.
+
+    grant ── recording on disk ── target dialled and logged on ── relay ── end
+
+The recording stands before the target is dialled, so a session that was granted has
+one, however it ends.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import asyncssh
+import msgspec
+import structlog
+from msgspec import Struct
+
+from bus.contract import Grant, TargetCredential
+from bus.errors import BusError
+from bus.sealed import credential_info
+from config.model import SSHSettings
+from protocols.errors import RemoteProtocolError, TargetUnreachableError
+from protocols.ports import GrantBroker, RecorderFactory
+from protocols.session import Happened, Session
+from protocols.ssh.auth import Redeemed
+from protocols.ssh.channel_policy import ChannelPolicy
+from protocols.ssh.channels import Side
+from protocols.ssh.packet_relay import Limits, Out, PacketRelay
+from protocols.ssh.target import HostKeys, dial
+from protocols.ssh.transport import ClientLeg, Leg, TargetLeg
+from recorder.errors import RecordingLostError
+from recorder.events import EndReason
+from recorder.ports import Clock, EventSink
+from recorder.session_info import SessionInfo
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger()
+_credentials = msgspec.msgpack.Decoder(TargetCredential)
+
+_SILENT: Final = frozenset({EndReason.CLIENT_LEFT})
+"""Ends that the user need not be told of."""
+
+
+class Surroundings(Struct, frozen=True, kw_only=True):
+    """What every session of a gateway shares."""
+
+    settings: SSHSettings
+    capture_limit_bytes: int
+    site: str
+    engine_id: str
+    broker: GrantBroker
+    recorders: RecorderFactory
+    clock: Clock
+
+
+class Ending(Struct, frozen=True):
+    """Why a session ends, and what its user reads."""
+
+    reason: EndReason
+    text: str
+
+
+class ServedSession:
+    """A granted session."""
+
+    def __init__(
+        self,
+        client: ClientLeg,
+        redeemed: Redeemed,
+        around: Surroundings,
+        wants_tick: Callable[["ServedSession"], None],
+    ) -> None:
+        self.grant: Grant = redeemed.grant
+        self._opener = redeemed.opener
+        self._client, self._target = client, None
+        self._around, self._wants_tick = around, wants_tick
+        self._life = Session()
+        for step in (Happened.CREDENTIAL_PRESENTED, Happened.GRANTED):
+            self._life.happened(step)
+        self._target: TargetLeg | None
+        self._relay: PacketRelay | None = None
+        self._sink: EventSink | None = None
+        self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self._tasks = asyncio.TaskGroup()
+        self._draining = False
+
+    def end(self, reason: EndReason, text: str) -> None:
+        """End the session; the first reason given is the one that counts."""
+        if not self._ending.done():
+            self._ending.set_result(Ending(reason, text))
+
+    def message(self, text: str) -> bool:
+        """Show `text` in the user's sessions; say whether there was one to show it in."""
+        if self._relay is None or self._ending.done():
+            return False
+        try:
+            bodies = self._relay.notice(_printable(text))
+        except RecordingLostError as error:
+            self._lost(error)
+            return False
+        self._client.send_bodies(bodies)
+        return bool(bodies)
+
+    def tick(self) -> bool:
+        """Let time pass; return whether another tick is wanted soon."""
+        if self._relay is None or self._ending.done():
+            return False
+        try:
+            self._relay.tick()
+        except RecordingLostError as error:
+            self._lost(error)
+        return self._relay.wants_tick
+
+    async def run(self) -> None:
+        """Serve the session until it is over. Raises nothing that a peer can cause."""
+        log = _log.bind(session_id=str(self.grant.session_id))
+        self._client.on_closed(self._client_closed)
+        try:
+            self._sink = await self._around.recorders.start(self._info())
+        except RecordingLostError as error:
+            await self._refuse_unrecorded(error)
+            return
+        log.info("session.opened", user=self.grant.user, secret=self.grant.secret_name)
+        ending = Ending(EndReason.ENGINE_STOPPED, "proxyd is stopping")
+        try:
+            async with self._tasks:
+                ending = await self._serve()
+        finally:
+            self._leave(ending)
+            await self._sink.close(ending.reason, ending.text)
+            self._life.happened(Happened.CONNECTION_LOST)
+            log.info("session.ended", reason=ending.reason.value, detail=ending.text)
+
+    # --- the steps
+
+    async def _serve(self) -> Ending:
+        dialling = self._tasks.create_task(self._dial())
+        await asyncio.wait({dialling, self._ending}, return_when=asyncio.FIRST_COMPLETED)
+        if not dialling.done():
+            dialling.cancel()
+            return self._ending.result()
+        if isinstance(failure := dialling.result(), Ending):
+            return failure
+        loop = asyncio.get_running_loop()
+        limit_s = self._around.settings.max_session_s
+        timers = [loop.call_later(limit_s, self._too_long)]
+        if idle_s := self._around.settings.idle_timeout_s:
+            self._tasks.create_task(self._watch_idle(idle_s))
+        try:
+            return await self._ending
+        finally:
+            for timer in timers:
+                timer.cancel()
+
+    async def _dial(self) -> Ending | None:
+        """Dial and start the relay; return why not, if it failed."""
+        try:
+            target = await self._dialled()
+        except TargetUnreachableError as error:
+            return Ending(EndReason.TARGET_UNREACHABLE, f"proxyd: {error}")
+        except BusError as error:
+            return Ending(EndReason.TARGET_UNREACHABLE, f"proxyd: {error}; try again")
+        if self._ending.done():
+            target.abort()
+            return self._ending.result()
+        self._life.happened(Happened.TARGET_READY)
+        self._start_relay(target)
+        self._tasks.create_task(self._say_ready())
+        return None
+
+    async def _dialled(self) -> TargetLeg:
+        grant = self.grant
+        packed = self._opener.open(grant.sealed_credential, credential_info(grant.session_id))
+        credential = _credentials.decode(packed)
+        keys = HostKeys(
+            grant.host_key_policy,
+            grant.host_keys,
+            lambda key: self._around.broker.pin_host_key(grant, key),
+        )
+        return await dial(grant.target, credential, keys, self._around.settings.dial_timeout_s)
+
+    async def _say_ready(self) -> None:
+        try:
+            await self._around.broker.session_ready(self.grant)
+        except BusError as error:
+            _log.warning("session.ready_unsaid", error=str(error))
+
+    def _start_relay(self, target: TargetLeg) -> None:
+        if self._sink is None:
+            return
+        around, grant = self._around, self.grant
+        limits = Limits(
+            sessions=around.settings.max_channels, capture_bytes=around.capture_limit_bytes
+        )
+        policy = ChannelPolicy(grant.channels)
+        self._relay = PacketRelay(policy, grant.terms, limits, self._sink)
+        self._target = target
+        target.on_closed(self._target_closed)
+        target.take_over(self._receiver(Side.TARGET, self._relay), self._client)
+        self._client.take_over(self._receiver(Side.CLIENT, self._relay), target)
+
+    def _receiver(self, side: Side, relay: PacketRelay) -> Callable[[list[bytes]], None]:
+        def receive(bodies: list[bytes]) -> None:
+            if self._ending.done():
+                return
+            try:
+                out = relay.receive(side, bodies)
+            except RecordingLostError as error:
+                self._lost(error)
+                return
+            self._send(out)
+            if relay.wants_tick:
+                self._wants_tick(self)
+
+        return receive
+
+    def _send(self, out: Out) -> None:
+        to_client, to_target = out.to
+        if to_client:
+            self._client.send_bodies(to_client)
+        if to_target and self._target:
+            self._target.send_bodies(to_target)
+        if self._sink and self._sink.congested and not self._draining:
+            self._draining = True
+            self._tasks.create_task(self._drain(self._sink))
+
+    async def _drain(self, sink: EventSink) -> None:
+        """Read nothing more from either leg until the recording has room again."""
+        legs: tuple[Leg | None, ...] = (self._client, self._target)
+        for leg in filter(None, legs):
+            leg.pause("recording")
+        try:
+            await sink.drain()
+        except RecordingLostError as error:
+            self._lost(error)
+        finally:
+            self._draining = False
+            for leg in filter(None, legs):
+                leg.resume("recording")
+
+    async def _watch_idle(self, limit_s: float) -> None:
+        relay, sink = self._relay, self._sink
+        while relay and sink and not self._ending.done():
+            left_s = limit_s - (sink.at_ms() - relay.active_ms) / 1000
+            if left_s <= 0:
+                self.end(EndReason.IDLE, f"proxyd: nothing was typed for {limit_s:g} s")
+                return
+            await asyncio.wait({self._ending}, timeout=left_s)
+
+    # --- the ends
+
+    def _too_long(self) -> None:
+        hours = self._around.settings.max_session_s / 3600
+        self.end(EndReason.TOO_LONG, f"proxyd: a session may last {hours:g} h")
+
+    def _lost(self, error: RecordingLostError) -> None:
+        text = f"proxyd: this session can no longer be recorded, so it ends ({error})"
+        self.end(EndReason.RECORDING_LOST, text)
+
+    def _client_closed(self, error: Exception | None) -> None:
+        if isinstance(error, RemoteProtocolError):
+            self.end(EndReason.PROTOCOL_ERROR, f"the client: {error}")
+        self.end(EndReason.CLIENT_LEFT, "")
+
+    def _target_closed(self, error: Exception | None) -> None:
+        if isinstance(error, RemoteProtocolError):
+            self.end(EndReason.PROTOCOL_ERROR, f"the target: {error}")
+        self.end(EndReason.TARGET_LEFT, "proxyd: the target closed the connection")
+
+    def _leave(self, ending: Ending) -> None:
+        """Record how the channels ended, tell the user, and close both legs."""
+        if self._relay:
+            try:
+                if ending.reason not in _SILENT:
+                    self._client.send_bodies(self._relay.notice(_printable(ending.text)))
+                self._relay.finish()
+            except RecordingLostError as error:
+                _log.warning("session.end_unrecorded", error=str(error))
+        self._client.leave(asyncssh.DISC_BY_APPLICATION, _printable(ending.text))
+        if self._target:
+            self._target.leave(asyncssh.DISC_BY_APPLICATION, "the session is over")
+
+    async def _refuse_unrecorded(self, error: RecordingLostError) -> None:
+        _log.error("session.refused", session_id=str(self.grant.session_id), error=str(error))
+        text = f"proxyd: this session cannot be recorded, so it is refused: {error}"
+        self._client.leave(asyncssh.DISC_BY_APPLICATION, _printable(text))
+        try:
+            await self._around.broker.session_failed(
+                self.grant, EndReason.RECORDING_LOST, str(error)
+            )
+        except BusError as unsaid:
+            _log.warning("session.refusal_unsaid", error=str(unsaid))
+
+    def _info(self) -> SessionInfo:
+        grant, around = self.grant, self._around
+        return SessionInfo(
+            session_id=grant.session_id,
+            user=grant.user,
+            secret_name=grant.secret_name,
+            target=grant.target,
+            site=around.site,
+            engine_id=around.engine_id,
+            client_address=self._client.peer_address,
+            terms=grant.terms,
+            started_at=around.clock.now(),
+        )
+
+
+def _printable(text: str) -> str:
+    """Return `text` without anything that a terminal would act on."""
+    return "".join(mark if mark.isprintable() else " " for mark in text)

@@ -1,0 +1,256 @@
+"""Dials the target: checks its host key, then logs on with the real credential.
+
+INVARIANT: the credential is not offered before the host key is accepted and pinned.
+INVARIANT: no error text holds any part of the credential.
+"""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import asyncssh
+from asyncssh import KeyImportError
+
+from bus.contract import HostKeyPolicy, TargetCredential
+from protocols.errors import TargetUnreachableError
+from protocols.ssh import algorithms
+from protocols.ssh.transport import TargetLeg
+from recorder.session_info import Target
+
+Pin = Callable[[str], Awaitable[tuple[str, ...]]]
+"""Offers the key seen on first use; returns the keys that hold from now on."""
+
+_HOST_KEY_ALGORITHMS: Final = (
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "rsa-sha2-512",
+    "rsa-sha2-256",
+)
+_PASSWORD_TRIES: Final = 2
+"""keyboard-interactive and password; never the same wrong password over and over."""
+
+
+class HostKeys:
+    """The host keys of one target: which are accepted, which one came."""
+
+    def __init__(self, policy: HostKeyPolicy, accepted: tuple[str, ...], pin: Pin) -> None:
+        self._policy, self._pin = policy, pin
+        self.accepted = accepted
+        self.came: asyncssh.SSHKey | None = None
+        self._settled = False
+
+    @property
+    def any(self) -> bool:
+        """Whether whatever comes is accepted, now or to be pinned."""
+        tofu = self._policy is HostKeyPolicy.TOFU and not self.accepted
+        return self._policy is HostKeyPolicy.ANY or tofu
+
+    def algorithms(self) -> list[str]:
+        """Return what to ask for: the kinds of the accepted keys first."""
+        kinds = {line.split()[0] for line in self.accepted}
+        known = [name for name in _HOST_KEY_ALGORITHMS if _kind(name) in kinds]
+        return known + [name for name in _HOST_KEY_ALGORITHMS if name not in known]
+
+    def accepts(self, key: asyncssh.SSHKey) -> bool:
+        """Say whether `key` may go on to the login, and remember it."""
+        self.came = key
+        return self.any or line_of(key) in self.accepted
+
+    async def settle(self) -> None:
+        """Pin what came on first use; raise `TargetUnreachableError` if another was pinned."""
+        if self._settled or self.came is None:
+            return
+        if self._policy is HostKeyPolicy.TOFU and not self.accepted:
+            self.accepted = await self._pin(line_of(self.came))
+            if line_of(self.came) not in self.accepted:
+                raise TargetUnreachableError(self.mismatch())
+        self._settled = True
+
+    def mismatch(self) -> str:
+        """Say what was expected and what came."""
+        expected = ", ".join(fingerprint(line) for line in self.accepted) or "a given key"
+        came = f"{_name(self.came)} {self.came.get_fingerprint()}" if self.came else "no key"
+        return (
+            f"the target's host key is not the expected one: expected {expected}; came {came}. "
+            "No credential was sent. If the key was changed on purpose, an operator accepts it "
+            "with `proxyd secret edit NAME --host-key ...`"
+        )
+
+
+class _Login(asyncssh.SSHClient):
+    """Answers what the target asks during login."""
+
+    def __init__(self, credential: TargetCredential, keys: HostKeys) -> None:
+        self._credential, self._keys = credential, keys
+        self._tries = _PASSWORD_TRIES
+        self._key_offered = False
+        self.failure: TargetUnreachableError | None = None
+
+    def validate_host_public_key(
+        self, host: str, addr: str, port: int, key: asyncssh.SSHKey
+    ) -> bool:
+        return self._keys.accepts(key)
+
+    async def public_key_auth_requested(self) -> asyncssh.SSHKey | None:
+        await self._settle()
+        if self._credential.private_key is None or self._key_offered:
+            return None
+        self._key_offered = True
+        return private_key(self._credential.private_key, self._credential.passphrase)
+
+    async def password_auth_requested(self) -> str | None:
+        await self._settle()
+        return self._password()
+
+    async def kbdint_auth_requested(self) -> str | None:
+        await self._settle()
+        return None if self._credential.password is None or self._tries == 0 else ""
+
+    def kbdint_challenge_received(
+        self, name: str, instructions: str, lang: str, prompts: list[tuple[str, bool]]
+    ) -> list[str] | None:
+        """Answer one hidden prompt with the password; anything else is not for us."""
+        if not prompts:
+            return []
+        match prompts:
+            case [(_, False)]:
+                password = self._password()
+                return None if password is None else [password]
+            case _:
+                return None
+
+    def _password(self) -> str | None:
+        if self._tries == 0:
+            return None
+        self._tries -= 1
+        return self._credential.password
+
+    async def _settle(self) -> None:
+        try:
+            await self._keys.settle()
+        except TargetUnreachableError as error:
+            self.failure = error
+            raise asyncssh.HostKeyNotVerifiable(str(error)) from error
+
+
+async def dial(
+    target: Target, credential: TargetCredential, keys: HostKeys, limit_s: float
+) -> TargetLeg:
+    """Return the leg, logged on; raise `TargetUnreachableError` with text for the user."""
+    where = f"{target.host}:{target.port}"
+    login = _Login(credential, keys)
+    try:
+        async with asyncio.timeout(limit_s):
+            return await _connect(target, credential.username, login, keys)
+    except TimeoutError:
+        text = f"{where} did not answer within {limit_s:g} s; check host, port and firewall"
+        raise TargetUnreachableError(text) from None
+    except (OSError, asyncssh.Error, ValueError) as error:
+        raise login.failure or TargetUnreachableError(_explain(error, where, keys)) from error
+
+
+async def _connect(
+    target: Target, username: str, login: _Login, keys: HostKeys
+) -> TargetLeg:
+    loop = asyncio.get_running_loop()
+    options = _options(username, login, keys)
+    options.waiter = loop.create_future()
+    leg: TargetLeg | None = None
+
+    def make() -> TargetLeg:
+        nonlocal leg
+        leg = TargetLeg(options)
+        return leg
+
+    try:
+        await loop.create_connection(make, target.host, target.port)
+        await options.waiter
+    except BaseException:
+        # Also on a time-out: a leg that nobody waits for must not stay half open.
+        if leg is not None:
+            leg.abort()
+        raise
+    if leg is None:
+        raise TargetUnreachableError("the connection was not made")
+    return leg
+
+
+def _options(
+    username: str, login: _Login, keys: HostKeys
+) -> asyncssh.SSHClientConnectionOptions:
+    return asyncssh.SSHClientConnectionOptions(
+        client_factory=lambda: login,
+        username=username,
+        known_hosts=([], [], []),
+        server_host_key_algs=keys.algorithms(),
+        client_keys=None,
+        agent_path=None,
+        config=None,
+        gss_host=None,
+        preferred_auth=("publickey", "keyboard-interactive", "password"),
+        kex_algs=list(algorithms.TARGET_KEX),
+        encryption_algs=list(algorithms.ALL_CIPHERS),
+        mac_algs=list(algorithms.TARGET_MACS),
+        signature_algs=list(algorithms.SIGNATURES),
+        compression_algs=None,
+        login_timeout=0,
+        keepalive_interval=0,
+    )
+
+
+def _explain(error: Exception, where: str, keys: HostKeys) -> str:
+    match error:
+        case asyncssh.HostKeyNotVerifiable():
+            return keys.mismatch()
+        case asyncssh.PermissionDenied():
+            return (
+                f"{where} refused the stored credential; an operator checks it with "
+                "`proxyd secret test NAME` and replaces it with `proxyd secret edit NAME`"
+            )
+        case asyncssh.KeyExchangeFailed():
+            return f"{where} and proxyd have no algorithm in common: {error.reason}"
+        case asyncssh.ProtocolNotSupported() | asyncssh.ProtocolError():
+            return f"{where} does not speak SSH 2 as expected: {error.reason}"
+        case asyncssh.DisconnectError():
+            return f"{where} ended the connection during login: {error.reason}"
+        case socket.gaierror():
+            return f"the host {where.rpartition(':')[0]} is not known; check its name and DNS"
+        case ConnectionRefusedError():
+            return f"{where} refused the connection; check the port and that sshd runs"
+        case OSError():
+            return f"{where} cannot be reached: {error.strerror or error}"
+        case KeyImportError():
+            return "the stored private key cannot be read; replace it with `proxyd secret edit`"
+        case _:
+            return f"{where} cannot be logged on to ({type(error).__name__})"
+
+
+def private_key(data: bytes, passphrase: str | None) -> asyncssh.SSHKey:
+    """Return the private key in `data`; raise `ValueError` where it cannot be used."""
+    try:
+        return asyncssh.import_private_key(data, passphrase)
+    except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
+        raise ValueError(str(error)) from error
+
+
+def line_of(key: asyncssh.SSHKey) -> str:
+    """Return `key` as `known_hosts` writes it: `ssh-ed25519 AAAA…`, without a comment."""
+    kind, data = key.export_public_key().decode("ascii").split()[:2]
+    return f"{kind} {data}"
+
+
+def fingerprint(line: str) -> str:
+    """Return kind and SHA-256 fingerprint of a host key line."""
+    key = asyncssh.import_public_key(line)
+    return f"{_name(key)} {key.get_fingerprint()}"
+
+
+def _name(key: asyncssh.SSHKey) -> str:
+    return key.get_algorithm()
+
+
+def _kind(algorithm: str) -> str:
+    return "ssh-rsa" if algorithm.startswith("rsa-") else algorithm

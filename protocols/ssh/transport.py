@@ -1,0 +1,402 @@
+"""The one place that touches asyncssh's private names.
+
+asyncssh does version exchange, key exchange, authentication and re-keying on each leg.
+Once a leg is authenticated, this module takes the connection layer out of its hands:
+whole packets are decrypted here, handed to the relay a burst at a time, and what the
+relay forwards is encrypted for the other leg. `tests/unit/protocols/ssh/test_transport.py`
+fails when an upgrade moves a name; the version is pinned in `setup.cfg`.
+
+INVARIANT: from authentication on, no connection-layer packet reaches asyncssh's channels.
+INVARIANT: while a leg is re-keying, what is sent to it is held in order, never dropped.
+"""
+
+import asyncio
+import functools
+import inspect
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import asyncssh
+from asyncssh import encryption as asyncssh_encryption
+from asyncssh.packet import PacketDecodeError, SSHPacket
+from cryptography.exceptions import InvalidTag
+
+from protocols.errors import RemoteProtocolError
+from protocols.ssh.ciphers import TAG_BYTES, PacketGCM
+from protocols.ssh.packets import MAX_PACKET_BYTES, body_of, payload_of
+
+WRITE_LIMIT_BYTES: Final = 1024 * 1024
+"""What may wait to be sent on a leg before the other leg is read no more."""
+DEFERRED_LIMIT_BYTES: Final = 1024 * 1024
+"""What may wait for a re-keying leg before the other leg is read no more."""
+HELD_LIMIT_BYTES: Final = 256 * 1024
+"""What a leg may send before the relay stands."""
+FLUSH_LIMIT_S: Final = 30
+"""How long a leg that is being closed may take to read what it was sent."""
+
+_IGNORE = 2
+_KEX_FIRST, _KEX_LAST = 30, 49
+_CONNECTION_FIRST, _CONNECTION_LAST = 80, 100
+_NULL_IGNORE = (b"\0\0\0\0",)
+
+Receive = Callable[[list[bytes]], None]
+"""Takes a burst of packet bodies; raises `RemoteProtocolError` where the peer misbehaves."""
+
+
+def install() -> None:
+    """Put our AES-GCM in asyncssh's table, and quiet its per-packet logging."""
+    for name in (b"aes128-gcm@openssh.com", b"aes256-gcm@openssh.com"):
+        _, cipher_name = asyncssh_encryption._enc_params[name]
+        asyncssh_encryption._enc_params[name] = (PacketGCM, cipher_name)
+
+
+class Leg(asyncssh.SSHConnection):
+    """What both legs add to asyncssh's connection; mixed in before its class."""
+
+    _transport: asyncio.Transport | None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._receive: Receive | None = None
+        self._partial: tuple[bytes, int] | None = None
+        self._pauses: set[str] = set()
+        self._paced: Leg | None = None
+        self._on_closed: Callable[[Exception | None], None] | None = None
+        self._closing: asyncio.TimerHandle | None = None
+        self._deferred_bytes = 0
+
+    # --- what the relay and the gateway use
+
+    def take_over(self, receive: Receive, paced: "Leg") -> None:
+        """Hand every packet to `receive`; read `paced` no faster than this leg can send."""
+        self._receive = receive
+        self._paced = paced
+        self.resume("held")
+        self._loop.call_soon(self._recv_data)
+
+    def on_closed(self, callback: Callable[[Exception | None], None]) -> None:
+        """Call `callback` once when the leg is gone, with what ended it."""
+        self._on_closed = callback
+
+    def pause(self, reason: str) -> None:
+        """Read no more until `resume` was called with the same reason."""
+        if not self._pauses and self._transport:
+            self._transport.pause_reading()
+        self._pauses.add(reason)
+
+    def resume(self, reason: str) -> None:
+        """Take one reason away; read on when none is left."""
+        self._pauses.discard(reason)
+        if not self._pauses and self._transport and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    @property
+    def unsent_bytes(self) -> int:
+        """What waits to be sent."""
+        return self._transport.get_write_buffer_size() if self._transport else 0
+
+    def send_bodies(self, bodies: list[bytes]) -> None:
+        """Encrypt and send `bodies`, in one write where the cipher is AES-GCM."""
+        cipher = self._send_encryption
+        if not self._transport:
+            return
+        if type(cipher) is not PacketGCM or not self._kex_complete:
+            self._send_one_by_one(bodies)
+            return
+        out: list[bytes] = []
+        seal, sent_bytes = cipher.seal, 0
+        for body in bodies:
+            # A body from a cipher with other blocks fits ours only when padded anew.
+            fitting = body if not len(body) & 15 else body_of(payload_of(body))
+            header = len(fitting).to_bytes(4, "big")
+            out.append(header)
+            out.append(seal(fitting, header))
+            sent_bytes += len(fitting)
+        self._transport.write(b"".join(out))
+        self._send_seq = (self._send_seq + len(bodies)) & 0xFFFFFFFF
+        self._rekey_bytes_sent += sent_bytes
+        self._rekey_if_due()
+
+    def _send_one_by_one(self, bodies: list[bytes]) -> None:
+        for body in bodies:
+            payload = payload_of(body)
+            self.send_packet(payload[0], payload[1:])
+        if self._kex_complete:
+            return
+        self._deferred_bytes += sum(map(len, bodies))
+        # Two legs that re-key at once must not stop each other's key exchange.
+        if self._deferred_bytes > DEFERRED_LIMIT_BYTES and self._paced and self._paced._kex_complete:
+            self._paced.pause("rekey")
+
+    def leave(self, code: int, text: str) -> None:
+        """Say goodbye and close once everything sent was taken, or after a while anyhow."""
+        transport = self._transport
+        if not transport:
+            return
+        self._send_disconnect(code, text, "en-US")
+        self._transport = None
+        transport.close()
+        self._closing = self._loop.call_later(FLUSH_LIMIT_S, transport.abort)
+        self._loop.call_soon(self._cleanup, None)
+
+    # --- asyncio's protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Bound what may wait to be sent."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - TCP gives no other
+        transport.set_write_buffer_limits(high=WRITE_LIMIT_BYTES)
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None = None) -> None:
+        """Forget the time limit of a close that is over."""
+        if self._closing:
+            self._closing.cancel()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Slow the other leg down: this one cannot send as fast."""
+        if self._paced:
+            self._paced.pause("peer")
+
+    def resume_writing(self) -> None:
+        """Let the other leg go on."""
+        if self._paced:
+            self._paced.resume("peer")
+
+    # --- asyncssh's receiving side
+
+    def _recv_pkthdr(self) -> bool:
+        # asyncssh's own loop stops here as soon as the leg is authenticated.
+        return False if self._auth_complete else super()._recv_pkthdr()
+
+    def _recv_data(self) -> None:
+        if not self._auth_complete:
+            super()._recv_data()
+        if not self._auth_complete or self._recv_handler != self._recv_pkthdr:
+            return
+        if self._receive is None:
+            if len(self._inpbuf) > HELD_LIMIT_BYTES:
+                self.pause("held")
+            return
+        try:
+            self._relay_received()
+        except asyncssh.DisconnectError as error:
+            self._fail(error.code, error.reason, error)
+        except RemoteProtocolError as error:
+            self._fail(asyncssh.DISC_PROTOCOL_ERROR, str(error), error)
+
+    def _fail(self, code: int, text: str, error: Exception) -> None:
+        if self._transport:
+            self._send_disconnect(code, text, "en-US")
+            self._force_close(error)
+
+    def _relay_received(self) -> None:
+        while self._transport and self._receive:
+            opening = self._open_gcm if type(self._recv_encryption) is PacketGCM else self._open
+            bodies: list[bytes] = []
+            special = opening(bodies)
+            if bodies:
+                self._receive(bodies)
+            if special is None or not self._transport:
+                return
+            if not self._process_special(special):
+                return
+
+    def _open_gcm(self, bodies: list[bytes]) -> bytes | None:
+        """Decrypt whole packets into `bodies`; return a packet of another layer, if one came."""
+        cipher, buffer = self._recv_encryption, self._inpbuf
+        end, offset, view = len(buffer), 0, memoryview(buffer)
+        unseal, special = cipher.open, None
+        try:
+            while end - offset >= 4 + TAG_BYTES:
+                header = buffer[offset : offset + 4]
+                stop = offset + 4 + TAG_BYTES + int.from_bytes(header, "big")
+                if stop > end:
+                    _check_size(stop - offset)
+                    break
+                body = unseal(view[offset + 4 : stop], header)
+                offset = stop
+                if not _CONNECTION_FIRST <= body[1] <= _CONNECTION_LAST:
+                    special = body
+                    break
+                bodies.append(body)
+        except (InvalidTag, IndexError):
+            raise asyncssh.MACError("a packet was altered on the way") from None
+        self._inpbuf = buffer[offset:] if offset < end else b""
+        self._recv_seq = (self._recv_seq + len(bodies)) & 0xFFFFFFFF
+        return special
+
+    def _open(self, bodies: list[bytes]) -> bytes | None:
+        """Do the same as `_open_gcm` with any other cipher, through asyncssh's classes."""
+        while (body := self._open_one()) is not None:
+            if not _CONNECTION_FIRST <= body[1] <= _CONNECTION_LAST:
+                return body
+            bodies.append(body)
+            self._recv_seq = (self._recv_seq + 1) & 0xFFFFFFFF
+        return None
+
+    def _open_one(self) -> bytes | None:
+        cipher, block_bytes = self._recv_encryption, self._recv_blocksize
+        if self._partial is None:
+            if len(self._inpbuf) < block_bytes:
+                return None
+            first, size = cipher.decrypt_header(
+                self._recv_seq, self._inpbuf[:block_bytes], 4
+            )
+            # A counter-mode cipher has moved on: this header must not be decrypted again.
+            self._partial = first, int.from_bytes(size, "big")
+            self._inpbuf = self._inpbuf[block_bytes:]
+        first, size_bytes = self._partial
+        _check_size(size_bytes)
+        rest_bytes = 4 + size_bytes - block_bytes
+        if rest_bytes < 0:
+            raise RemoteProtocolError("a packet shorter than its cipher's block")
+        if len(self._inpbuf) < rest_bytes + self._recv_macsize:
+            return None
+        rest = self._inpbuf[:rest_bytes]
+        mac = self._inpbuf[rest_bytes : rest_bytes + self._recv_macsize]
+        body: bytes | None = cipher.decrypt_packet(self._recv_seq, first, rest, 4, mac)
+        if body is None or len(body) < 2:  # noqa: PLR2004 - padding length and message number
+            raise asyncssh.MACError("a packet was altered on the way")
+        self._inpbuf = self._inpbuf[rest_bytes + self._recv_macsize :]
+        self._partial = None
+        return body
+
+    def _process_special(self, body: bytes) -> bool:
+        """Let asyncssh handle a transport-layer packet; return whether to go on at once."""
+        sequence = self._recv_seq
+        packet = SSHPacket(payload_of(body))
+        number = packet.get_byte()
+        handler: Any = self
+        if number > _KEX_LAST:
+            raise RemoteProtocolError(f"message {number} after authentication")
+        if number >= _KEX_FIRST:
+            if self._ignore_first_kex:
+                self._ignore_first_kex = False
+                self._finish_recv_packet(number, sequence)
+                return True
+            handler = self._kex
+            if handler is None:
+                raise RemoteProtocolError("a key exchange message outside of an exchange")
+        try:
+            result = handler.process_packet(number, sequence, packet)
+        except PacketDecodeError as error:
+            raise RemoteProtocolError(str(error)) from error
+        if inspect.isawaitable(result):
+            self._recv_handler = _wait
+            task = self.create_task(result)
+            task.add_done_callback(
+                functools.partial(self._finish_recv_packet, number, sequence, is_async=True)
+            )
+            return False
+        if not result:
+            self.send_packet(asyncssh.constants.MSG_UNIMPLEMENTED, sequence.to_bytes(4, "big"))
+        self._finish_recv_packet(number, sequence)
+        return True
+
+    # --- asyncssh's sending side
+
+    def send_packet(
+        self, pkttype: int, *args: bytes, handler: Any = None  # noqa: ANN401 - asyncssh's own
+    ) -> None:
+        """Send a packet, without the empty one that asyncssh puts before each."""
+        # It is a counter-measure for CBC, which is not offered, and doubles the packets.
+        if pkttype == _IGNORE and args == _NULL_IGNORE:
+            return
+        super().send_packet(pkttype, *args, handler=handler)
+
+    def _send_deferred_packets(self) -> None:
+        super()._send_deferred_packets()
+        self._deferred_bytes = 0
+        if self._paced:
+            self._paced.resume("rekey")
+
+    def log_sent_packet(self, *_args: object, **_kwargs: object) -> None:
+        """Format nothing: asyncssh does so for each packet, even when it logs none."""
+
+    def log_received_packet(self, *_args: object, **_kwargs: object) -> None:
+        """Format nothing."""
+
+    def _rekey_if_due(self) -> None:
+        due = self._rekey_bytes_sent >= self._rekey_bytes
+        if due or (self._rekey_seconds and time.monotonic() >= self._rekey_time):
+            self._send_kexinit()
+            self._kexinit_sent = True
+
+    def _choose_alg(self, alg_type: str, local_algs: Any, remote_algs: Any) -> bytes:  # noqa: ANN401
+        # Without strict key exchange chacha20-poly1305 is open to Terrapin (CVE-2023-48795).
+        if alg_type == "encryption" and not self._strict_kex:
+            local_algs = [name for name in local_algs if not name.startswith(b"chacha20")]
+        return super()._choose_alg(alg_type, local_algs, remote_algs)
+
+    def _cleanup(self, exc: Exception | None) -> None:
+        super()._cleanup(exc)
+        self._deferred_packets = []
+        callback, self._on_closed = self._on_closed, None
+        if callback:
+            callback(exc)
+
+
+class ClientLeg(Leg, asyncssh.SSHServerConnection):
+    """The connection to the user's client: we are its server.
+
+    `ciphers_for` picks the ciphers to offer once the client has said what it is.
+    """
+
+    def __init__(
+        self,
+        options: asyncssh.SSHServerConnectionOptions,
+        ciphers_for: Callable[[str], list[str]],
+    ) -> None:
+        super().__init__(asyncio.get_running_loop(), options)
+        self._ciphers_for = ciphers_for
+        self.may_fail: Callable[[], bool] = lambda: False
+        """Is asked about each failed attempt; says whether another is allowed."""
+
+    @property
+    def peer_address(self) -> str:
+        """The client's IP address."""
+        return self._peer_addr
+
+    def _recv_version(self) -> bool:
+        line, newline, _ = bytes(self._inpbuf[:256]).partition(b"\n")
+        if newline:
+            offered = self._ciphers_for(line.decode("ascii", "replace").strip())
+            self._enc_algs = [name.encode() for name in offered]
+        return super()._recv_version()
+
+    def send_userauth_failure(self, partial_success: bool) -> None:  # noqa: FBT001 - asyncssh's
+        """Count the failure; disconnect when it was one too many."""
+        if self.may_fail():
+            super().send_userauth_failure(partial_success)
+        else:
+            reason = "Too many authentication failures"
+            self._fail(asyncssh.DISC_PROTOCOL_ERROR, reason, asyncssh.PermissionDenied(reason))
+
+    def refuse(self, line: str) -> None:
+        """Turn away a connection that was just made, before any protocol."""
+        if self._transport:
+            self._transport.write(line.encode() + b"\r\n")
+            self._transport.close()
+            self._transport = None
+            self._loop.call_soon(self._cleanup, None)
+
+
+class TargetLeg(Leg, asyncssh.SSHClientConnection):
+    """The connection to the target: we are its client."""
+
+    def __init__(self, options: asyncssh.SSHClientConnectionOptions) -> None:
+        super().__init__(asyncio.get_running_loop(), options, wait="auth")
+
+
+def _check_size(size_bytes: int) -> None:
+    if size_bytes > MAX_PACKET_BYTES:
+        raise RemoteProtocolError(f"a packet of {size_bytes} bytes is over the limit")
+
+
+def _wait() -> bool:
+    """Stand in for asyncssh's receive handler while a packet is processed in a task."""
+    return False
+
+
