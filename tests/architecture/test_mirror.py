@@ -1,0 +1,33 @@
+"""A newcomer finds a module's tests by its path."""
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+OURS = ("proxyd", "protocols", "recorder", "bus", "config", "storage", "control")
+WITHOUT_BEHAVIOUR = {"__init__", "__main__", "errors", "ports"}
+
+EDGES: dict[str, str] = {}
+"""Modules that only mean something against their peer, and the test that runs them there."""
+
+MODULES = sorted(
+    path.relative_to(ROOT)
+    for name in OURS
+    for path in (ROOT / name).rglob("*.py")
+    if path.stem not in WITHOUT_BEHAVIOUR and "migrations" not in path.parts
+)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_a_module_has_its_tests_beside_it(module: Path) -> None:
+    mirror = Path("tests/unit", module.parent, f"test_{module.name}")
+    tested_in = Path(EDGES.get(str(module), mirror))
+    assert (ROOT / tested_in).exists(), f"{module} wants {tested_in}"
+
+
+@pytest.mark.parametrize("module", EDGES)
+def test_an_exception_to_the_rule_is_still_one(module: str) -> None:
+    mirror = Path("tests/unit", Path(module).parent, f"test_{Path(module).name}")
+    assert (ROOT / module).exists()
+    assert not (ROOT / mirror).exists(), f"{module} has its mirror: drop it from EDGES"
