@@ -1,0 +1,225 @@
+"""What a chunk means: the lines that were shown, typed and run, each with its time.
+
+A pure function from one chunk and the state that the chunk before left, so that it
+can run in a process of its own and resume at any chunk. Whatever bytes a target or a
+user sends, it raises nothing and its memory is bounded; its time is for the caller
+to limit.
+"""
+
+import hashlib
+
+import msgspec
+from msgspec import Struct
+
+from recorder.chunk import decode
+from recorder.events import (
+    ChannelClosed,
+    ChannelOpened,
+    ChannelRequested,
+    ClientData,
+    Event,
+    FileTouched,
+    InputMasked,
+    SessionEnded,
+    TargetData,
+    TargetErrorData,
+    TerminalRequested,
+    TerminalResized,
+)
+from recorder.replay.channel import Channel, ChannelState
+from recorder.replay.terminal import MAX_LINE
+
+STATE_VERSION = 1
+MAX_LINES = 200_000
+"""Rendered lines kept of a session, and as many of all other kinds together."""
+REPEAT_MS = 30_000
+"""The same line shown again within this time of its last showing is a redraw."""
+_MAX_REMEMBERED = 1024
+_MAX_CHANNELS = 256
+_OVERFLOW = "(this session shows more than is indexed: the rest is only in the recording)"
+
+
+class Line(Struct, frozen=True, kw_only=True):
+    """A line of the index."""
+
+    at_ms: int
+    kind: str
+    """`output input command title file`."""
+    channel: int | None
+    text: str
+
+
+class Comprehension(Struct, frozen=True, kw_only=True):
+    """What a chunk meant, and what the next one needs to know."""
+
+    state: bytes
+    lines: list[Line]
+
+
+class Screen(Struct, frozen=True, kw_only=True):
+    """A terminal as a chunk opens."""
+
+    channel: int
+    columns: int
+    rows: int
+    dump: str
+    """VT text that draws the screen on an empty terminal of that size."""
+
+
+class _State(Struct, array_like=True):
+    version: int = STATE_VERSION
+    channels: dict[int, ChannelState] = {}
+    shown: int = 0
+    others: int = 0
+    shown_last: dict[int, int] = {}
+    """Digest of a line to the `at_ms` of its last showing, oldest first."""
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(_State)
+
+
+def comprehend(state: bytes | None, encoded_chunk: bytes) -> Comprehension:
+    """Return what `encoded_chunk` means after `state`; raise `CorruptChunkError`.
+
+    `state` is what the chunk before left, or None at a session's first chunk, or
+    where that was lost: then screens begin empty.
+    """
+    events = decode(encoded_chunk).unpack()
+    reading = _Reading(_decoded(state))
+    for event in sorted(events, key=_happened):
+        reading.take(event)
+    return Comprehension(state=reading.finish(), lines=reading.lines)
+
+
+def screens(state: bytes) -> list[Screen]:
+    """Return the terminals in a keyframe's state."""
+    return [
+        Screen(
+            channel=number,
+            columns=channel.terminal.columns,
+            rows=channel.terminal.rows,
+            dump=channel.terminal.dump,
+        )
+        for number, channel in _decoded(state).channels.items()
+        if channel.terminal is not None
+    ]
+
+
+def without_screens(state: bytes | None) -> bytes:
+    """Return `state` with empty screens, to go on with behind a chunk that was given up."""
+    loose = _decoded(state)
+    for channel in loose.channels.values():
+        channel.forget_screen()
+    return _encoder.encode(loose)
+
+
+class _Reading:
+    """One pass over a chunk."""
+
+    def __init__(self, state: _State) -> None:
+        self._state = state
+        self._channels: dict[int, Channel] = {}
+        self._now_ms = 0
+        self.lines: list[Line] = []
+
+    def take(self, event: Event) -> None:
+        match event:
+            case ChannelOpened(channel=number, kind=kind):
+                self._open(number, kind)
+            case TerminalRequested() | TerminalResized():
+                self._channel(event.channel).resize(event.at_ms, event.columns, event.rows)
+            case ChannelRequested(request=request, detail=detail):
+                self._channel(event.channel).request(event.at_ms, request, detail)
+            case TargetData(at_ms=at_ms, data=data):
+                self._channel(event.channel).show(at_ms, data)
+            case TargetErrorData(at_ms=at_ms, data=data):
+                self._channel(event.channel).show_error(at_ms, data)
+            case ClientData(data=data):
+                self._channel(event.channel).type(event.at_ms - event.held_ms, data)
+            case _:
+                self._take_rare(event)
+
+    def _take_rare(self, event: Event) -> None:
+        match event:
+            case InputMasked(channel=number):
+                self._channel(number).mask()
+            case ChannelClosed(at_ms=at_ms, channel=number):
+                self._channel(number).close(at_ms)
+                self._forget(number)
+            case FileTouched():
+                text = f"{event.operation} {event.path} {event.new_path}".strip()
+                self.tell(event.at_ms, "file", event.channel, text)
+            case SessionEnded(at_ms=at_ms):
+                for number in list(self._state.channels):
+                    self._channel(number).close(at_ms)
+            case _:
+                pass
+
+    def tell(self, at_ms: int, kind: str, channel: int | None, text: str) -> None:
+        """Add a line, unless it is a redraw or past the limit."""
+        text = text.replace("\0", "").strip("\r\n")[:MAX_LINE].rstrip()
+        if not text or (kind == "output" and self._is_redraw(at_ms, text)):
+            return
+        count = self._state.shown if kind == "output" else self._state.others
+        if count > MAX_LINES:
+            return
+        if kind == "output":
+            self._state.shown += 1
+        else:
+            self._state.others += 1
+        if count == MAX_LINES:
+            text = _OVERFLOW
+        self.lines.append(Line(at_ms=max(at_ms, 0), kind=kind, channel=channel, text=text))
+
+    def finish(self) -> bytes:
+        """Tell what the screens show by now; return the state for the next chunk."""
+        for number, channel in self._channels.items():
+            self._state.channels[number] = channel.suspend()
+        return _encoder.encode(self._state)
+
+    def _is_redraw(self, at_ms: int, text: str) -> bool:
+        key = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=7).digest(), "big")
+        last_ms = self._state.shown_last.pop(key, None)
+        is_redraw = last_ms is not None and abs(at_ms - last_ms) < REPEAT_MS
+        self._state.shown_last[key] = last_ms if is_redraw and last_ms is not None else at_ms
+        if len(self._state.shown_last) > _MAX_REMEMBERED:
+            del self._state.shown_last[next(iter(self._state.shown_last))]
+        return is_redraw
+
+    def _open(self, number: int, kind: str) -> None:
+        self._channels.pop(number, None)
+        self._state.channels[number] = ChannelState(kind=kind)
+        if len(self._state.channels) > _MAX_CHANNELS:
+            self._forget(next(iter(self._state.channels)))
+
+    def _forget(self, number: int) -> None:
+        self._channels.pop(number, None)
+        self._state.channels.pop(number, None)
+
+    def _channel(self, number: int) -> Channel:
+        if number not in self._channels:
+            state = self._state.channels.get(number)
+            if state is None:
+                self._open(number, "session")
+                state = self._state.channels[number]
+            self._channels[number] = Channel(
+                state, lambda at_ms, kind, text: self.tell(at_ms, kind, number, text)
+            )
+        return self._channels[number]
+
+
+def _happened(event: Event) -> tuple[int, bool]:
+    """When an event happened: keys are recorded late, and came before their echo."""
+    held_ms = event.held_ms if isinstance(event, ClientData) else 0
+    return event.at_ms - held_ms, not held_ms
+
+
+def _decoded(state: bytes | None) -> _State:
+    if state is None:
+        return _State()
+    try:
+        decoded = _decoder.decode(state)
+    except msgspec.DecodeError:
+        return _State()
+    return decoded if decoded.version == STATE_VERSION else _State()
