@@ -1,21 +1,29 @@
-"""What can go wrong while an operator's request is carried out."""
+"""What can go wrong for an operator. Each message names the thing and the next step."""
 
 
 class ControlError(Exception):
-    """Base of this package's errors: the request failed. The message says what to do next."""
+    """Base of this package's errors; on its own: it failed."""
 
 
 class NotFoundError(ControlError):
     """There is nothing of this name."""
 
 
+class ConflictError(ControlError):
+    """What is asked for does not go together with what is there."""
+
+
+class InvalidError(ControlError):
+    """What is asked for makes no sense, whatever is there."""
+
+
 class DeniedError(ControlError):
-    """It is there, but this is not allowed."""
+    """Whoever asks may not, or the one it is asked for may not."""
 
 
 class UnreachableError(ControlError):
-    """A node, a target or the database does not answer."""
+    """Whoever has to take part (a daemon, an engine, a target) does not answer."""
 
 
 class IntegrityError(ControlError):
-    """What was kept is not what was stored."""
+    """What is stored was altered, or is not what it says it is."""

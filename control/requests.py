@@ -22,7 +22,9 @@ DEFAULT_CHANNELS = ("exec", "scp", "sftp", "shell")
 
 
 class _Request(Struct, frozen=True, kw_only=True, tag_field="ask", tag=True):
-    pass
+    def __repr__(self) -> str:
+        # Some hold passwords and keys, and a representation ends up in logs.
+        return f"{type(self).__name__}(<redacted>)"
 
 
 # --- secrets
@@ -224,6 +226,9 @@ class IssuedCredential(Struct, frozen=True, kw_only=True):
     commands: dict[str, str]
     """Ready command lines: `openssh putty plink`, or `mstsc xfreerdp`."""
 
+    def __repr__(self) -> str:
+        return f"IssuedCredential(id={self.id!r}, <redacted>)"
+
 
 class CredentialSummary(Struct, frozen=True, kw_only=True):
     """A credential without its password."""
@@ -402,4 +407,31 @@ OperatorRequest = (
     | MessageSession
     | RotateMasterKey
     | AskStatus
+)
+
+ManyRequest = (
+    ListSecrets
+    | ListUsers
+    | ListAccess
+    | ListCredentials
+    | ListSessions
+    | SearchSessions
+    | FetchChunks
+    | FollowSession
+)
+"""Answered by any number of results; every other request by exactly one."""
+
+Result = (
+    SecretSummary
+    | SecretTested
+    | UserSummary
+    | AccessSummary
+    | IssuedCredential
+    | CredentialSummary
+    | SessionSummary
+    | SearchHit
+    | StoredChunk
+    | LiveFrames
+    | Status
+    | Done
 )

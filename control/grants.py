@@ -1,0 +1,211 @@
+"""Grants: turns a presented proxy credential into a session, or refuses.
+
+INVARIANT: whatever the reason of a refusal, the same query, the same comparison and the
+same write are done. The user sees one answer; the reason is for the audit trail.
+"""
+
+import datetime as dt
+import hmac
+import ipaddress
+import re
+import uuid
+from typing import NamedTuple
+
+import msgspec
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from bus.contract import (
+    DenialReason,
+    Denied,
+    Grant,
+    HostKeyPolicy,
+    RedeemCredential,
+)
+from bus.sealed import credential_info, seal
+from config.model import OnLoss
+from control import secrets
+from control.audit import Act
+from control.vault import Vault
+from recorder.ports import Clock
+from recorder.session_info import Capture, RecordingMode, RecordingTerms
+from storage.database import Database
+from storage.tables import AccessRow, CredentialRow, SecretRow, SessionRow, UserRow
+
+_HANDLE = re.compile(r"[a-z0-9-]{8,20}")
+_DUMMY_MAC = bytes(32)
+
+
+class _Presented(NamedTuple):
+    """What the database holds about the user name that was presented."""
+
+    credential: CredentialRow
+    user: UserRow
+    secret: SecretRow | None
+    access: AccessRow | None
+
+
+class _Entitled(NamedTuple):
+    """Nothing speaks against it."""
+
+    credential: CredentialRow
+    user: UserRow
+    secret: SecretRow
+
+
+class Grants:
+    """Redeems proxy credentials. Blocking; may be used from any thread."""
+
+    def __init__(
+        self, database: Database, vault: Vault, clock: Clock, *, default_on_loss: OnLoss
+    ) -> None:
+        self._database = database
+        self._vault = vault
+        self._clock = clock
+        self._default_on_loss = default_on_loss
+
+    def redeem(self, request: RedeemCredential) -> Grant | Denied:
+        """Return the grant of a new session, or the reason there is none.
+
+        Raises `SealError` where the engine's key is none; the use is not counted then.
+        """
+        now = self._clock.now()
+        with self._database.transaction() as session:
+            presented = _look_up(session, request.username)
+            verdict = self._judge(presented, request, now)
+            if isinstance(verdict, _Entitled) and not _take_use(session, verdict.credential):
+                verdict = DenialReason.USED_UP
+            if isinstance(verdict, _Entitled):
+                return self._grant(session, Act(verdict.user.name, now), request, verdict)
+            who = "stranger" if presented is None else presented.user.name
+            _note_denial(session, Act(who, now), request, verdict)
+            return Denied(reason=verdict)
+
+    def _judge(
+        self, presented: _Presented | None, request: RedeemCredential, now: dt.datetime
+    ) -> _Entitled | DenialReason:
+        expected = _DUMMY_MAC if presented is None else presented.credential.password_mac
+        matches = hmac.compare_digest(expected, self._vault.mac(request.password_proof))
+        if presented is None:
+            return DenialReason.UNKNOWN
+        if not matches:
+            return DenialReason.WRONG_PASSWORD
+        if presented.secret is None:
+            return DenialReason.SECRET_REMOVED
+        entitled = _Entitled(presented.credential, presented.user, presented.secret)
+        objections = _objections(entitled, presented.access, request, now)
+        return next((reason for reason, holds in objections.items() if holds), entitled)
+
+    def _grant(
+        self, session: Session, act: Act, request: RedeemCredential, entitled: _Entitled
+    ) -> Grant:
+        credential, user, secret = entitled
+        session_id = uuid.uuid4()
+        plaintext = msgspec.msgpack.encode(self._vault.open(secret))
+        session.add(
+            SessionRow(
+                id=session_id,
+                protocol=secret.protocol,
+                state="live",
+                user=user.name,
+                secret=secret.name,
+                target=secrets.address(secret),
+                site=request.site,
+                engine=request.engine_id,
+                client_address=request.client_address,
+                credential_id=credential.id,
+                started_at=act.at,
+                chunks=0,
+                input_bytes=0,
+                output_bytes=0,
+                chain_broken=False,
+            )
+        )
+        act.note(session, "session.granted", str(session_id), f"secret {secret.name}")
+        return Grant(
+            session_id=session_id,
+            user=user.name,
+            secret_name=secret.name,
+            target=secrets.target(secret),
+            terms=self._terms(secret),
+            channels=frozenset(secret.channels.split(",")),
+            host_key_policy=HostKeyPolicy(secret.host_key_policy),
+            host_keys=secrets.host_keys(secret),
+            expires_at=None,
+            sealed_credential=seal(request.seal_to, plaintext, credential_info(session_id)),
+        )
+
+    def _terms(self, secret: SecretRow) -> RecordingTerms:
+        return RecordingTerms(
+            mode=RecordingMode(secret.record),
+            capture=Capture(secret.capture),
+            on_loss=OnLoss(secret.on_loss or self._default_on_loss),
+            mask_typed=secret.mask_typed,
+        )
+
+
+def _look_up(session: Session, username: str) -> _Presented | None:
+    query = (
+        select(CredentialRow, UserRow, SecretRow, AccessRow)
+        .join(UserRow, UserRow.id == CredentialRow.user_id)
+        .outerjoin(SecretRow, SecretRow.id == CredentialRow.secret_id)
+        .outerjoin(
+            AccessRow,
+            (AccessRow.user_id == CredentialRow.user_id)
+            & (AccessRow.secret_id == CredentialRow.secret_id),
+        )
+        .where(CredentialRow.username == username)
+    )
+    row = session.execute(query).one_or_none()
+    return None if row is None else _Presented(*row)
+
+
+def _objections(
+    entitled: _Entitled, access: AccessRow | None, request: RedeemCredential, now: dt.datetime
+) -> dict[DenialReason, bool]:
+    """Say of each reason whether it holds; operators are told the first."""
+    credential, user, secret = entitled
+    return {
+        DenialReason.USER_DISABLED: user.disabled,
+        DenialReason.NO_ACCESS: access is None,
+        DenialReason.REVOKED: credential.revoked_at is not None,
+        DenialReason.EXPIRED: credential.expires_at <= now,
+        DenialReason.USED_UP: credential.used >= credential.uses,
+        DenialReason.WRONG_PROTOCOL: secret.protocol != request.protocol,
+        DenialReason.WRONG_SITE: secret.site not in {None, request.site},
+        DenialReason.WRONG_SOURCE: not _is_within(request.client_address, credential.source),
+    }
+
+
+def _take_use(session: Session, credential: CredentialRow) -> bool:
+    """Count one use, unless another login took the last one meanwhile."""
+    taken = session.execute(
+        update(CredentialRow)
+        .where(CredentialRow.id == credential.id, CredentialRow.used < CredentialRow.uses)
+        .values(used=CredentialRow.used + 1)
+        .returning(CredentialRow.id)
+    )
+    return taken.one_or_none() is not None
+
+
+def _is_within(address: str, source: str | None) -> bool:
+    if source is None:
+        return True
+    try:
+        client = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    # A dual-stack listener shows IPv4 clients as ::ffff:192.0.2.1.
+    if isinstance(client, ipaddress.IPv6Address) and client.ipv4_mapped is not None:
+        client = client.ipv4_mapped
+    return client in ipaddress.ip_network(source)
+
+
+def _note_denial(
+    session: Session, act: Act, request: RedeemCredential, reason: DenialReason
+) -> None:
+    # People type passwords where a name belongs: keep only what looks like one of ours.
+    is_handle = _HANDLE.fullmatch(request.username)
+    subject = request.username if is_handle else "(not a proxy user name)"
+    detail = f"{reason} from {request.client_address} by {request.engine_id}"
+    act.note(session, "credential.denied", subject, detail)

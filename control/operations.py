@@ -1,0 +1,407 @@
+"""Carries out what operators ask for.
+
+One class a noun; each act is written to the audit trail in its own transaction. All of
+it blocks: the socket's server calls it on threads.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec import Struct
+
+from control import access, credentials, secrets, sessions, users
+from control.audit import Act
+from control.credentials import Gateways
+from control.errors import UnreachableError
+from control.ports import (
+    ChunkReader,
+    LiveSessions,
+    NodeStatus,
+    SessionSearch,
+    TargetLogin,
+    TargetTester,
+)
+from control.requests import (
+    AccessSummary,
+    AddSecret,
+    AddUser,
+    AskStatus,
+    CredentialSummary,
+    DisableUser,
+    Done,
+    EditSecret,
+    FetchChunks,
+    FollowSession,
+    GrantAccess,
+    IssueCredential,
+    IssuedCredential,
+    ListAccess,
+    ListCredentials,
+    ListSecrets,
+    ListSessions,
+    ListUsers,
+    MessageSession,
+    OperatorRequest,
+    RemoveSecret,
+    Result,
+    RevokeAccess,
+    RevokeCredential,
+    RotateMasterKey,
+    SearchHit,
+    SearchSessions,
+    SecretSummary,
+    SecretTested,
+    SessionSummary,
+    ShowSecret,
+    ShowSession,
+    Status,
+    StoredChunk,
+    TerminateSession,
+    TestSecret,
+    UserSummary,
+)
+from control.vault import Vault
+from recorder.ports import Clock
+from storage.database import Database
+from storage.tables import SessionRow
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlNode:
+    """What operations work on."""
+
+    database: Database
+    vault: Vault
+    clock: Clock
+    gateways: Gateways
+    live: LiveSessions
+    search: SessionSearch
+    chunks: ChunkReader
+    tester: TargetTester
+    status: NodeStatus
+
+    def act(self, who: str) -> Act:
+        """Return `who`, acting now."""
+        return Act(who, self.clock.now())
+
+    def end(self, rows: list[SessionRow], reason: str) -> None:
+        """End live sessions; raise `UnreachableError` naming those that could not be ended.
+
+        Call it after the commit that forbids them: no new one starts meanwhile.
+        """
+        failed = []
+        for row in rows:
+            try:
+                self.live.terminate(row.engine, row.id, reason)
+            except UnreachableError as error:
+                failed.append(f"session {row.id}: {error}")
+        if failed:
+            raise UnreachableError(
+                f"{reason}, but {len(failed)} of {len(rows)} live sessions could not be ended: "
+                + "; ".join(failed)
+            )
+
+
+class Operations:
+    """Carries out each request by its type."""
+
+    def __init__(self, node: ControlNode) -> None:
+        nouns = (
+            SecretOperations(node),
+            UserOperations(node),
+            AccessOperations(node),
+            CredentialOperations(node),
+            SessionOperations(node),
+            NodeOperations(node),
+        )
+        self._handlers: dict[type[Struct], _Handler] = {}
+        for noun in nouns:
+            self._handlers |= noun.handlers()
+
+    def carry_out(self, request: OperatorRequest, who: str) -> Iterator[Result]:
+        """Yield the results; raise the errors of `control.errors`.
+
+        All but `FollowSession`, which needs an engine's live feed: the socket's server has it.
+        """
+        result = self._handlers[type(request)](request, who)
+        return iter((result,)) if isinstance(result, Struct) else iter(result)
+
+
+_Handler = Callable[[Any, str], Result | Iterable[Result]]
+
+
+@dataclass(frozen=True)
+class SecretOperations:
+    """Secrets."""
+
+    node: ControlNode
+
+    def handlers(self) -> dict[type[Struct], _Handler]:
+        """Say which request is whose."""
+        return {
+            AddSecret: self.add,
+            EditSecret: self.edit,
+            ListSecrets: self.list,
+            ShowSecret: self.show,
+            RemoveSecret: self.remove,
+            TestSecret: self.test,
+        }
+
+    def add(self, request: AddSecret, who: str) -> SecretSummary:
+        """Put a secret into the vault."""
+        act = self.node.act(who)
+        with self.node.database.transaction() as session:
+            summary = secrets.add(session, self.node.vault, request, act.at)
+            act.note(session, "secret.added", request.name, f"{summary.host}:{summary.port}")
+        return summary
+
+    def edit(self, request: EditSecret, who: str) -> SecretSummary:
+        """Change a secret."""
+        act = self.node.act(who)
+        with self.node.database.transaction() as session:
+            summary = secrets.edit(session, self.node.vault, request, act.at)
+            act.note(session, "secret.edited", request.name, f"{summary.host}:{summary.port}")
+        return summary
+
+    def list(self, _request: ListSecrets, _who: str) -> Iterable[SecretSummary]:
+        """List all."""
+        with self.node.database.read() as session:
+            return secrets.list_all(session)
+
+    def show(self, request: ShowSecret, _who: str) -> SecretSummary:
+        """Show one."""
+        with self.node.database.read() as session:
+            return secrets.summary(secrets.find(session, request.name))
+
+    def remove(self, request: RemoveSecret, who: str) -> Done:
+        """Forget a secret and end its sessions."""
+        act = self.node.act(who)
+        with self.node.database.transaction() as session:
+            secrets.remove(session, request.name)
+            ending = sessions.live_of(session, secret=request.name)
+            act.note(session, "secret.removed", request.name)
+        self.node.end(ending, "the secret was removed")
+        return Done()
+
+    def test(self, request: TestSecret, who: str) -> SecretTested:
+        """Log on to a target once."""
+        act = self.node.act(who)
+        with self.node.database.transaction() as session:
+            row = secrets.find(session, request.name)
+            login = TargetLogin(
+                target=secrets.target(row),
+                credential=self.node.vault.open(row),
+                host_key_policy=secrets.summary(row).host_key_policy,
+                host_keys=secrets.host_keys(row),
+            )
+            act.note(session, "secret.tested", request.name)
+        tested = self.node.tester.test(login)
+        return SecretTested(
+            name=request.name, ok=tested.ok, detail=tested.detail, host_key=tested.host_key
+        )
+
+
+@dataclass(frozen=True)
+class UserOperations:
+    """Users."""
+
+    node: ControlNode
+
+    def handlers(self) -> dict[type[Struct], _Handler]:
+        """Say which request is whose."""
+        return {AddUser: self.add, ListUsers: self.list, DisableUser: self.disable}
+
+    def add(self, request: AddUser, who: str) -> UserSummary:
+        """Let a person in."""
+        act = self.node.act(who)
+        password_hash = users.hash_password(request.password)
+        with self.node.database.transaction() as session:
+            summary = users.add(session, request, password_hash, act.at)
+            act.note(session, "user.added", request.name, request.role)
+        return summary
+
+    def list(self, _request: ListUsers, _who: str) -> Iterable[UserSummary]:
+        """List all."""
+        with self.node.database.read() as session:
+            return users.list_all(session)
+
+    def disable(self, request: DisableUser, who: str) -> Done:
+        """Shut a person out, at once."""
+        act = self.node.act(who)
+        with self.node.database.transaction() as session:
+            row = users.disable(session, request.name)
+            credentials.revoke_all(session, act.at, user_id=row.id)
+            ending = sessions.live_of(session, user=request.name)
+            act.note(session, "user.disabled", request.name)
+        self.node.end(ending, "the user was disabled")
+        return Done()
+
+
+@dataclass(frozen=True)
+class AccessOperations:
+    """Who may reach what."""
+
+    node: ControlNode
+
+    def handlers(self) -> dict[type[Struct], _Handler]:
+        """Say which request is whose."""
+        return {GrantAccess: self.grant, RevokeAccess: self.revoke, ListAccess: self.list}
+
+    def grant(self, request: GrantAccess, who: str) -> AccessSummary:
+        """Let a user reach a secret."""
+        act = self.node.act(who)
+        with self.node.database.transaction() as session:
+            summary = access.grant(session, request.user, request.secret, act.at)
+            act.note(session, "access.granted", request.secret, f"to {request.user}")
+        return summary
+
+    def revoke(self, request: RevokeAccess, who: str) -> Done:
+        """Let the user reach it no more, at once."""
+        act = self.node.act(who)
+        with self.node.database.transaction() as session:
+            row = access.revoke(session, request.user, request.secret)
+            credentials.revoke_all(
+                session, act.at, user_id=row.user_id, secret_id=row.secret_id
+            )
+            ending = sessions.live_of(session, user=request.user, secret=request.secret)
+            act.note(session, "access.revoked", request.secret, f"from {request.user}")
+        self.node.end(ending, "access revoked")
+        return Done()
+
+    def list(self, _request: ListAccess, _who: str) -> Iterable[AccessSummary]:
+        """List all."""
+        with self.node.database.read() as session:
+            return access.list_all(session)
+
+
+@dataclass(frozen=True)
+class CredentialOperations:
+    """Proxy credentials."""
+
+    node: ControlNode
+
+    def handlers(self) -> dict[type[Struct], _Handler]:
+        """Say which request is whose."""
+        return {
+            IssueCredential: self.issue,
+            ListCredentials: self.list,
+            RevokeCredential: self.revoke,
+        }
+
+    def issue(self, request: IssueCredential, who: str) -> IssuedCredential:
+        """Make a credential."""
+        node, act = self.node, self.node.act(who)
+        with node.database.transaction() as session:
+            issued = credentials.issue(session, node.vault, node.gateways, request, act.at)
+            detail = f"for {request.user} to {request.secret}"
+            act.note(session, "credential.issued", issued.id, detail)
+        return issued
+
+    def list(self, _request: ListCredentials, _who: str) -> Iterable[CredentialSummary]:
+        """List all."""
+        with self.node.database.read() as session:
+            return credentials.list_all(session, self.node.clock.now())
+
+    def revoke(self, request: RevokeCredential, who: str) -> Done:
+        """Take a credential back and end what it opened."""
+        act = self.node.act(who)
+        with self.node.database.transaction() as session:
+            row = credentials.revoke(session, request.id, act.at)
+            ending = sessions.live_of(session, credential_id=row.id)
+            act.note(session, "credential.revoked", row.id)
+        self.node.end(ending, "credential revoked")
+        return Done()
+
+
+@dataclass(frozen=True)
+class SessionOperations:
+    """Sessions and their recordings. Whoever reads one leaves a trace."""
+
+    node: ControlNode
+
+    def handlers(self) -> dict[type[Struct], _Handler]:
+        """Say which request is whose."""
+        return {
+            ListSessions: self.list,
+            ShowSession: self.show,
+            SearchSessions: self.search,
+            FetchChunks: self.fetch,
+            FollowSession: self.follow,
+            TerminateSession: self.terminate,
+            MessageSession: self.message,
+        }
+
+    def list(self, request: ListSessions, _who: str) -> Iterable[SessionSummary]:
+        """List them, newest first."""
+        with self.node.database.read() as session:
+            return sessions.list_all(session, request)
+
+    def show(self, request: ShowSession, _who: str) -> SessionSummary:
+        """Show one."""
+        with self.node.database.read() as session:
+            return sessions.summary(sessions.find(session, request.id))
+
+    def search(self, request: SearchSessions, who: str) -> Iterable[SearchHit]:
+        """Find text in recordings."""
+        act = self.node.act(who)
+        with self.node.database.transaction() as session:
+            act.note(session, "session.searched", ",".join(request.kinds), request.text)
+        return self.node.search.search(request.text, request.kinds, request.limit)
+
+    def fetch(self, request: FetchChunks, who: str) -> Iterable[StoredChunk]:
+        """Hand out a recording."""
+        act = self.node.act(who)
+        with self.node.database.transaction() as session:
+            sessions.find(session, request.id)
+            act.note(session, "session.read", str(request.id))
+        return self.node.chunks.chunks(request.id, request.from_sequence)
+
+    def follow(self, request: FollowSession, who: str) -> Iterable[Result]:
+        """Admit a watcher; the frames themselves come from the session's engine."""
+        act = self.node.act(who)
+        with self.node.database.transaction() as session:
+            sessions.find_live(session, request.id)
+            act.note(session, "session.followed", str(request.id))
+        return ()
+
+    def terminate(self, request: TerminateSession, who: str) -> Done:
+        """End a live session."""
+        act = self.node.act(who)
+        with self.node.database.transaction() as session:
+            row = sessions.find_live(session, request.id)
+            act.note(session, "session.terminated", str(request.id), request.reason)
+        self.node.live.terminate(row.engine, row.id, request.reason)
+        return Done()
+
+    def message(self, request: MessageSession, who: str) -> Done:
+        """Show a line in a user's terminal."""
+        act = self.node.act(who)
+        with self.node.database.transaction() as session:
+            row = sessions.find_live(session, request.id)
+            act.note(session, "session.messaged", str(request.id), request.text)
+        self.node.live.message(row.engine, row.id, request.text)
+        return Done()
+
+
+@dataclass(frozen=True)
+class NodeOperations:
+    """The node itself."""
+
+    node: ControlNode
+
+    def handlers(self) -> dict[type[Struct], _Handler]:
+        """Say which request is whose."""
+        return {RotateMasterKey: self.rotate, AskStatus: self.status}
+
+    def rotate(self, _request: RotateMasterKey, who: str) -> Done:
+        """Make a new master key and wrap every key with it."""
+        key_id, rewrapped = self.node.vault.rotate(self.node.database, self.node.act(who))
+        return Done(
+            detail=f"{rewrapped} keys are wrapped by master key {key_id} now: keep a copy of "
+            "it elsewhere, and destroy the copies of the old one"
+        )
+
+    def status(self, _request: AskStatus, _who: str) -> Status:
+        """Say how the node is."""
+        return self.node.status()

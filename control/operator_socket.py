@@ -1,0 +1,180 @@
+"""Where operators reach a running node: a Unix socket in the state directory.
+
+Only root and the node's own user get an answer, whatever the socket's mode became. What
+blocks runs on threads; a client that dies or stalls hurts nobody but itself.
+"""
+
+import asyncio
+import os
+import socket
+import struct
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import structlog
+
+from bus.errors import BusError
+from bus.ports import ControlBus
+from control.audit import operator_name
+from control.errors import ControlError, DeniedError, UnreachableError
+from control.operations import Operations
+from control.requests import FollowSession, LiveFrames, Result
+from control.state_dir import SOCKET_NAME
+from control.wire import (
+    MAX_REQUEST_BYTES,
+    decode_request,
+    encode_end,
+    encode_failure,
+    encode_item,
+    framed,
+    read_body,
+)
+
+_MAX_CONNECTIONS = 128
+_REQUEST_LIMIT_S = 10.0
+_WRITE_LIMIT_S = 3600.0
+"""An operator may pause a playback; one who pauses longer has forgotten it."""
+_SOCKET_MODE = 0o600
+_PEER = struct.Struct("3i")
+"""`struct ucred`: pid, uid, gid."""
+
+_log = structlog.get_logger()
+
+
+class OperatorSocket:
+    """Serves operators. The state directory must be held (`control.state_dir.hold`)."""
+
+    def __init__(self, state_dir: Path, operations: Operations, bus: ControlBus) -> None:
+        self._state_dir = state_dir
+        self._operations = operations
+        self._bus = bus
+        self._slots = asyncio.Semaphore(_MAX_CONNECTIONS)
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """Answer operators while the body runs; the socket is there when it begins."""
+        listener = _listen(self._state_dir)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                accepting = tasks.create_task(self._accept(listener))
+                try:
+                    yield
+                finally:
+                    accepting.cancel()
+        finally:
+            listener.close()
+            (self._state_dir / SOCKET_NAME).unlink(missing_ok=True)
+
+    async def _accept(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        async with asyncio.TaskGroup() as connections:
+            while True:
+                await self._slots.acquire()
+                connection, _ = await loop.sock_accept(listener)
+                connections.create_task(self._serve(connection))
+
+    async def _serve(self, connection: socket.socket) -> None:
+        try:
+            uid = _peer_uid(connection)
+            reader, writer = await asyncio.open_unix_connection(sock=connection)
+            try:
+                await self._answer(uid, reader, writer)
+            finally:
+                writer.close()
+        except (OSError, EOFError, TimeoutError) as error:
+            _log.debug("operator.left", error=repr(error))
+        except Exception as error:  # noqa: BLE001 - the boundary of one connection
+            _log.error("operator.failed", error=repr(error), exc_info=True)
+        finally:
+            connection.close()
+            self._slots.release()
+
+    async def _answer(
+        self, uid: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        try:
+            if uid not in {0, os.geteuid()}:
+                raise DeniedError(f"{operator_name(uid)} may not give proxyd orders: use sudo")
+            async with asyncio.timeout(_REQUEST_LIMIT_S):
+                body = await read_body(reader, MAX_REQUEST_BYTES)
+            request = decode_request(body)
+            results = self._operations.carry_out(request, operator_name(uid))
+            await _send_all(writer, results)
+            if isinstance(request, FollowSession):
+                await self._follow(request, reader, writer)
+            await _send(writer, encode_end())
+        except ControlError as error:
+            await _send(writer, encode_failure(error))
+
+    async def _follow(
+        self, request: FollowSession, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            feeding = tasks.create_task(self._feed(request, writer))
+            leaving = tasks.create_task(_cancel_when_gone(reader, feeding))
+            feeding.add_done_callback(lambda _: leaving.cancel())
+
+    async def _feed(self, request: FollowSession, writer: asyncio.StreamWriter) -> None:
+        try:
+            async for body in self._bus.watch(request.id):
+                await _send(writer, encode_item(LiveFrames(body=body)))
+        except BusError as error:
+            raise UnreachableError(
+                f"session {request.id} cannot be followed: {error}"
+            ) from error
+
+
+async def _cancel_when_gone(
+    reader: asyncio.StreamReader, feeding: "asyncio.Task[None]"
+) -> None:
+    # A quiet session gives nothing to write, so only reading shows that the client left.
+    await reader.read(1)
+    feeding.cancel()
+
+
+async def _send_all(writer: asyncio.StreamWriter, results: Iterator[Result]) -> None:
+    while (result := await asyncio.to_thread(next, results, None)) is not None:
+        await _send(writer, encode_item(result))
+
+
+async def _send(writer: asyncio.StreamWriter, body: bytes) -> None:
+    writer.write(framed(body))
+    async with asyncio.timeout(_WRITE_LIMIT_S):
+        await writer.drain()
+
+
+def _listen(state_dir: Path) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.setblocking(False)  # noqa: FBT003 - positional in the standard library
+    try:
+        # Before it has a name: the kernel gives the file this mode, and no moment is open.
+        os.fchmod(listener.fileno(), _SOCKET_MODE)
+        with reachable(state_dir) as address:
+            # Whoever left it behind is dead: we hold the state directory.
+            (state_dir / SOCKET_NAME).unlink(missing_ok=True)
+            listener.bind(address)
+        listener.listen()
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+@contextmanager
+def reachable(state_dir: Path) -> Iterator[str]:
+    """Yield an address of the socket that is short enough however deep the directory lies.
+
+    `sun_path` holds 108 bytes; a path through an open directory needs about thirty.
+    """
+    folder = os.open(state_dir, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{SOCKET_NAME}"
+    finally:
+        os.close(folder)
+
+
+def _peer_uid(connection: socket.socket) -> int:
+    peer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
+    _pid, uid, _gid = _PEER.unpack(peer)
+    return int(uid)

@@ -1,0 +1,103 @@
+"""Sessions as operators see them, and as engines report on them."""
+
+import datetime as dt
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from control.errors import ConflictError, NotFoundError
+from control.requests import ListSessions, SessionSummary
+from recorder.events import EndReason
+from recorder.session_info import TargetProtocol
+from storage.tables import SessionRow
+
+
+def find(session: Session, session_id: UUID) -> SessionRow:
+    """Return the session; raise `NotFoundError`."""
+    row = session.get(SessionRow, session_id)
+    if row is None:
+        raise NotFoundError(
+            f"no session has the id {session_id}; `proxyd session list` shows them"
+        )
+    return row
+
+
+def find_live(session: Session, session_id: UUID) -> SessionRow:
+    """Return the live session; raise `NotFoundError` or `ConflictError`."""
+    row = find(session, session_id)
+    if row.state != "live":
+        raise ConflictError(f"session {session_id} is not live: it is {row.state}")
+    return row
+
+
+def list_all(session: Session, wanted: ListSessions) -> list[SessionSummary]:
+    """Return sessions, newest first."""
+    query = select(SessionRow).order_by(SessionRow.started_at.desc(), SessionRow.id)
+    if wanted.live:
+        query = query.where(SessionRow.state == "live")
+    if wanted.user is not None:
+        query = query.where(SessionRow.user == wanted.user)
+    if wanted.secret is not None:
+        query = query.where(SessionRow.secret == wanted.secret)
+    if wanted.since is not None:
+        query = query.where(SessionRow.started_at >= wanted.since)
+    if wanted.until is not None:
+        query = query.where(SessionRow.started_at < wanted.until)
+    return [summary(row) for row in session.scalars(query.limit(wanted.limit))]
+
+
+def live_of(session: Session, **of: str) -> list[SessionRow]:
+    """Return the live sessions of a `user`, a `secret`, a `credential_id`."""
+    query = select(SessionRow).where(SessionRow.state == "live").filter_by(**of)
+    return list(session.scalars(query))
+
+
+def ready(session: Session, session_id: UUID, now: dt.datetime) -> None:
+    """Note that the target took the login."""
+    find(session, session_id).ready_at = now
+
+
+def fail(session: Session, session_id: UUID, reason: EndReason, now: dt.datetime) -> None:
+    """Note that a session ended without a recording, unless chunks of it came after all."""
+    row = find(session, session_id)
+    if row.state == "live" and row.chunks == 0:
+        row.state, row.ended_at, row.end_reason = "interrupted", now, reason
+
+
+def lose(session: Session, engine_id: str, kept: tuple[UUID, ...], now: dt.datetime) -> int:
+    """Mark an engine's live sessions lost, all but those `kept`; return how many."""
+    lost = session.execute(
+        update(SessionRow)
+        .where(
+            SessionRow.engine == engine_id,
+            SessionRow.state == "live",
+            SessionRow.id.not_in(kept),
+        )
+        .values(state="lost", ended_at=now, end_reason=EndReason.ENGINE_CRASHED)
+        .returning(SessionRow.id)
+    )
+    return len(lost.all())
+
+
+def summary(row: SessionRow) -> SessionSummary:
+    """Return a session as lists show it."""
+    arrived = row.last_sequence is not None and row.chunks == row.last_sequence + 1
+    return SessionSummary(
+        id=row.id,
+        protocol=TargetProtocol(row.protocol),
+        state=row.state,
+        user=row.user,
+        secret=row.secret,
+        target=row.target,
+        site=row.site,
+        engine=row.engine,
+        client_address=row.client_address,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        end_reason=row.end_reason,
+        chunks=row.chunks,
+        input_bytes=row.input_bytes,
+        output_bytes=row.output_bytes,
+        complete=arrived and not row.chain_broken,
+    )

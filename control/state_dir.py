@@ -1,0 +1,188 @@
+"""The state directory: what lies where, who may use it, and how it is set up.
+
+    master.key               the vault's master key
+    ssh_host_ed25519_key     the gateway's host keys
+    ssh_host_rsa_key
+    proxyd.db                the database, unless `[database] url` says otherwise
+    spool/                   recordings that have not been stored yet
+    control.sock             operators reach a running node here
+    control.lock             held by whoever uses the database
+
+One process at a time holds `control.lock`: a running node, or a command line that found
+none running. SQLite never has two writers.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+from sqlalchemy import func, select
+
+from config.errors import ConfigError
+from config.model import Settings
+from control import master_key, users
+from control.audit import Act, operator_name
+from control.errors import ConflictError
+from control.master_key import MasterKeyFile, write_private
+from control.requests import AddUser
+from control.vault import PEPPER, create_pepper, open_vault
+from recorder.ports import Clock
+from storage.database import Database
+from storage.tables import KeyRow, SecretRow, UserRow
+
+HOST_KEY_NAMES = ("ssh_host_ed25519_key", "ssh_host_rsa_key")
+SOCKET_NAME = "control.sock"
+LOCK_NAME = "control.lock"
+_RSA_BITS = 3072
+_PID_BYTES = 32
+
+
+class StateDirHeldError(ConflictError):
+    """Another process uses the state directory."""
+
+
+def host_key_paths(state_dir: Path) -> tuple[Path, ...]:
+    """Return where the gateway's host keys are, the preferred first."""
+    return tuple(state_dir / name for name in HOST_KEY_NAMES)
+
+
+@contextmanager
+def hold(state_dir: Path) -> Iterator[None]:
+    """Hold the state directory; raise `StateDirHeldError` naming the process that does.
+
+    The kernel lets go when the process ends, however it ends.
+    """
+    try:
+        descriptor = os.open(state_dir / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise ConfigError(
+            f"the state directory {state_dir} cannot be used: {error.strerror}; "
+            "run `proxyd init`, as the user that proxyd runs as"
+        ) from error
+    try:
+        _lock(descriptor, state_dir)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, state_dir: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = os.pread(descriptor, _PID_BYTES, 0).decode("ascii", "replace").strip()
+        raise StateDirHeldError(
+            f"process {holder or 'unknown'} uses the state directory {state_dir}: wait for it "
+            "to end, or stop it"
+        ) from error
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+
+
+class Initialiser:
+    """Sets up a state directory. Every step does nothing where it was done before."""
+
+    def __init__(
+        self, settings: Settings, clock: Clock, *, credentials_dir: Path | None = None
+    ) -> None:
+        self._settings = settings
+        self._state_dir = settings.state_dir
+        self._clock = clock
+        self._key_file = master_key.locate(settings, credentials_dir)
+        self._told: list[str] = []
+
+    def run(self, admin: str | None = None, password: str | None = None) -> list[str]:
+        """Set up what is missing; return what was done, a line each.
+
+        Raises `ConfigError` where what is there does not fit together,
+        `StateDirHeldError` while a node runs, `InvalidError` for a weak password.
+        """
+        admin_hash = None if password is None else users.hash_password(password)
+        self._make_folder()
+        with hold(self._state_dir):
+            self._make_host_keys()
+            database = Database(self._settings.database_url)
+            try:
+                self._set_up(database, admin, admin_hash)
+            finally:
+                database.close()
+        return self._told
+
+    def _set_up(self, database: Database, admin: str | None, admin_hash: str | None) -> None:
+        database.migrate()
+        self._make_vault(database, self._key_file)
+        if admin is not None and admin_hash is not None:
+            self._add_admin(database, admin, admin_hash)
+
+    def _make_folder(self) -> None:
+        folder = self._state_dir
+        try:
+            if not folder.exists():
+                folder.mkdir(mode=0o700, parents=True)
+                self._told.append(f"made the state directory {folder}")
+            mode = folder.stat().st_mode
+        except OSError as error:
+            raise ConfigError(
+                f"the state directory {folder} cannot be made: {error.strerror}; run as root, "
+                "or name another one with `state_dir`"
+            ) from error
+        if mode & 0o077:
+            raise ConfigError(
+                f"the state directory {folder} is open to others (mode {mode & 0o777:04o}): "
+                f"`chmod 700 {folder}`"
+            )
+
+    def _make_host_keys(self) -> None:
+        for path in host_key_paths(self._state_dir):
+            if path.exists():
+                continue
+            write_host_key(path)
+            self._told.append(f"made the host key {path}")
+
+    def _make_vault(self, database: Database, file: MasterKeyFile) -> None:
+        with database.read() as session:
+            pepper = session.get(KeyRow, PEPPER)
+            secrets = session.scalar(select(func.count()).select_from(SecretRow))
+        if pepper is not None or secrets:
+            open_vault(database, file)
+            return
+        if not file.exists():
+            file.create()
+            self._told.append(f"made the master key {file.path}: keep a copy elsewhere")
+        key = file.read()
+        with database.transaction() as session:
+            create_pepper(session, key)
+        self._told.append(f"set up the vault in {database.path} under master key {key.id}")
+
+    def _add_admin(self, database: Database, name: str, password_hash: str) -> None:
+        act = Act(operator_name(os.geteuid()), self._clock.now())
+        with database.transaction() as session:
+            if session.scalar(select(UserRow.id).where(UserRow.name == name)):
+                return
+            request = AddUser(name=name, password="", role="admin")
+            users.add(session, request, password_hash, act.at)
+            act.note(session, "user.added", name, "admin")
+        self._told.append(f"added the administrator {name}")
+
+
+def write_host_key(path: Path) -> None:
+    """Make an SSH host key at `path`, in OpenSSH format, and its public half beside it."""
+    key = (
+        generate_private_key(public_exponent=65537, key_size=_RSA_BITS)
+        if "rsa" in path.name
+        else Ed25519PrivateKey.generate()
+    )
+    public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+    path.with_name(path.name + ".pub").write_bytes(public + b"\n")
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    write_private(path, private)

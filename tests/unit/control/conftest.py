@@ -1,0 +1,107 @@
+"""A vault, a database and a clock, set up as `proxyd init` does."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bus.contract import RedeemCredential
+from bus.proof import proof
+from bus.sealed import Opener
+from config.model import OnLoss, Settings
+from control import access, credentials, secrets, users
+from control.credentials import Gateways
+from control.grants import Grants
+from control.master_key import MasterKeyFile, locate
+from control.requests import AddSecret, AddUser, IssueCredential, IssuedCredential
+from control.state_dir import Initialiser
+from control.vault import Vault, open_vault
+from recorder.clock import ManualClock
+from recorder.session_info import TargetProtocol
+from storage.database import Database
+
+CANARY = "hunter2-canary-in-the-vault"
+ARGON2 = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA"
+
+Issue = Callable[..., IssuedCredential]
+Present = Callable[..., RedeemCredential]
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(state_dir=tmp_path / "state", public_host="bastion.example.org")
+
+
+@pytest.fixture
+def key_file(settings: Settings) -> MasterKeyFile:
+    return locate(settings, None)
+
+
+@pytest.fixture
+def database(settings: Settings, clock: ManualClock) -> Iterator[Database]:
+    Initialiser(settings, clock).run()
+    database = Database(settings.database_url)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def vault(database: Database, key_file: MasterKeyFile) -> Vault:
+    return open_vault(database, key_file)
+
+
+@pytest.fixture
+def grants(database: Database, vault: Vault, clock: ManualClock) -> Grants:
+    return Grants(database, vault, clock, default_on_loss=OnLoss.SPOOL)
+
+
+@pytest.fixture
+def issue(database: Database, vault: Vault, clock: ManualClock) -> Issue:
+    """Issues a credential of ada for web1, whom it makes before."""
+    with database.transaction() as session:
+        users.add(session, AddUser(name="ada", password=""), ARGON2, clock.now())
+        secrets.add(session, vault, web1(), clock.now())
+        session.flush()
+        access.grant(session, "ada", "web1", clock.now())
+
+    def issue(**terms: object) -> IssuedCredential:
+        request = IssueCredential(**({"secret": "web1", "user": "ada"} | terms))
+        ports = {TargetProtocol.SSH: 2222}
+        gateways = Gateways(host="bastion.example.org", ports=ports)
+        with database.transaction() as session:
+            return credentials.issue(session, vault, gateways, request, clock.now())
+
+    return issue
+
+
+def web1(**terms: object) -> AddSecret:
+    given = {
+        "name": "web1",
+        "protocol": TargetProtocol.SSH,
+        "host": "web1.example.org",
+        "port": 22,
+        "username": "root",
+        "password": CANARY,
+    }
+    return AddSecret(**(given | terms))
+
+
+def presented(
+    issued: IssuedCredential, opener: Opener | None = None, **other: object
+) -> RedeemCredential:
+    """What an engine sends when a client presents the credential."""
+    given = {
+        "engine_id": "engine-1",
+        "site": "default",
+        "protocol": TargetProtocol.SSH,
+        "username": issued.username,
+        "password_proof": proof(issued.username, issued.password),
+        "client_address": "192.0.2.7",
+        "seal_to": (opener or Opener()).public,
+    }
+    return RedeemCredential(**(given | other))
