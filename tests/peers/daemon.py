@@ -113,9 +113,9 @@ class Recording:
 class Daemon:
     """`proxyd init` and `proxyd run` with a folder of their own."""
 
-    def __init__(self, extra: str = "", **env: str) -> None:
+    def __init__(self, extra: str = "", *, state: Path | None = None, **env: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="proxyd-daemon-"))
-        self.state = self.folder / "state"
+        self.state = state or self.folder / "state"
         self.port, self.page_port, self.metrics_port = free_port(), free_port(), free_port()
         self.config = self.folder / "proxyd.toml"
         self.config.write_text(SETTINGS.format(**vars(self)) + extra)
@@ -302,8 +302,8 @@ def make_daemon() -> Iterator[MakeDaemon]:
     """Starts daemons and ends them with the module."""
     made: list[Daemon] = []
 
-    def make(extra: str = "", **env: str) -> Daemon:
-        made.append(Daemon(extra, **env))
+    def make(extra: str = "", *, state: Path | None = None, **env: str) -> Daemon:
+        made.append(Daemon(extra, state=state, **env))
         return made[-1].set_up()
 
     yield make

@@ -65,7 +65,7 @@ class OpenSSHServer:
         return self.accounts[account].home
 
 
-def make_key(path: Path, *, passphrase: str = "") -> Path:
+def make_key(path: Path, passphrase: str = "") -> Path:
     keygen = program("ssh-keygen")
     subprocess.run([keygen, "-qt", "ed25519", "-N", passphrase, "-f", path], check=True)
     return path
