@@ -29,7 +29,8 @@ TARGET_KEX: Final = (
 GCM: Final = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 _COUNTER: Final = ("aes256-ctr", "aes192-ctr", "aes128-ctr")
 _CHACHA: Final = "chacha20-poly1305@openssh.com"
-ALL_CIPHERS: Final = (*GCM, *_COUNTER, _CHACHA)
+ALL_CIPHERS: Final = (*_COUNTER, *GCM, _CHACHA)
+TARGET_CIPHERS: Final = (*GCM, _CHACHA, *_COUNTER)
 
 CLIENT_MACS: Final = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com")
 TARGET_MACS: Final = (*CLIENT_MACS, "hmac-sha2-256", "hmac-sha2-512")
@@ -43,24 +44,18 @@ SIGNATURES: Final = (
     "ecdsa-sha2-nistp521",
 )
 
-_OPENSSH: Final = re.compile(r"OpenSSH_(\d+)\.(\d+)")
-_PUTTY: Final = re.compile(r"PuTTY_Release_0\.(\d+)")
-_OPENSSH_WITH_GCM: Final = (6, 2)
-_PUTTY_WITH_GCM: Final = 78
+_UNASKED: Final = re.compile(r"SSH-2\.0-(OpenSSH|PuTTY|WinSCP|FileZilla)")
 
 
-def ciphers_for(version: str) -> list[str]:
-    """Return the ciphers to offer to a client that calls itself `version`.
+def offers_unasked(version: str) -> bool:
+    """Say whether a client that calls itself `version` sends its algorithms unasked."""
+    return _UNASKED.match(version) is not None
 
-    AES-GCM costs us a third of the others, so it is all that clients known to have it are
-    offered first; the rest follows for those who were told to use something else.
+
+def preferred(ciphers: list[bytes]) -> list[bytes]:
+    """Return what to offer to a client that can do `ciphers`.
+
+    AES-GCM costs us a third of the others, so a client that has it is offered nothing else.
     """
-    if (found := _OPENSSH.search(version)) and _pair(found) >= _OPENSSH_WITH_GCM:
-        return list(GCM)
-    if (found := _PUTTY.search(version)) and int(found[1]) >= _PUTTY_WITH_GCM:
-        return list(GCM)
-    return [*_COUNTER, *GCM, _CHACHA]
-
-
-def _pair(found: re.Match[str]) -> tuple[int, int]:
-    return int(found[1]), int(found[2])
+    gcm = [name.encode() for name in GCM if name.encode() in ciphers]
+    return gcm or [name.encode() for name in ALL_CIPHERS]

@@ -56,7 +56,9 @@ class SSHGateway:
             try:
                 for address in self._around.settings.listen:
                     host, port = split_address(address)
-                    server = await loop.create_server(self._new_leg, host, port, backlog=_BACKLOG)
+                    server = await loop.create_server(
+                        self._new_leg, host, port, backlog=_BACKLOG
+                    )
                     self._servers.append(server)
                 listening()
                 await self._tick()
@@ -152,7 +154,7 @@ class SSHGateway:
     # --- inside
 
     def _new_leg(self) -> ClientLeg:
-        return ClientLeg(self._options, algorithms.ciphers_for)
+        return ClientLeg(self._options)
 
     def _new_login(self) -> UserLogin:
         return UserLogin(self)

@@ -65,7 +65,9 @@ class PacketRelay:
         self, policy: ChannelPolicy, terms: RecordingTerms, limits: Limits, sink: EventSink
     ) -> None:
         self._policy, self._terms, self._limits, self._sink = policy, terms, limits, sink
-        self._capture_limit = None if terms.capture is CaptureTerms.FULL else limits.capture_bytes
+        self._capture_limit = (
+            None if terms.capture is CaptureTerms.FULL else limits.capture_bytes
+        )
         self._channels: tuple[dict[bytes, Channel], dict[bytes, Channel]] = ({}, {})
         """By the number that a packet to this side carries."""
         self._pending: tuple[dict[int, packets.ChannelOpen], dict[int, packets.ChannelOpen]]
@@ -245,12 +247,12 @@ class PacketRelay:
             case Message.GLOBAL_REQUEST:
                 request = packets.GlobalRequest.read(payload)
                 passes, refusals, events = self._globals.asked(side, request, self._at_ms)
-                out.to[side] += refusals
+                out.to[side].extend(refusals)
                 self._events += events
                 return passes
             case Message.REQUEST_SUCCESS | Message.REQUEST_FAILURE:
                 answers, events = self._globals.answered(side, kind, payload, self._at_ms)
-                out.to[side.other] += answers
+                out.to[side.other].extend(answers)
                 self._events += events
                 return False
             case _:
@@ -281,7 +283,9 @@ class PacketRelay:
         if len(pending) >= PENDING_LIMIT:
             return True
         if kind != "session":
-            return sum(each.kind != "session" for each in (*open_now, *pending)) >= FORWARDS_LIMIT
+            return (
+                sum(each.kind != "session" for each in (*open_now, *pending)) >= FORWARDS_LIMIT
+            )
         sessions = sum(each.kind == "session" for each in (*open_now, *pending))
         return sessions >= self._limits.sessions
 
@@ -291,7 +295,9 @@ class PacketRelay:
             raise RemoteProtocolError("a confirmation of a channel that was not asked for")
         own, peers = answer.sender, answer.recipient
         numbers = (own, peers) if side is Side.CLIENT else (peers, own)
-        if any(packets.uint32(n) in self._channels[s] for s, n in zip(Side, numbers, strict=True)):
+        if any(
+            packets.uint32(n) in self._channels[s] for s, n in zip(Side, numbers, strict=True)
+        ):
             raise RemoteProtocolError("a channel number was used twice")
         channel = Channel(self._opened, request.kind, numbers)
         self._opened += 1
@@ -316,7 +322,10 @@ class PacketRelay:
             raise RemoteProtocolError("a refusal of a channel that was not asked for")
         self._events.append(
             ChannelRefused(
-                at_ms=self._at_ms, kind=request.kind, detail=request.detail, reason=answer.reason
+                at_ms=self._at_ms,
+                kind=request.kind,
+                detail=request.detail,
+                reason=answer.reason,
             )
         )
         return True

@@ -152,9 +152,7 @@ async def dial(
         raise login.failure or TargetUnreachableError(_explain(error, where, keys)) from error
 
 
-async def _connect(
-    target: Target, username: str, login: _Login, keys: HostKeys
-) -> TargetLeg:
+async def _connect(target: Target, username: str, login: _Login, keys: HostKeys) -> TargetLeg:
     loop = asyncio.get_running_loop()
     options = _options(username, login, keys)
     options.waiter = loop.create_future()
@@ -192,7 +190,7 @@ def _options(
         gss_host=None,
         preferred_auth=("publickey", "keyboard-interactive", "password"),
         kex_algs=list(algorithms.TARGET_KEX),
-        encryption_algs=list(algorithms.ALL_CIPHERS),
+        encryption_algs=list(algorithms.TARGET_CIPHERS),
         mac_algs=list(algorithms.TARGET_MACS),
         signature_algs=list(algorithms.SIGNATURES),
         compression_algs=None,

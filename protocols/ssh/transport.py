@@ -18,13 +18,17 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import asyncssh
+import structlog
 from asyncssh import encryption as asyncssh_encryption
+from asyncssh.connection import SSHConnection
+from asyncssh.constants import MSG_KEXINIT, MSG_UNIMPLEMENTED
 from asyncssh.packet import PacketDecodeError, SSHPacket
 from cryptography.exceptions import InvalidTag
 
 from protocols.errors import RemoteProtocolError
+from protocols.ssh import algorithms
 from protocols.ssh.ciphers import TAG_BYTES, PacketGCM
-from protocols.ssh.packets import MAX_PACKET_BYTES, body_of, payload_of
+from protocols.ssh.packets import MAX_PACKET_BYTES, Reader, body_of, payload_of
 
 WRITE_LIMIT_BYTES: Final = 1024 * 1024
 """What may wait to be sent on a leg before the other leg is read no more."""
@@ -32,6 +36,8 @@ DEFERRED_LIMIT_BYTES: Final = 1024 * 1024
 """What may wait for a re-keying leg before the other leg is read no more."""
 HELD_LIMIT_BYTES: Final = 256 * 1024
 """What a leg may send before the relay stands."""
+OFFER_LIMIT_S: Final = 0.25
+"""How long our list of algorithms waits for the client's."""
 FLUSH_LIMIT_S: Final = 30
 """How long a leg that is being closed may take to read what it was sent."""
 
@@ -39,6 +45,8 @@ _IGNORE = 2
 _KEX_FIRST, _KEX_LAST = 30, 49
 _CONNECTION_FIRST, _CONNECTION_LAST = 80, 100
 _NULL_IGNORE = (b"\0\0\0\0",)
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 Receive = Callable[[list[bytes]], None]
 """Takes a burst of packet bodies; raises `RemoteProtocolError` where the peer misbehaves."""
@@ -51,7 +59,7 @@ def install() -> None:
         asyncssh_encryption._enc_params[name] = (PacketGCM, cipher_name)
 
 
-class Leg(asyncssh.SSHConnection):
+class Leg(SSHConnection):
     """What both legs add to asyncssh's connection; mixed in before its class."""
 
     _transport: asyncio.Transport | None
@@ -126,7 +134,11 @@ class Leg(asyncssh.SSHConnection):
             return
         self._deferred_bytes += sum(map(len, bodies))
         # Two legs that re-key at once must not stop each other's key exchange.
-        if self._deferred_bytes > DEFERRED_LIMIT_BYTES and self._paced and self._paced._kex_complete:
+        if (
+            self._deferred_bytes > DEFERRED_LIMIT_BYTES
+            and self._paced
+            and self._paced._kex_complete
+        ):
             self._paced.pause("rekey")
 
     def leave(self, code: int, text: str) -> None:
@@ -185,6 +197,9 @@ class Leg(asyncssh.SSHConnection):
             self._fail(error.code, error.reason, error)
         except RemoteProtocolError as error:
             self._fail(asyncssh.DISC_PROTOCOL_ERROR, str(error), error)
+        except Exception:
+            _log.exception("connection.failed")
+            self.internal_error()
 
     def _fail(self, code: int, text: str, error: Exception) -> None:
         if self._transport:
@@ -241,9 +256,7 @@ class Leg(asyncssh.SSHConnection):
         if self._partial is None:
             if len(self._inpbuf) < block_bytes:
                 return None
-            first, size = cipher.decrypt_header(
-                self._recv_seq, self._inpbuf[:block_bytes], 4
-            )
+            first, size = cipher.decrypt_header(self._recv_seq, self._inpbuf[:block_bytes], 4)
             # A counter-mode cipher has moved on: this header must not be decrypted again.
             self._partial = first, int.from_bytes(size, "big")
             self._inpbuf = self._inpbuf[block_bytes:]
@@ -291,14 +304,17 @@ class Leg(asyncssh.SSHConnection):
             )
             return False
         if not result:
-            self.send_packet(asyncssh.constants.MSG_UNIMPLEMENTED, sequence.to_bytes(4, "big"))
+            self.send_packet(MSG_UNIMPLEMENTED, sequence.to_bytes(4, "big"))
         self._finish_recv_packet(number, sequence)
         return True
 
     # --- asyncssh's sending side
 
     def send_packet(
-        self, pkttype: int, *args: bytes, handler: Any = None  # noqa: ANN401 - asyncssh's own
+        self,
+        pkttype: int,
+        *args: bytes,
+        handler: Any = None,  # noqa: ANN401 - asyncssh's own
     ) -> None:
         """Send a packet, without the empty one that asyncssh puts before each."""
         # It is a counter-measure for CBC, which is not offered, and doubles the packets.
@@ -341,16 +357,14 @@ class Leg(asyncssh.SSHConnection):
 class ClientLeg(Leg, asyncssh.SSHServerConnection):
     """The connection to the user's client: we are its server.
 
-    `ciphers_for` picks the ciphers to offer once the client has said what it is.
+    Of the ciphers that a client can do, its own order decides, and OpenSSH's puts the
+    cheap ones last. So our offer waits for the client's where the client is known to
+    send it unasked, and names what we prefer among what it can do.
     """
 
-    def __init__(
-        self,
-        options: asyncssh.SSHServerConnectionOptions,
-        ciphers_for: Callable[[str], list[str]],
-    ) -> None:
+    def __init__(self, options: asyncssh.SSHServerConnectionOptions) -> None:
         super().__init__(asyncio.get_running_loop(), options)
-        self._ciphers_for = ciphers_for
+        self._offer: asyncio.TimerHandle | None = None
         self.may_fail: Callable[[], bool] = lambda: False
         """Is asked about each failed attempt; says whether another is allowed."""
 
@@ -361,10 +375,34 @@ class ClientLeg(Leg, asyncssh.SSHServerConnection):
 
     def _recv_version(self) -> bool:
         line, newline, _ = bytes(self._inpbuf[:256]).partition(b"\n")
-        if newline:
-            offered = self._ciphers_for(line.decode("ascii", "replace").strip())
-            self._enc_algs = [name.encode() for name in offered]
-        return super()._recv_version()
+        if newline and algorithms.offers_unasked(line.decode("ascii", "replace")):
+            self._offer = self._loop.call_later(OFFER_LIMIT_S, self._make_offer)
+        going_on = super()._recv_version()
+        if self._offer:
+            self._kexinit_sent = False
+        return going_on
+
+    def _send_kexinit(self) -> None:
+        if self._offer is None:
+            super()._send_kexinit()
+
+    def _make_offer(self) -> None:
+        self._offer = None
+        if self._transport:
+            self._send_kexinit()
+            self._kexinit_sent = True
+
+    def _process_kexinit(self, number: int, sequence: int, packet: SSHPacket) -> Any:  # noqa: ANN401
+        if self._offer:
+            self._offer.cancel()
+            self._offer = None
+            self._enc_algs = algorithms.preferred(_ciphers_in(packet.get_full_payload()))
+        return super()._process_kexinit(number, sequence, packet)
+
+    _packet_handlers = {  # noqa: RUF012 - asyncssh's own table, which holds functions
+        **asyncssh.SSHServerConnection._packet_handlers,
+        MSG_KEXINIT: _process_kexinit,
+    }
 
     def send_userauth_failure(self, partial_success: bool) -> None:  # noqa: FBT001 - asyncssh's
         """Count the failure; disconnect when it was one too many."""
@@ -390,6 +428,14 @@ class TargetLeg(Leg, asyncssh.SSHClientConnection):
         super().__init__(asyncio.get_running_loop(), options, wait="auth")
 
 
+def _ciphers_in(kexinit: bytes) -> list[bytes]:
+    """Return the client's ciphers towards us, RFC 4253 7.1."""
+    fields = Reader(kexinit, 1 + 16)
+    fields.string()
+    fields.string()
+    return fields.string().split(b",")
+
+
 def _check_size(size_bytes: int) -> None:
     if size_bytes > MAX_PACKET_BYTES:
         raise RemoteProtocolError(f"a packet of {size_bytes} bytes is over the limit")
@@ -398,5 +444,3 @@ def _check_size(size_bytes: int) -> None:
 def _wait() -> bool:
     """Stand in for asyncssh's receive handler while a packet is processed in a task."""
     return False
-
-
