@@ -15,8 +15,7 @@ import structlog
 from msgspec import Struct
 
 from config.model import OnLoss, RecorderSettings
-from recorder.chunk import MAX_FRAMES_BYTES, Chunk, SealReason
-from recorder.chunker import Chunker
+from recorder.chunk import MAX_FRAMES_BYTES, SealReason
 from recorder.errors import RecordingLostError, SpoolFullError
 from recorder.events import (
     ClockStepped,
@@ -28,14 +27,17 @@ from recorder.events import (
 )
 from recorder.policy import keeps
 from recorder.ports import Clock, LiveTap
+from recorder.sealing import Seals
 from recorder.segment import Segment
 from recorder.session_info import RecordingMode, SessionInfo
 from recorder.spool import Spool
-from recorder.syncer import SealJob, Syncer
+from recorder.syncer import Syncer
 
 MAX_UNSYNCED_BYTES = 8 * 1024 * 1024
 """So much may have to be written anew when a sync fails."""
 MAX_UNSEALED_BYTES = 32 * 1024 * 1024
+MAX_UNSEALED = 16
+"""A disk that fails again and again must not take a descriptor each time."""
 _POLL_S = 0.002
 """Congestion is rare and short; looking again costs less than being told by a thread."""
 CLOSE_LIMIT_S = 10.0
@@ -63,18 +65,15 @@ class Recorder:
     __slots__ = (
         "_all_sealed",
         "_around",
-        "_chunker",
         "_end_reason",
         "_gap_from_ms",
         "_loss",
         "_max_bytes",
-        "_seal_failed",
+        "_seals",
         "_segment",
         "_selective",
         "_sync_failures",
         "_taps",
-        "_to_seal",
-        "_unsealed_bytes",
         "info",
         "started_ms",
     )
@@ -86,18 +85,15 @@ class Recorder:
         self.started_ms = started_ms
         self._around = around
         self._segment = segment
-        self._chunker = Chunker(info.session_id)
+        self._seals = Seals(info.session_id, around.syncer, around.sealed)
         self._selective = info.terms.mode is not RecordingMode.EVERYTHING
         self._max_bytes = around.settings.chunk_max_bytes
         self._taps: tuple[LiveTap, ...] = ()
         self._loss: RecordingLostError | None = None
         self._gap_from_ms: int | None = None
         self._sync_failures = 0
-        self._to_seal: list[SealJob] = []
-        self._seal_failed = False
         self._all_sealed: asyncio.Event | None = None
         """Made when the session ends: a quiet session has no need of it."""
-        self._unsealed_bytes = 0
         self._end_reason: EndReason | None = None
         self._begin(segment, 0)
 
@@ -112,20 +108,15 @@ class Recorder:
         if self._selective:
             mode = self.info.terms.mode
             events = [event for event in events if keeps(mode, event)]
+        if self._loss is not None or self._gap_from_ms is not None or self._around.spool.full:
+            events = self._in_trouble(events)
         if not events:
             return
-        at_ms = events[-1].at_ms
-        if self._loss is not None or self._gap_from_ms is not None or self._around.spool.full:
-            events = self._in_trouble(events, at_ms)
-            if not events:
-                return
         body = encode_burst(events)
         try:
-            if at_ms >= self._segment.due_ms:
-                self._rotate(SealReason.INTERVAL)
-            self._write(body, at_ms)
+            self._write(body, events[-1].at_ms)
         except OSError as error:
-            self._lose(f"{error.strerror or error}", at_ms)
+            self._write_failed(error)
             return
         for tap in self._taps:
             tap(self.info.session_id, body)
@@ -136,7 +127,7 @@ class Recorder:
         segment = self._segment
         return (
             segment.written_bytes - segment.synced_bytes > MAX_UNSYNCED_BYTES
-            or self._unsealed_bytes > MAX_UNSEALED_BYTES
+            or self._seals.bytes > MAX_UNSEALED_BYTES
             or self._loss is not None
             or (self._around.spool.full and not self._may_have_gaps)
         )
@@ -160,12 +151,10 @@ class Recorder:
 
     async def close(self, reason: EndReason, detail: str = "") -> None:
         """Record the end and seal the last chunk. Closing twice is harmless."""
-        if self._all_sealed is None:
-            self._all_sealed = asyncio.Event()
-            self._finish(reason, detail)
+        all_sealed = self.finish(reason, detail)
         try:
             async with asyncio.timeout(CLOSE_LIMIT_S):
-                await self._all_sealed.wait()
+                await all_sealed.wait()
         except TimeoutError:
             _log.error(
                 "recording.unsealed",
@@ -178,26 +167,31 @@ class Recorder:
     @property
     def open_bytes(self) -> int:
         """How many bytes lie in segments."""
-        return self._unsealed_bytes + self._segment.written_bytes
+        return self._seals.bytes + self._segment.written_bytes
 
     @property
     def done(self) -> bool:
         """Whether the session ended and all its chunks are sealed."""
-        return self._end_reason is not None and not self._to_seal
+        return self._end_reason is not None and not self._seals
 
     @property
     def live(self) -> bool:
         """Whether the session goes on."""
         return self._end_reason is None
 
+    def finish(self, reason: EndReason, detail: str = "") -> asyncio.Event:
+        """Record the end; return what is set once the last chunk is sealed."""
+        if self._all_sealed is None:
+            self._all_sealed = asyncio.Event()
+            self._write_end(reason, detail, self._all_sealed)
+        return self._all_sealed
+
     def tick(self) -> None:
         """Seal what is due, and try again what could not be sealed before."""
         if self.live and self.at_ms() >= self._segment.due_ms:
             with contextlib.suppress(OSError):
                 self._rotate(SealReason.INTERVAL)
-        if self._seal_failed:
-            self._seal_failed = False
-            self._around.syncer.seal(self._to_seal[0])
+        self._seals.retry()
 
     def clock_stepped(self, step_ms: int) -> None:
         """Record that the wall clock moved."""
@@ -235,6 +229,8 @@ class Recorder:
         segment.due_ms = at_ms + round(self._around.settings.chunk_interval_s * 1000)
 
     def _write(self, body: bytes, at_ms: int) -> None:
+        if at_ms >= self._segment.due_ms:
+            self._rotate(SealReason.INTERVAL)
         segment = self._segment
         if segment.written_bytes + len(body) + 8 > MAX_FRAMES_BYTES:
             raise OSError(f"a burst of {len(body)} bytes does not fit into its chunk")
@@ -242,13 +238,18 @@ class Recorder:
         if segment.first_at is None:
             self._begin(segment, at_ms)
         if self._around.syncer.inline:
-            self._sync_now(segment)
+            self._sync_now()
         elif not segment.dirty:
             self._around.syncer.mark(segment, self._sync_failed)
         if segment.written_bytes >= self._max_bytes:
             self._rotate(SealReason.SIZE)
 
-    def _in_trouble(self, events: list[KnownEvent], at_ms: int) -> list[KnownEvent]:
+    def _write_failed(self, error: OSError) -> None:
+        self.give_up(error.strerror or str(error))
+        if self._loss is not None:
+            raise self._loss from error
+
+    def _in_trouble(self, events: list[KnownEvent]) -> list[KnownEvent]:
         """Return what to write; nothing, where it must be dropped as agreed."""
         if self._loss is not None:
             raise self._loss
@@ -258,6 +259,7 @@ class Recorder:
         if self._gap_from_ms is None:
             # What is on its way when the spool fills up is kept; the relay then drains.
             return events
+        at_ms = events[0].at_ms if events else self.at_ms()
         gap = RecordingGap(at_ms=at_ms, from_ms=self._gap_from_ms, reason="the disk failed")
         try:
             self._segment.cut_to(self._segment.written_bytes)
@@ -267,19 +269,16 @@ class Recorder:
         self._gap_from_ms = None
         return events
 
-    def _lose(self, why: str, at_ms: int) -> None:
-        self.give_up(why)
-        if self._loss is not None:
-            raise self._loss
-
-    def _sync_now(self, segment: Segment) -> None:
-        try:
-            segment.sync()
-        except OSError as error:
-            self._sync_failed(segment, error)
-            if self._loss is not None:
-                raise self._loss from error
-            self._sync_now(self._segment)
+    def _sync_now(self) -> None:
+        while self._gap_from_ms is None:
+            try:
+                self._segment.sync()
+            except OSError as error:
+                self._sync_failed(self._segment, error)
+                if self._loss is not None:
+                    raise self._loss from error
+            else:
+                return
 
     def _sync_failed(self, segment: Segment, error: OSError) -> None:
         """Write anew what the failed sync may have dropped; a second failure is a loss.
@@ -297,10 +296,12 @@ class Recorder:
             error=str(error),
             next_step="check the spool's disk: it did not keep what it was given",
         )
-        if self._sync_failures > 1 or not self._rewrite(segment):
+        if not self._rewrite(segment) or self._sync_failures > 1:
             self.give_up(f"the disk fails: {error.strerror or error}")
 
     def _rewrite(self, segment: Segment) -> bool:
+        if len(self._seals) >= MAX_UNSEALED:
+            return False
         try:
             fresh = Segment(segment.folder, segment.sequence + 1)
             for body in list(segment.unsynced):
@@ -327,57 +328,9 @@ class Recorder:
 
     def _replace(self, fresh: Segment, sealed: SealReason) -> None:
         old, self._segment = self._segment, fresh
-        self._submit(old, sealed)
+        self._seals.add(old, sealed, self._around.clock)
 
-    def _submit(
-        self, segment: Segment, sealed: SealReason, end_reason: EndReason | None = None
-    ) -> None:
-        job = SealJob(
-            segment=segment,
-            chunker=self._chunker,
-            sealed=sealed,
-            first_at=segment.first_at or self._around.clock.now(),
-            end_reason=end_reason,
-            tell=self._told,
-        )
-        self._unsealed_bytes += segment.written_bytes
-        self._to_seal.append(job)
-        # One at a time, so that a seal that fails holds up only its own session.
-        if len(self._to_seal) == 1:
-            self._around.syncer.seal(job)
-
-    def _told(self, job: SealJob, outcome: Chunk | Exception) -> None:
-        session_id = str(self.info.session_id)
-        if not isinstance(outcome, Chunk):
-            self._seal_failed = True
-            _log.error(
-                "chunk.seal_failed",
-                session_id=session_id,
-                file=str(job.segment.path),
-                error=str(outcome),
-                next_step="it is tried again every second; check the spool's disk",
-            )
-            return
-        self._to_seal.pop(0)
-        self._unsealed_bytes -= job.segment.written_bytes
-        self._sync_failures = 0
-        header = outcome.header
-        tell = _log.error if header.cut_bytes else _log.debug
-        tell(
-            "chunk.sealed",
-            session_id=session_id,
-            sequence=header.sequence,
-            sealed=header.sealed.value,
-            size_bytes=len(outcome.encoded),
-            cut_bytes=header.cut_bytes,
-        )
-        self._around.sealed(self.info.session_id)
-        if self._to_seal:
-            self._around.syncer.seal(self._to_seal[0])
-        elif self._all_sealed is not None:
-            self._all_sealed.set()
-
-    def _finish(self, reason: EndReason, detail: str) -> None:
+    def _write_end(self, reason: EndReason, detail: str, all_sealed: asyncio.Event) -> None:
         at_ms = self.at_ms()
         last_words: list[KnownEvent] = [SessionEnded(at_ms=at_ms, reason=reason, detail=detail)]
         if self._gap_from_ms is not None:
@@ -385,9 +338,11 @@ class Recorder:
             last_words.insert(0, gap)
         body = encode_burst(last_words)
         self._end_reason = reason
+        if self._loss is None:
+            self._loss = RecordingLostError(f"session {self.info.session_id} has ended")
         if not (self._last_write(body) or self._fresh_last_write(body)):
             _log.error("recording.end_unwritten", session_id=str(self.info.session_id))
-        self._submit(self._segment, SealReason.END, reason)
+        self._seals.add(self._segment, SealReason.END, self._around.clock, (reason, all_sealed))
         for tap in self._taps:
             tap(self.info.session_id, body)
             tap(self.info.session_id, b"")
@@ -399,8 +354,9 @@ class Recorder:
             try:
                 self._segment.cut_to(self._segment.written_bytes)
                 self._segment.append(body)
-            except OSError:
-                self._around.spool.spend_reserve()
+            except OSError as error:
+                if not self._around.spool.makes_room(error):
+                    return False
             else:
                 return True
         return False

@@ -16,6 +16,7 @@ from recorder.errors import RecordingLostError
 from recorder.events import EndReason, SessionStarted, encode_burst
 from recorder.ports import Clock, EndSession, EventSink, LiveTap
 from recorder.recorder import Recorder, Surroundings
+from recorder.segment import Segment
 from recorder.session_info import SessionInfo
 from recorder.spool import Spool
 from recorder.syncer import Syncer
@@ -76,6 +77,8 @@ class Recorders:
     ) -> None:
         """End what still goes on, seal it and stop the thread."""
         try:
+            for recorder in self._recorders.values():
+                recorder.finish(EndReason.ENGINE_STOPPED)
             for recorder in list(self._recorders.values()):
                 await recorder.close(EndReason.ENGINE_STOPPED)
         finally:
@@ -97,16 +100,29 @@ class Recorders:
             )
         started_ms = self._clock.monotonic_ms()
         body = encode_burst([SessionStarted(at_ms=0, info=info)])
+        beginning = asyncio.get_running_loop().run_in_executor(
+            None, self._spool.begin, info.session_id, body
+        )
+
+        def begun(segment: Segment) -> Recorder:
+            recorder = Recorder(info, segment, started_ms, self._around)
+            self._recorders[info.session_id] = recorder
+            return recorder
+
+        def abandoned(late: asyncio.Future[Segment]) -> None:
+            if not late.cancelled() and late.exception() is None:
+                begun(late.result()).finish(EndReason.CLIENT_LEFT, "left before it began")
+
         try:
-            segment = await asyncio.to_thread(self._spool.begin, info.session_id, body)
+            return begun(await asyncio.shield(beginning))
+        except asyncio.CancelledError:
+            beginning.add_done_callback(abandoned)
+            raise
         except OSError as error:
             raise RecordingLostError(
                 f"the recording of session {info.session_id} cannot be begun: {error}; "
                 f"check the disk of {self._spool.directory}"
             ) from error
-        recorder = Recorder(info, segment, started_ms, self._around)
-        self._recorders[info.session_id] = recorder
-        return recorder
 
     def watch(self, session_id: UUID, tap: LiveTap) -> bool:
         """Hand each frame body of a live session to `tap`; False where there is none."""

@@ -100,6 +100,8 @@ class Segment:
         if not self.closed:
             self.closed = True
             os.close(self._descriptor)
+            # The number may be given to another file: it must not be written to again.
+            self._descriptor = -1
 
     def remove(self) -> None:
         """Let go of the file and delete it: its chunk is on disk."""

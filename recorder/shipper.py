@@ -125,8 +125,10 @@ class Shipper:
             return
         receipt = await self._sink.ship(chunk)
         if not await asyncio.to_thread(self._spool.remove, chunk, receipt):
+            _log.error("receipt.mismatched", session_id=str(session_id), sequence=sequence)
             raise CorruptChunkError(
-                f"the receipt names another digest than chunk {sequence} has: it is kept"
+                f"another chunk {sequence} is stored than the one here, which is kept: "
+                "find out who wrote the stored one"
             )
         self.shipped_chunks += 1
         _log.debug("chunk.shipped", session_id=str(session_id), sequence=sequence)

@@ -11,6 +11,7 @@ another name and renamed, and deleted only by `remove`, which wants a receipt.
 """
 
 import contextlib
+import errno
 import os
 import shutil
 import threading
@@ -33,6 +34,7 @@ LINK = "link"
 RESERVE_BYTES = 16 * 1024 * 1024
 _RESERVE_SHARE = 8
 """On a small disk the reserve is this part of it, rather than most of it."""
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 WARN_PERCENT, ALARM_PERCENT, REFUSE_PERCENT = 80, 90, 95
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -200,7 +202,12 @@ class Spool:
     def measure(self, open_bytes: int) -> None:
         """Find out how full quota and disk are; `open_bytes` lie in open segments."""
         self._open_bytes = open_bytes
-        used, available = _used_and_available(self.directory)
+        try:
+            used, available = _used_and_available(self.directory)
+        except OSError as error:
+            _log.error("spool.unreadable", spool=str(self.directory), error=str(error))
+            self.full = True
+            return
         self.fill_percent = round(100 * used / max(1, used + available))
         if self._reserve_spent and available > 2 * RESERVE_BYTES:
             self._fill_reserve()
@@ -216,8 +223,13 @@ class Spool:
                 "until chunks are stored or space is freed"
             )
 
-    def spend_reserve(self) -> bool:
-        """Free the reserve for the last words of the sessions; False where it was spent."""
+    def makes_room(self, error: OSError) -> bool:
+        """Free the reserve if `error` is for want of space; False where that is no help.
+
+        It is for the last words of the sessions and for chunks, which shrink the spool.
+        """
+        if error.errno not in _NO_SPACE:
+            return False
         with self._lock:
             if self._reserve_spent:
                 return False
@@ -238,8 +250,8 @@ class Spool:
     def _write(self, path: Path, content: bytes) -> None:
         try:
             write_durably(path, content)
-        except OSError:
-            if not self.spend_reserve():
+        except OSError as error:
+            if not self.makes_room(error):
                 raise
             write_durably(path, content)
 

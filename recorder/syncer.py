@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from recorder.chunk import Chunk, SealReason
+from recorder.chunk import Chunk, SealReason, frame
 from recorder.chunker import Chunker, whole_bytes
 from recorder.errors import CorruptChunkError
 from recorder.events import EndReason
@@ -37,6 +37,8 @@ class SealJob(Struct, frozen=True, kw_only=True):
     sealed: SealReason
     first_at: dt.datetime
     end_reason: EndReason | None
+    done: asyncio.Event | None
+    """Is set when the last segment of a session is sealed."""
     tell: Sealed
 
 
@@ -133,15 +135,10 @@ class Syncer:
         self._tell(job.tell, job, outcome)
 
     def _seal(self, job: SealJob) -> Chunk:
-        written = job.segment.read()
-        frames = written[: whole_bytes(written)]
-        chunk = job.chunker.seal(
-            frames,
-            job.sealed,
-            first_at=job.first_at,
-            end_reason=job.end_reason,
-            cut_bytes=len(written) - len(frames),
-        )
+        try:
+            chunk = self._packed(job, job.segment.read())
+        except CorruptChunkError:
+            chunk = self._packed(job, *_mended(job.segment))
         self._spool.add(chunk)
         job.chunker.follow(chunk)
         # What cannot be deleted now is deleted by the next recovery: the chunk counts.
@@ -149,6 +146,29 @@ class Syncer:
             job.segment.remove()
         return chunk
 
+    def _packed(self, job: SealJob, frames: bytes, cut_bytes: int = 0) -> Chunk:
+        return job.chunker.seal(
+            frames,
+            job.sealed,
+            first_at=job.first_at,
+            end_reason=job.end_reason,
+            cut_bytes=cut_bytes,
+        )
+
     def _tell(self, callback: Callable[..., None], *news: object) -> None:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(callback, *news)
+
+
+def _mended(segment: Segment) -> tuple[bytes, int]:
+    """Return what can be had of a damaged segment, and how much of it cannot.
+
+    What was written since the last sync is still in memory: a failed one may have
+    dropped just that.
+    """
+    written = segment.read()[: segment.written_bytes]
+    frames = written[: whole_bytes(written)]
+    if len(frames) >= segment.synced_bytes:
+        unsynced = b"".join(frame(body) for body in segment.unsynced)
+        frames = frames[: segment.synced_bytes] + unsynced
+    return frames, max(0, segment.written_bytes - len(frames))
