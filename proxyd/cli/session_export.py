@@ -5,30 +5,43 @@ from collections.abc import Callable, Iterator
 
 import click
 
-from proxyd.cli import stored
 from proxyd.cli.invocation import Invocation, pass_invocation
 from proxyd.cli.output import OutputFormat, print_json
 from proxyd.cli.output_file import STANDARD_OUTPUT, write_all
+from proxyd.cli.stored import StoredSession, find
 from recorder.replay import export as exporting
-from recorder.replay.timeline import Recording
+from recorder.replay.asciicast import cast_lines
+from recorder.replay.timeline import Recording, placed
+from recorder.replay.transcript import transcript_lines
 
 
-def _output(recording: Recording) -> Iterator[bytes]:
+def _output(session: StoredSession, recording: Recording, _: int | None) -> Iterator[bytes]:
     return exporting.output_bytes(recording.events())
 
 
-def _input(recording: Recording) -> Iterator[bytes]:
+def _input(session: StoredSession, recording: Recording, _: int | None) -> Iterator[bytes]:
     return exporting.input_bytes(recording.events())
 
 
-def _events(recording: Recording) -> Iterator[bytes]:
+def _events(session: StoredSession, recording: Recording, _: int | None) -> Iterator[bytes]:
     return exporting.event_lines(recording.recorded())
 
 
-FORMATS: dict[str, Callable[[Recording], Iterator[bytes]]] = {
+def _text(session: StoredSession, recording: Recording, _: int | None) -> Iterator[bytes]:
+    return transcript_lines(recording.events())
+
+
+def _cast(session: StoredSession, recording: Recording, channel: int | None) -> Iterator[bytes]:
+    # The header needs the terminal's size, so the recording is begun twice.
+    return cast_lines(placed(recording.events()), session.terminal(channel))
+
+
+FORMATS: dict[str, Callable[[StoredSession, Recording, int | None], Iterator[bytes]]] = {
     "output": _output,
     "input": _input,
     "events": _events,
+    "cast": _cast,
+    "text": _text,
 }
 
 
@@ -38,17 +51,20 @@ FORMATS: dict[str, Callable[[Recording], Iterator[bytes]]] = {
 @click.option(
     "--out", metavar="FILE", default=STANDARD_OUTPUT, help="Default: -, standard output."
 )
+@click.option("--channel", type=int, help="The terminal in a cast. Default: the first.")
 @pass_invocation
-def export(invocation: Invocation, session_id: str, format_: str, out: str) -> None:
+def export(
+    invocation: Invocation, session_id: str, *, format_: str, out: str, channel: int | None
+) -> None:
     """Write a session's recording to a file, exactly as it was captured.
 
     A recording with a hole is written up to the hole, with a warning.
     """
     _refuse_terminal(out)
     with invocation.operator() as operator:
-        session = stored.find(operator, session_id)
+        session = find(operator, session_id)
         recording = session.recording()
-        size_bytes = write_all(FORMATS[format_](recording), out)
+        size_bytes = write_all(FORMATS[format_](session, recording, channel), out)
     if recording.broken is not None:
         _warn(session, recording.broken)
     if out != STANDARD_OUTPUT:
@@ -63,7 +79,7 @@ def _refuse_terminal(out: str) -> None:
         )
 
 
-def _warn(session: stored.StoredSession, broken: str) -> None:
+def _warn(session: StoredSession, broken: str) -> None:
     if session.live:
         text = "the session is still live; this is what has been stored of it so far"
     else:

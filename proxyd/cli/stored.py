@@ -15,6 +15,7 @@ from control.requests import (
     StoredChunk,
 )
 from proxyd.cli.invocation import Operator
+from recorder.replay.asciicast import PlayedTerminal, find_terminal
 from recorder.replay.timeline import Recording
 
 SHORTEST_PREFIX = 4
@@ -42,6 +43,17 @@ class StoredSession:
     def recording(self) -> Recording:
         """Return the recording, to be read once from its beginning."""
         return Recording(chunk.encoded for chunk in self.chunks())
+
+    def terminal(self, channel: int | None = None) -> PlayedTerminal:
+        """Return what to play on; raise `NotFoundError` where nothing was shown."""
+        found = find_terminal(self.recording().events(), channel)
+        if found is None:
+            what = "no session channel" if channel is None else f"no session channel {channel}"
+            raise NotFoundError(
+                f"session {self.summary.id} opened {what}, so there is nothing to show; "
+                "`export --format events` has everything"
+            )
+        return found
 
 
 def find(operator: Operator, text: str) -> StoredSession:

@@ -26,7 +26,7 @@ _LARGEST = 4
 _ESC = "\x1b"
 _INSIDE_C0 = frozenset("\b\t\n\v\f\r\x0e\x0f")
 _STRINGS = {"P": "\x90", "X": "\x98", "]": "\x9d", "^": "\x9e", "_": "\x9f", "k": "\x90"}
-"""What opens a string after ESC, and the same as one control: DCS, SOS, OSC, PM, APC; `k` is a title of screen."""
+"""What opens a string after ESC, as one control: DCS, SOS, OSC, PM, APC, a title of screen."""
 _OSC = "\x9d"
 _CANCELS = frozenset("\x18\x1a")
 _INSIDE_ESC = frozenset("78DEHM")
