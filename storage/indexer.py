@@ -1,0 +1,207 @@
+"""Makes chunks searchable: the next unindexed chunk of a session -> keyframe and lines."""
+
+import datetime as dt
+import threading
+import time
+from itertools import islice
+from uuid import UUID
+
+import structlog
+from msgspec import Struct
+from sqlalchemy import ColumnElement, delete, exists, func, insert, or_, select, update
+from sqlalchemy.orm import Session, aliased
+
+from recorder.ports import Clock
+from recorder.replay.comprehend import Comprehension, Line, without_screens
+from storage.blobs import BlobStore
+from storage.child import Child, ChildLostError
+from storage.database import Database
+from storage.errors import StorageUnavailableError
+from storage.tables import ChunkRow, KeyframeRow, LineRow
+
+_NOT_YET, _DONE, _GIVEN_UP = 0, 1, 2
+_TRIES = 2
+_GAP_PATIENCE = dt.timedelta(minutes=10)
+"""How long a chunk waits for one before it that has not arrived."""
+_LINES_AT_ONCE = 2000
+"""Lines in one transaction: chunks that arrive meanwhile wait this long, and no longer."""
+_IDLE_S = 120.0
+"""An unused child is let go after this."""
+_RETRY_S = 5.0
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+class _Job(Struct, frozen=True):
+    session_id: UUID
+    sequence: int
+    state: bytes | None
+    encoded: bytes | None
+
+
+class Indexer:
+    """Works through what is stored and not indexed, oldest first, sessions in order."""
+
+    def __init__(
+        self, database: Database, blobs: BlobStore, clock: Clock, child: Child | None = None
+    ) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._clock = clock
+        self._child = child or Child()
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+
+    def unindexed(self) -> int:
+        """Return how many stored chunks still wait; raise `StorageUnavailableError`."""
+        query = select(func.count()).where(ChunkRow.indexed == _NOT_YET)
+        with self._database.read() as session:
+            return session.scalar(query) or 0
+
+    def wake(self) -> None:
+        """Say that a chunk was stored. Never waits."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Let `run` return soon; a chunk that is not done stays unindexed."""
+        self._stopping.set()
+        self._wake.set()
+        self._child.stop()
+
+    def run(self) -> None:
+        """Index until stopped; wait for the database where it cannot be used."""
+        while not self._stopping.is_set():
+            self._wake.clear()
+            try:
+                if self.index_next():
+                    continue
+            except StorageUnavailableError as error:
+                _log.warning("index.delayed", reason=str(error))
+                self._stopping.wait(_RETRY_S)
+                continue
+            if not self._wake.wait(_IDLE_S):
+                self._child.stop()
+        self._child.stop()
+
+    def index_next(self) -> bool:
+        """Index one chunk; return whether there was one.
+
+        Raises `StorageUnavailableError`; the chunk is then still to be done.
+        """
+        job = self._next()
+        if job is None:
+            return False
+        comprehension = self._understood(job)
+        if self._stopping.is_set():
+            return False
+        if comprehension is None:
+            skipped = Comprehension(state=without_screens(job.state), lines=[])
+            self._keep(job, skipped, _GIVEN_UP)
+        else:
+            self._keep(job, comprehension, _DONE)
+        return True
+
+    def _next(self) -> _Job | None:
+        query = (
+            select(ChunkRow)
+            .where(ChunkRow.indexed == _NOT_YET, self._is_its_turn())
+            .order_by(ChunkRow.stored_at, ChunkRow.session_id, ChunkRow.sequence)
+            .limit(1)
+        )
+        with self._database.read() as session:
+            row = session.scalar(query)
+            if row is None:
+                return None
+            frame = session.get(KeyframeRow, (row.session_id, row.sequence))
+            return _Job(
+                session_id=row.session_id,
+                sequence=row.sequence,
+                state=None if frame is None else frame.state,
+                encoded=self._blobs.get(session, row.blob),
+            )
+
+    def _is_its_turn(self) -> ColumnElement[bool]:
+        before = aliased(ChunkRow)
+        return or_(
+            ChunkRow.sequence == 0,
+            exists().where(
+                before.session_id == ChunkRow.session_id,
+                before.sequence == ChunkRow.sequence - 1,
+                before.indexed != _NOT_YET,
+            ),
+            ChunkRow.stored_at < self._clock.now() - _GAP_PATIENCE,
+        )
+
+    def _understood(self, job: _Job) -> Comprehension | None:
+        if job.encoded is None:
+            self._give_up(job, "its bytes are gone from the blob store")
+            return None
+        for attempt in range(1, _TRIES + 1):
+            try:
+                return self._child.comprehend(job.state, job.encoded)
+            except ChildLostError as error:
+                if self._stopping.is_set():
+                    return None
+                if attempt == _TRIES:
+                    self._give_up(job, str(error))
+        return None
+
+    def _give_up(self, job: _Job, reason: str) -> None:
+        _log.error(
+            "chunk.not_indexed",
+            session=str(job.session_id),
+            sequence=job.sequence,
+            reason=reason,
+        )
+
+    def _keep(self, job: _Job, comprehension: Comprehension, outcome: int) -> None:
+        """Replace the chunk's lines, in several transactions; the last one says it is done."""
+        lines = iter(comprehension.lines)
+        batch = list(islice(lines, _LINES_AT_ONCE))
+        with self._database.transaction() as session:
+            session.execute(
+                delete(LineRow).where(
+                    LineRow.session_id == job.session_id, LineRow.sequence == job.sequence
+                )
+            )
+        while len(batch) == _LINES_AT_ONCE:
+            with self._database.transaction() as session:
+                _insert(session, job, batch)
+            # Locks are not fair: let a chunk that waits to be stored go first.
+            time.sleep(0.001)
+            batch = list(islice(lines, _LINES_AT_ONCE))
+        with self._database.transaction() as session:
+            _insert(session, job, batch)
+            _close(session, job, comprehension.state, outcome)
+
+
+def _insert(session: Session, job: _Job, lines: list[Line]) -> None:
+    if not lines:
+        return
+    rows = [
+        {
+            "session_id": job.session_id,
+            "sequence": job.sequence,
+            "at_ms": line.at_ms,
+            "kind": line.kind,
+            "channel": line.channel,
+            "text": line.text,
+        }
+        for line in lines
+    ]
+    session.execute(insert(LineRow), rows)
+
+
+def _close(session: Session, job: _Job, state: bytes, outcome: int) -> None:
+    following = job.sequence + 1
+    session.execute(
+        delete(KeyframeRow).where(
+            KeyframeRow.session_id == job.session_id, KeyframeRow.sequence == following
+        )
+    )
+    session.add(KeyframeRow(session_id=job.session_id, sequence=following, state=state))
+    session.execute(
+        update(ChunkRow)
+        .where(ChunkRow.session_id == job.session_id, ChunkRow.sequence == job.sequence)
+        .values(indexed=outcome)
+    )

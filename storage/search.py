@@ -1,0 +1,69 @@
+"""Finds text in what was typed, shown, run and moved: any substring, whatever its case."""
+
+from uuid import UUID
+
+from msgspec import Struct
+from sqlalchemy import ColumnElement, column, select, table
+
+from storage.database import Database
+from storage.tables import LineRow
+
+_SHORTEST_INDEXED = 3
+"""Characters: below that there is no trigram, and every line is looked at."""
+
+
+class Hit(Struct, frozen=True, kw_only=True):
+    """A line that holds the text."""
+
+    session: UUID
+    at_ms: int
+    kind: str
+    text: str
+    channel: int | None
+
+
+class Search:
+    """Answers from the index; what was not indexed yet is not found."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def search(self, text: str, kinds: tuple[str, ...] = (), limit: int = 1000) -> list[Hit]:
+        """Return lines that hold `text`, newest session first, each in order of time.
+
+        `kinds` are of `input output command title file clipboard`; empty: all. Where
+        there are more than `limit`, the ones indexed last. Raises
+        `StorageUnavailableError`.
+        """
+        wanted = text.replace("\0", "")
+        if not wanted:
+            return []
+        query = select(LineRow).where(_holds(wanted)).order_by(LineRow.id.desc()).limit(limit)
+        if kinds:
+            query = query.where(LineRow.kind.in_(kinds))
+        with self._database.read() as session:
+            rows = list(session.scalars(query))
+        newest_first: dict[UUID, int] = {}
+        for row in rows:
+            newest_first.setdefault(row.session_id, len(newest_first))
+        rows.sort(key=lambda row: (newest_first[row.session_id], row.at_ms, row.id))
+        return [
+            Hit(
+                session=row.session_id,
+                at_ms=row.at_ms,
+                kind=row.kind,
+                text=row.text,
+                channel=row.channel,
+            )
+            for row in rows
+        ]
+
+
+def _holds(text: str) -> ColumnElement[bool]:
+    """SQLite: FTS5 with trigrams, where a quoted string is a substring and no syntax."""
+    if len(text) < _SHORTEST_INDEXED:
+        return LineRow.text.icontains(text, autoescape=True)
+    trigrams = table("lines_text", column("rowid"), column("lines_text"))
+    quoted = '"' + text.replace('"', '""') + '"'
+    matching = select(trigrams.c.rowid).where(trigrams.c.lines_text.op("MATCH")(quoted))
+    return LineRow.id.in_(matching)

@@ -1,0 +1,208 @@
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from uuid import UUID
+
+import pytest
+from samples.chunks import INFO, SESSION, chunk
+from sqlalchemy import select
+
+from recorder.chunk import Chunk
+from recorder.clock import ManualClock
+from recorder.events import (
+    ChannelOpened,
+    ChannelRequested,
+    EndReason,
+    SessionEnded,
+    SessionStarted,
+    TargetData,
+    TerminalRequested,
+)
+from recorder.replay.comprehend import Comprehension, comprehend, screens
+from storage.blobs import DatabaseBlobs
+from storage.child import Child
+from storage.database import Database
+from storage.indexer import Indexer
+from storage.reader import Reader
+from storage.tables import ChunkRow, LineRow
+from storage.writer import Writer
+
+
+def shell_session() -> list[Chunk]:
+    first = chunk(
+        [
+            SessionStarted(at_ms=0, info=INFO),
+            ChannelOpened(at_ms=1, channel=0, kind="session"),
+            TerminalRequested(at_ms=2, channel=0, terminal="xterm", columns=80, rows=24),
+            ChannelRequested(at_ms=3, channel=0, request="shell"),
+            TargetData(at_ms=10, channel=0, data=b"one\r\ntwo"),
+        ]
+    )
+    second = chunk([TargetData(at_ms=20, channel=0, data=b"\r\nthree\r\n")], first)
+    third = chunk([SessionEnded(at_ms=30, reason=EndReason.CLIENT_LEFT)], second)
+    return [first, second, third]
+
+
+def dying_at_second(state: bytes | None, encoded: bytes) -> Comprehension:
+    if b"three" in encoded:
+        os._exit(1)
+    return comprehend(state, encoded)
+
+
+def hanging_at_second(state: bytes | None, encoded: bytes) -> Comprehension:
+    if b"three" in encoded:
+        time.sleep(60)
+    return comprehend(state, encoded)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def writer(database: Database, clock: ManualClock) -> Writer:
+    return Writer(database, DatabaseBlobs(), clock)
+
+
+@contextlib.contextmanager
+def indexing(database: Database, clock: ManualClock, child: Child) -> Iterator[Indexer]:
+    indexer = Indexer(database, DatabaseBlobs(), clock, child)
+    try:
+        yield indexer
+    finally:
+        child.stop()
+
+
+@pytest.fixture
+def indexer(database: Database, clock: ManualClock) -> Iterator[Indexer]:
+    with indexing(database, clock, Child()) as indexer:
+        yield indexer
+
+
+def texts(database: Database) -> list[tuple[int, str]]:
+    with database.read() as session:
+        rows = session.scalars(select(LineRow).order_by(LineRow.id))
+        return [(row.at_ms, row.text) for row in rows if row.session_id == SESSION]
+
+
+def outcomes(database: Database) -> list[int]:
+    with database.read() as session:
+        return list(session.scalars(select(ChunkRow.indexed).order_by(ChunkRow.sequence)))
+
+
+def index_all(indexer: Indexer) -> None:
+    while indexer.index_next():
+        pass
+
+
+def test_chunks_become_lines_with_the_time_they_were_shown(
+    writer: Writer, indexer: Indexer, database: Database
+):
+    for each in shell_session():
+        writer.store(each)
+    assert indexer.unindexed() == 3
+    index_all(indexer)
+    assert indexer.unindexed() == 0
+    assert texts(database) == [(10, "one"), (10, "two"), (20, "three")]
+
+
+def test_a_chunk_waits_for_the_one_before_it(
+    writer: Writer, indexer: Indexer, database: Database
+):
+    first, second, third = shell_session()
+    writer.store(third)
+    writer.store(second)
+    assert not indexer.index_next()
+    writer.store(first)
+    index_all(indexer)
+    assert texts(database) == [(10, "one"), (10, "two"), (20, "three")]
+
+
+def test_a_gap_is_not_waited_for_forever(
+    writer: Writer, indexer: Indexer, database: Database, clock: ManualClock
+):
+    _, second, third = shell_session()
+    writer.store(second)
+    writer.store(third)
+    clock.advance(601)
+    index_all(indexer)
+    assert outcomes(database) == [1, 1]
+
+
+def test_indexing_again_replaces_the_lines(
+    writer: Writer, indexer: Indexer, database: Database
+):
+    for each in shell_session():
+        writer.store(each)
+    index_all(indexer)
+    before = texts(database)
+    with database.transaction() as session:
+        for row in session.scalars(select(ChunkRow)):
+            row.indexed = 0
+    index_all(indexer)
+    assert texts(database) == before
+
+
+def test_playback_finds_the_screen_as_a_chunk_opens(
+    writer: Writer, indexer: Indexer, database: Database
+):
+    for each in shell_session():
+        writer.store(each)
+    index_all(indexer)
+    keyframe = Reader(database, DatabaseBlobs()).keyframe(SESSION, 1)
+    assert keyframe is not None
+    (screen,) = screens(keyframe.state)
+    assert (screen.channel, screen.columns, screen.rows) == (0, 80, 24)
+    assert screen.dump.startswith("one ")
+
+
+@pytest.mark.parametrize("work", [dying_at_second, hanging_at_second])
+def test_a_chunk_that_breaks_the_child_twice_is_left_behind(
+    work, writer: Writer, database: Database, clock: ManualClock
+):
+    first, *_ = shell_session()
+    poison = chunk([TargetData(at_ms=20, channel=0, data=b"three")], first)
+    after = chunk([TargetData(at_ms=40, channel=0, data=b"four\r\n")], poison)
+    for each in (first, poison, after):
+        writer.store(each)
+    with indexing(database, clock, Child(work, time_limit_s=0.5)) as indexer:
+        index_all(indexer)
+        assert indexer.unindexed() == 0
+    assert outcomes(database) == [1, 2, 1]
+    assert (40, "four") in texts(database)
+
+
+def test_a_chunk_whose_bytes_are_gone_is_left_behind(
+    writer: Writer, indexer: Indexer, database: Database
+):
+    first, second, third = shell_session()
+    for each in (first, second, third):
+        writer.store(each)
+    with database.transaction() as session:
+        row = session.get_one(ChunkRow, (SESSION, 1))
+        DatabaseBlobs().delete(session, row.blob)
+    index_all(indexer)
+    assert outcomes(database) == [1, 2, 1]
+
+
+def test_an_idle_indexer_has_no_child(database: Database, clock: ManualClock):
+    child = Child()
+    with indexing(database, clock, child) as indexer:
+        assert not indexer.index_next()
+    assert not child.is_running
+
+
+def test_sessions_do_not_wait_for_each_other(
+    writer: Writer, indexer: Indexer, database: Database
+):
+    other = UUID(int=99)
+    writer.store(
+        chunk([TargetData(at_ms=1, channel=0, data=b"x")], session_id=other, sequence=4)
+    )
+    for each in shell_session():
+        writer.store(each)
+    index_all(indexer)
+    assert indexer.unindexed() == 1
+    assert len(texts(database)) == 3
