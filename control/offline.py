@@ -11,9 +11,8 @@ from config.model import Settings
 from control import master_key
 from control.credentials import Gateways
 from control.errors import UnreachableError
-from control.live import NoLiveSessions
 from control.operations import ControlNode, Operations
-from control.ports import TargetLogin, TestedTarget
+from control.ports import LiveSessions, TargetLogin, TestedTarget
 from control.requests import SearchHit, Status
 from control.stored import StoredChunks
 from control.vault import open_vault
@@ -25,7 +24,7 @@ from storage.tables import ChunkRow, SessionRow
 
 
 @contextmanager
-def open_operations(settings: Settings) -> Iterator[Operations]:
+def open_operations(settings: Settings, live: LiveSessions) -> Iterator[Operations]:
     """Yield operations on the database of these settings; the state directory must be held.
 
     Raises `ConfigError` where the node was never set up.
@@ -39,7 +38,7 @@ def open_operations(settings: Settings) -> Iterator[Operations]:
                 vault=vault,
                 clock=SystemClock(),
                 gateways=Gateways.of(settings),
-                live=NoLiveSessions(),
+                live=live,
                 search=_NoIndex(),
                 chunks=StoredChunks(Reader(database, open_blobs(settings.blobs.url))),
                 tester=_NoTester(),

@@ -13,7 +13,7 @@ from msgspec import Struct
 from control import access, credentials, secrets, sessions, users
 from control.audit import Act
 from control.credentials import Gateways
-from control.errors import UnreachableError
+from control.errors import ControlError, UnreachableError
 from control.ports import (
     ChunkReader,
     LiveSessions,
@@ -64,6 +64,7 @@ from control.requests import (
 from control.vault import Vault
 from recorder.ports import Clock
 from storage.database import Database
+from storage.errors import StorageError
 from storage.tables import SessionRow
 
 
@@ -122,10 +123,14 @@ class Operations:
     def carry_out(self, request: OperatorRequest, who: str) -> Iterator[Result]:
         """Yield the results; raise the errors of `control.errors`.
 
-        All but `FollowSession`, which needs an engine's live feed: the socket's server has it.
+        Nothing happens before the first result is asked for. `FollowSession` yields none:
+        it needs an engine's live feed, which the socket's server has.
         """
-        result = self._handlers[type(request)](request, who)
-        return iter((result,)) if isinstance(result, Struct) else iter(result)
+        try:
+            result = self._handlers[type(request)](request, who)
+            yield from (result,) if isinstance(result, Struct) else result
+        except StorageError as error:
+            raise ControlError(str(error)) from error
 
 
 _Handler = Callable[[Any, str], Result | Iterable[Result]]

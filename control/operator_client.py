@@ -11,6 +11,7 @@ from typing import Protocol
 from config.model import Settings
 from control.audit import operator_name
 from control.errors import DeniedError, UnreachableError
+from control.live import NoLiveSessions
 from control.offline import open_operations
 from control.operations import Operations
 from control.operator_socket import reachable
@@ -134,7 +135,9 @@ def connect(settings: Settings, patience_s: float = _PATIENCE_S) -> Iterator[Ope
                     raise
                 time.sleep(_RETRY_S)
             else:
-                yield InProcess(stack.enter_context(open_operations(settings)))
+                yield InProcess(
+                    stack.enter_context(open_operations(settings, NoLiveSessions()))
+                )
                 return
         yield node
 

@@ -8,8 +8,8 @@ import asyncio
 import os
 import socket
 import struct
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
@@ -51,17 +51,12 @@ class OperatorSocket:
         self._bus = bus
         self._slots = asyncio.Semaphore(_MAX_CONNECTIONS)
 
-    @asynccontextmanager
-    async def serving(self) -> AsyncIterator[None]:
-        """Answer operators while the body runs; the socket is there when it begins."""
+    async def serve(self, listening: Callable[[], None] = lambda: None) -> None:
+        """Answer operators until cancelled; call `listening` once the socket is there."""
         listener = _listen(self._state_dir)
         try:
-            async with asyncio.TaskGroup() as tasks:
-                accepting = tasks.create_task(self._accept(listener))
-                try:
-                    yield
-                finally:
-                    accepting.cancel()
+            listening()
+            await self._accept(listener)
         finally:
             listener.close()
             (self._state_dir / SOCKET_NAME).unlink(missing_ok=True)
@@ -110,10 +105,14 @@ class OperatorSocket:
     async def _follow(
         self, request: FollowSession, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            feeding = tasks.create_task(self._feed(request, writer))
-            leaving = tasks.create_task(_cancel_when_gone(reader, feeding))
-            feeding.add_done_callback(lambda _: leaving.cancel())
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                feeding = tasks.create_task(self._feed(request, writer))
+                leaving = tasks.create_task(_cancel_when_gone(reader, feeding))
+                feeding.add_done_callback(lambda _: leaving.cancel())
+        except ExceptionGroup as group:
+            # The feed alone can fail, so there is one.
+            raise group.exceptions[0] from None
 
     async def _feed(self, request: FollowSession, writer: asyncio.StreamWriter) -> None:
         try:
