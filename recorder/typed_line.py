@@ -1,0 +1,227 @@
+"""One typed line, which of its keys were echoed, and what of it may be kept.
+
+Keys are matched to output in order. Work is by slices, so that a paste of megabytes costs
+no loop over its bytes.
+"""
+
+import re
+from itertools import compress
+from typing import Final
+
+ECHO_WINDOW_MS: Final = 3000
+"""A key that is not shown by then was not echoed."""
+SURE_RUN_BYTES: Final = 4
+"""So much contiguous text is no coincidence, wherever in the output it stands."""
+_NEAR_BYTES: Final = 4
+"""A single key counts as echoed only this close to the start of a burst of output: an echo
+leads its burst, after a redrawn key or two."""
+_LOOK_AHEAD_BYTES: Final = 64
+_KEPT_SHARE: Final = 0.2
+_KEPT_SHARE_AT_PROMPT: Final = 0.5
+
+_CONTINUATIONS: Final = bytes(range(0x80, 0xC0))
+_LONE_MARK = re.compile(rb"(?<!\x01)\x01(?!\x01)")
+_UNECHOED = re.compile(rb"\A\x00+|\x00{4,}")
+
+Piece = tuple[int, bytes]
+"""When it was typed, in ms, and what."""
+
+
+class TypedLine:
+    """The keys of one line, or the whole lines of one paste (`block`)."""
+
+    __slots__ = (
+        "_bursts",
+        "_cursor",
+        "_marked_bytes",
+        "_marks",
+        "_text",
+        "ahead",
+        "block",
+        "end",
+        "ended_ms",
+        "judged",
+        "mask_told",
+        "over",
+        "prompted",
+        "size_bytes",
+    )
+
+    def __init__(
+        self, *, ahead: bool = False, prompted: bool = False, judged: bool = True
+    ) -> None:
+        self.ahead = ahead
+        """Typed before the line before it was decided: its echo may come rows later."""
+        self.prompted = prompted
+        """Typed where a secret was asked for."""
+        self.judged = judged
+        self.block = False
+        self.mask_told = False
+        """A former piece of this line was masked, and that was recorded."""
+        self.over = False
+        """Its row is over: no echo of it can come any more."""
+        self.end = b""
+        self.ended_ms: int | None = None
+        self.size_bytes = 0
+        self._bursts: list[tuple[int, bytes, int]] = []
+        self._text = bytearray()
+        self._marks = bytearray()
+        self._marked_bytes = 0
+        self._cursor = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing of it waits for an echo."""
+        return not self.judged or self._marked_bytes == len(self._text)
+
+    @property
+    def waits(self) -> bool:
+        """Whether an echo can still come, and is wanted."""
+        return not self.over and not self.complete
+
+    @property
+    def unechoed(self) -> bool:
+        """Whether keys were typed and none was echoed."""
+        return bool(self._text) and not self._marked_bytes
+
+    @property
+    def waiting_bytes(self) -> int:
+        """How many printable bytes an echo can still come for."""
+        return len(self._text) - self._cursor
+
+    def add(self, at_ms: int, raw: bytes, text: bytes) -> None:
+        """Take keys: the bytes that were sent, and the printable ones among them."""
+        self._text += text
+        self._marks += bytes(len(text))
+        self._bursts.append((at_ms, raw, len(self._text)))
+        self.size_bytes += len(raw)
+
+    def finish(self, at_ms: int, end: bytes) -> None:
+        """Take the key that ends the line."""
+        self.end, self.ended_ms = end, at_ms
+        self.size_bytes += len(end)
+
+    def expire(self, now_ms: int) -> None:
+        """Give up on keys that were typed too long ago."""
+        if self.ahead:
+            return
+        for at_ms, _, text_end in self._bursts:
+            if at_ms >= now_ms - ECHO_WINDOW_MS:
+                break
+            self._cursor = max(self._cursor, text_end)
+
+    def match_straight(self, shown: bytes, start: int) -> int:
+        """Match the next keys to the very start of `shown[start:]`; return how many bytes."""
+        size = common_prefix(self._text, self._cursor, shown, start)
+        self._mark(self._cursor, size)
+        return size
+
+    def match_whole(self, shown: bytes, start: int, end: int) -> int:
+        """Match all that waits, as one run anywhere; return where it ends, or -1.
+
+        A short rest of an ended line must reach up to the newline, else it proves nothing.
+        """
+        rest = bytes(self._text[self._cursor :])
+        needle = rest if len(rest) >= SURE_RUN_BYTES else rest + b"\n"
+        if not rest or (self.ended_ms is None and needle is not rest):
+            return -1
+        found = shown.find(needle, start, end)
+        if found < 0:
+            return -1
+        self._mark(self._cursor, len(rest))
+        return found + len(rest)
+
+    def match_keys(self, shown: bytes, start: int, end: int) -> int:
+        """Match keys in order near the start of `shown[start:end]`; return where that ends."""
+        matched_end, limit = start, start + _NEAR_BYTES
+        position = start
+        while position < min(end, limit):
+            key = self._text.find(
+                shown[position : position + 1],
+                self._cursor,
+                self._cursor + _LOOK_AHEAD_BYTES,
+            )
+            if key < 0:
+                position += 1
+                continue
+            size = common_prefix(self._text, key, shown[:end], position)
+            self._mark(key, size)
+            position += size
+            matched_end = position
+            if size > 1:
+                limit = position + _NEAR_BYTES
+        return matched_end
+
+    def _mark(self, start: int, size: int) -> None:
+        self._marks[start : start + size] = b"\x01" * size
+        self._marked_bytes += size
+        self._cursor = start + size
+
+    def marks(self, start: int, size: int) -> bytes:
+        """Return which of `size` printable bytes were echoed, a byte for each."""
+        return bytes(self._marks[start : start + size])
+
+    def take_marks(self, marks: bytes) -> None:
+        """Take over what a block that this line was part of knew about its echo."""
+        self._marks[:] = marks
+        self._marked_bytes = marks.count(1)
+        self._cursor = marks.rfind(1) + 1
+
+    def pieces(self) -> list[Piece]:
+        """Return everything that was typed, the line's end apart."""
+        return [(at_ms, raw) for at_ms, raw, _ in self._bursts]
+
+    def verdict(self) -> tuple[list[Piece], bool]:
+        """Return what may be kept, oldest first, and whether something was masked."""
+        if self.complete:
+            return self._with_end(self.pieces()), False
+        marks = bytes(self._marks)
+        if len(marks) > 2:  # noqa: PLR2004 - a lone key among others is a coincidence.
+            marks = _LONE_MARK.sub(b"\x00", marks)
+        if self._is_secret(marks):
+            return self._with_end([]), True
+        masked = [found.span() for found in _UNECHOED.finditer(marks)]
+        kept, text_start = list[Piece](), 0
+        for at_ms, raw, text_end in self._bursts:
+            if not any(start < text_end and text_start < end for start, end in masked):
+                kept.append((at_ms, raw))
+            text_start = text_end
+        return self._with_end(kept), bool(masked)
+
+    def _is_secret(self, marks: bytes) -> bool:
+        echoed = _key_count(bytes(compress(self._text, marks))) if self._marked_bytes else 0
+        keys = _key_count(self._text)
+        if self.prompted:
+            return echoed <= keys * _KEPT_SHARE_AT_PROMPT
+        # Keys of a pager, unechoed, and then a command, echoed: the runs part them.
+        ends_echoed = marks.endswith(b"\x01\x01")
+        return not echoed or (echoed <= keys * _KEPT_SHARE and not ends_echoed)
+
+    def _with_end(self, kept: list[Piece]) -> list[Piece]:
+        if not self.end:
+            return kept
+        ended_ms = self.ended_ms or 0
+        if kept and kept[-1][0] == ended_ms:
+            kept[-1] = (ended_ms, kept[-1][1] + self.end)
+            return kept
+        return [*kept, (ended_ms, self.end)]
+
+
+def _key_count(text: bytes | bytearray) -> int:
+    """Return how many keys made `text`: a character of UTF-8 is one."""
+    return len(text.translate(None, _CONTINUATIONS))
+
+
+def common_prefix(one: bytes | bytearray, at: int, other: bytes, start: int) -> int:
+    """Return how many bytes of `one[at:]` and `other[start:]` are the same."""
+    size = min(len(one) - at, len(other) - start)
+    if one[at : at + size] == other[start : start + size]:
+        return size
+    low, high = 0, size
+    while high - low > 1:
+        middle = (low + high) // 2
+        if one[at + low : at + middle] == other[start + low : start + middle]:
+            low = middle
+        else:
+            high = middle
+    return low
