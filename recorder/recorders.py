@@ -149,9 +149,7 @@ class Recorders:
                 recorder.clock_stepped(step_ms)
             recorder.tick()
             if unreachable and recorder.info.terms.on_loss is OnLoss.REQUIRE:
-                recorder.give_up(
-                    "nothing could be delivered to the storage worker for too long"
-                )
+                recorder.give_up("nothing reached the storage worker for too long")
             if recorder.done:
                 del self._recorders[session_id]
         self._spool.measure(sum(recorder.open_bytes for recorder in self._recorders.values()))

@@ -8,9 +8,9 @@ closed while it is synced, and a round is never later than one seal.
 import asyncio
 import contextlib
 import datetime as dt
-import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 
 from msgspec import Struct
@@ -48,9 +48,9 @@ class Syncer:
     def __init__(self, spool: Spool, sync_interval_ms: int) -> None:
         self._spool = spool
         self._interval_s = sync_interval_ms / 1000
-        self._dirty: queue.SimpleQueue[tuple[Segment, SyncFailed]] = queue.SimpleQueue()
-        # Bounded by the sessions: each hands in one segment at a time.
-        self._jobs: queue.SimpleQueue[SealJob] = queue.SimpleQueue()
+        # Bounded by the sessions: each is in either of them once at a time.
+        self._dirty: deque[tuple[Segment, SyncFailed]] = deque()
+        self._jobs: deque[SealJob] = deque()
         self._wake = threading.Event()
         self._hurried = False
         self._stopping = False
@@ -78,7 +78,7 @@ class Syncer:
     def mark(self, segment: Segment, failed: SyncFailed) -> None:
         """Have `segment` synced in the next round."""
         segment.dirty = True
-        self._dirty.put((segment, failed))
+        self._dirty.append((segment, failed))
 
     def hurry(self) -> None:
         """Begin the next round now."""
@@ -87,7 +87,7 @@ class Syncer:
 
     def seal(self, job: SealJob) -> None:
         """Have a complete segment sealed soon."""
-        self._jobs.put(job)
+        self._jobs.append(job)
         self._wake.set()
 
     # --- the thread
@@ -95,7 +95,7 @@ class Syncer:
     def _run(self) -> None:
         try:
             next_round_s = time.monotonic()
-            while not (self._stopping and self._jobs.empty()):
+            while self._jobs or not self._stopping:
                 self._wake.wait(self._pause_s(next_round_s))
                 self._wake.clear()
                 if self._hurried or time.monotonic() >= next_round_s:
@@ -109,11 +109,11 @@ class Syncer:
             raise
 
     def _pause_s(self, next_round_s: float) -> float:
-        return 0.0 if not self._jobs.empty() else max(0.0, next_round_s - time.monotonic())
+        return 0.0 if self._jobs else max(0.0, next_round_s - time.monotonic())
 
     def _sync_round(self) -> None:
-        for _ in range(self._dirty.qsize()):
-            segment, failed = self._dirty.get()
+        for _ in range(len(self._dirty)):
+            segment, failed = self._dirty.popleft()
             segment.dirty = False
             if segment.closed:
                 continue
@@ -123,10 +123,9 @@ class Syncer:
                 self._tell(failed, segment, error)
 
     def _seal_one(self) -> None:
-        try:
-            job = self._jobs.get_nowait()
-        except queue.Empty:
+        if not self._jobs:
             return
+        job = self._jobs.popleft()
         outcome: Chunk | Exception
         try:
             outcome = self._seal(job)
