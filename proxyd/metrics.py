@@ -10,7 +10,13 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+)
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
 _REQUEST_TIMEOUT_S: Final = 5
@@ -23,6 +29,7 @@ class Metrics:
     """What the daemon measures of itself."""
 
     def __init__(self) -> None:
+        disable_created_metrics()
         self.registry = CollectorRegistry(auto_describe=True)
         self.sessions_active = Gauge(
             "proxyd_sessions_active", "Sessions now open", ["protocol"], registry=self.registry
@@ -58,9 +65,6 @@ class Metrics:
             "Age of the oldest stored chunk that is not in the index",
             registry=self.registry,
         )
-        self.relay_bytes_total = Counter(
-            "proxyd_relay_bytes", "Bytes forwarded", ["direction"], registry=self.registry
-        )
 
     def exposition(self) -> bytes:
         """Return all of them in Prometheus' text format 0.0.4."""
@@ -94,7 +98,8 @@ class MetricsServer:
             async with asyncio.timeout(_REQUEST_TIMEOUT_S):
                 request = await reader.readline()
                 await _skip_headers(reader)
-                writer.write(self._answer(request))
+                # Reading the gauges looks at disk and database.
+                writer.write(await asyncio.to_thread(self._answer, request))
                 await writer.drain()
         except (OSError, TimeoutError, ValueError):
             pass  # A scraper that hangs up, dawdles or shouts comes again by itself.

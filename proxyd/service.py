@@ -85,9 +85,9 @@ def harden() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def listen_error(setting: str, address: str, error: OSError) -> Exception:
+def listen_error(setting: str, address: str, error: BaseException) -> Exception:
     """Return why `address` cannot be listened on, in words that lead on."""
-    match error.errno:
+    match getattr(error, "errno", None):
         case errno.EADDRINUSE:
             return StartError(
                 f"{address} is in use by another program: stop it, or set {setting} "
@@ -103,7 +103,7 @@ def listen_error(setting: str, address: str, error: OSError) -> Exception:
                 f"{setting}: {address} is no address of this machine: set one that "
                 "`ip address` shows, or 0.0.0.0"
             )
-    return ConfigError(f"{setting}: cannot listen on {address}: {error.strerror or error}")
+    return ConfigError(f"{setting}: cannot listen on {address}: {error}")
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:

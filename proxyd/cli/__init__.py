@@ -17,9 +17,15 @@ COMMANDS = {
     "access": "proxyd.cli.access:access",
     "config": "proxyd.cli.config_command:config",
     "credential": "proxyd.cli.credential:credential",
+    "demo": "proxyd.cli.node:demo",
+    "doctor": "proxyd.cli.node:doctor",
+    "init": "proxyd.cli.node:init",
+    "rotate-master-key": "proxyd.cli.node:rotate_master_key",
+    "run": "proxyd.cli.node:run",
     "secret": "proxyd.cli.secret:secret",
-    "user": "proxyd.cli.user:user",
     "session": "proxyd.cli.session:session",
+    "status": "proxyd.cli.node:status",
+    "user": "proxyd.cli.user:user",
 }
 """Each command of `proxyd`, and where it is: `module:attribute`."""
 

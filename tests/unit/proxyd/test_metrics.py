@@ -13,7 +13,6 @@ NAMES = [
     "proxyd_bus_confirm_seconds",
     "proxyd_chunks_rejected_total",
     "proxyd_index_lag_seconds",
-    "proxyd_relay_bytes_total",
 ]
 
 

@@ -1,0 +1,120 @@
+"""`proxyd init`, `run`, `demo`, `status`, `doctor` and `rotate-master-key`: the node itself."""
+
+import sys
+import time
+from typing import Final
+
+import click
+
+from control.operator_client import RunningNode
+from control.requests import AskStatus, Done, RotateMasterKey, Status
+from proxyd.cli.errors import FAILED, UNREACHABLE, CommandFailedError
+from proxyd.cli.invocation import Invocation, pass_invocation
+from proxyd.cli.output import OutputFormat, print_fields, print_json, printable
+from proxyd.cli.typed import from_stdin
+
+_ROLES: Final = ("all", "engine", "worker", "control")
+_POLL_S: Final = 0.1
+
+
+@click.command()
+@click.option("--admin", metavar="NAME", help="Make an administrator.")
+@click.option("--password-stdin", is_flag=True, help="Read the password, one line.")
+@pass_invocation
+def init(invocation: Invocation, *, admin: str | None, password_stdin: bool) -> None:
+    """Set up the state directory: master key, host keys, database. Safe to repeat."""
+    from control.state_dir import Initialiser  # noqa: PLC0415 - brings the database
+    from proxyd.control import credentials_dir  # noqa: PLC0415
+    from recorder.clock import SystemClock  # noqa: PLC0415
+
+    if password_stdin != (admin is not None):
+        raise click.UsageError("--admin NAME and --password-stdin go together")
+    settings = invocation.settings()
+    password = from_stdin("password") if password_stdin else None
+    initialiser = Initialiser(settings, SystemClock(), credentials_dir=credentials_dir())
+    for line in initialiser.run(admin, password) or ["everything was set up already"]:
+        click.echo(printable(line), err=True)
+
+
+@click.command()
+@click.argument("role", type=click.Choice(_ROLES), default="all")
+@pass_invocation
+def run(invocation: Invocation, role: str) -> None:
+    """Run in the foreground until SIGTERM."""
+    from proxyd import logs, node, service  # noqa: PLC0415 - brings the whole daemon
+
+    settings = invocation.settings()
+    logs.set_up(settings.log_level)
+    node.check_bus(role, settings.bus.url)
+    sys.exit(service.run(node.WholeNode(settings, invocation.settings)))
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON line first.")
+def demo(*, as_json: bool) -> None:
+    """Try proxyd: a target, a credential and ready command lines, all on this machine."""
+    from proxyd.demo import run_demo  # noqa: PLC0415 - brings the whole daemon
+
+    sys.exit(run_demo(as_json=as_json))
+
+
+@click.command()
+@click.option("--wait", "wait_s", type=click.FloatRange(min=0), metavar="SECONDS", default=0.0)
+@pass_invocation
+def status(invocation: Invocation, wait_s: float) -> None:
+    """Say how the node is; wait for it to run, if told to."""
+    settings = invocation.settings()
+    running = RunningNode(settings.state_dir)
+    until_s = time.monotonic() + wait_s
+    # Looking at the socket alone: taking the database would keep a starting node out.
+    while not _answers(running):
+        if time.monotonic() >= until_s:
+            raise CommandFailedError(
+                f"no proxyd runs on {settings.state_dir}: start it with `proxyd run`",
+                UNREACHABLE,
+            )
+        time.sleep(_POLL_S)
+    with invocation.operator() as operator:
+        answer: Status = operator.call(AskStatus())
+    if invocation.output is OutputFormat.JSON:
+        print_json(answer)
+        return
+    fields = {field: getattr(answer, field) for field in answer.__struct_fields__}
+    listening = {name: ", ".join(places) for name, places in answer.listening.items()}
+    listens = ", ".join(f"{name} {places}" for name, places in listening.items() if places)
+    fields |= {"listening": listens or None, "problems": "; ".join(answer.problems) or None}
+    print_fields(fields)
+
+
+def _answers(node: RunningNode) -> bool:
+    try:
+        return node.answers()
+    except FileNotFoundError:  # The state directory is not there yet.
+        return False
+
+
+@click.command()
+@pass_invocation
+def doctor(invocation: Invocation) -> None:
+    """Look at everything a node needs; say what is wrong and what to do."""
+    from proxyd.doctor import examine  # noqa: PLC0415 - brings the whole daemon
+
+    findings = list(examine(invocation.settings))
+    if invocation.output is OutputFormat.JSON:
+        print_json(findings)
+    else:
+        for finding in findings:
+            mark = "ok  " if finding.ok else "FAIL"
+            click.echo(printable(f"{mark}  {finding.what}: {finding.detail}"))
+    failed = sum(not finding.ok for finding in findings)
+    if failed:
+        raise CommandFailedError(f"{failed} of {len(findings)} checks failed", FAILED)
+
+
+@click.command("rotate-master-key")
+@pass_invocation
+def rotate_master_key(invocation: Invocation) -> None:
+    """Make a new master key and wrap every secret's key with it."""
+    with invocation.operator() as operator:
+        done: Done = operator.call(RotateMasterKey())
+    click.echo(printable(done.detail), err=True)

@@ -1,0 +1,176 @@
+"""Builds a control node: vault, grants, operators' socket, live feeds."""
+
+import asyncio
+import contextlib
+import os
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+from bus.contract import Command, CommandResult, WatchSession
+from bus.errors import BusUnavailableError
+from bus.ports import Answer, ControlBus
+from config.errors import ConfigError
+from config.model import Settings
+from config.secret import credentials_directory
+from control import master_key, sessions
+from control.credentials import Gateways
+from control.errors import ControlError
+from control.grants import Grants
+from control.live import BusLiveSessions
+from control.operations import ControlNode, Operations
+from control.operator_socket import OperatorSocket
+from control.ports import ChunkReader, NodeStatus, SessionSearch
+from control.rpc import EngineRequests
+from control.state_dir import StateDirHeldError, hold
+from control.target_test import OneDial
+from control.vault import Vault, open_vault
+from proxyd.service import StartError
+from recorder.ports import Clock
+from storage.database import Database
+from storage.errors import StorageUnavailableError, UnsupportedStoreError
+
+_HOLD_PATIENCE_S: Final = 5.0
+"""A command line that found no node running holds the directory for a moment."""
+_HOLD_RETRY_S: Final = 0.1
+
+
+@contextlib.asynccontextmanager
+async def held(state_dir: Path) -> AsyncIterator[None]:
+    """Hold the state directory; raise `ConfigError` or `StartError`."""
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + _HOLD_PATIENCE_S
+    with contextlib.ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(hold(state_dir))
+                break
+            except StateDirHeldError as error:
+                if loop.time() > until_s:
+                    raise StartError(str(error)) from error
+            await asyncio.sleep(_HOLD_RETRY_S)
+        yield
+
+
+@contextlib.contextmanager
+def opened_database(settings: Settings) -> Iterator[Database]:
+    """Open the database, its schema up to date; raise `ConfigError` or `StartError`."""
+    try:
+        database = Database(settings.database_url)
+    except UnsupportedStoreError as error:
+        raise ConfigError(str(error)) from error
+    except StorageUnavailableError as error:
+        raise StartError(str(error)) from error
+    with contextlib.closing(database):
+        try:
+            database.migrate()
+        except StorageUnavailableError as error:
+            raise StartError(str(error)) from error
+        yield database
+
+
+def opened_vault(settings: Settings, database: Database) -> Vault:
+    """Open the vault; raise `ConfigError` where the master key does not fit."""
+    try:
+        return open_vault(database, master_key.locate(settings, credentials_dir()))
+    except ControlError as error:
+        raise ConfigError(str(error)) from error
+
+
+def credentials_dir() -> Path | None:
+    """Return where systemd put our credentials, if it did."""
+    return credentials_directory(os.environ)  # noqa: TID251 - systemd's word, not a setting
+
+
+class Control:
+    """What answers engines and operators. Make it on the event loop."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        vault: Vault,
+        bus: ControlBus,
+        clock: Clock,
+    ) -> None:
+        self._settings, self._database, self._vault = settings, database, vault
+        self._bus, self._clock = FollowedBus(bus, database), clock
+        on_loss = settings.recorder.on_loss
+        grants = Grants(database, vault, clock, default_on_loss=on_loss)
+        bus.answer(EngineRequests(database, grants, clock).answer)
+
+    def operations(
+        self, search: SessionSearch, chunks: ChunkReader, status: NodeStatus
+    ) -> Operations:
+        """Return what carries out operators' requests."""
+        return Operations(
+            ControlNode(
+                database=self._database,
+                vault=self._vault,
+                clock=self._clock,
+                gateways=Gateways.of(self._settings),
+                live=BusLiveSessions(self._bus),
+                search=search,
+                chunks=chunks,
+                tester=OneDial(self._settings.ssh.dial_timeout_s),
+                status=status,
+            )
+        )
+
+    async def serve_operators(
+        self, operations: Operations, listening: Callable[[], None]
+    ) -> None:
+        """Answer operators until cancelled; call `listening` once they can come."""
+        socket = OperatorSocket(self._settings.state_dir, operations, self._bus)
+        async with socket.serving():
+            listening()
+            await asyncio.Event().wait()
+
+
+class FollowedBus:
+    """A `ControlBus` that has an engine feed a session only while somebody watches it."""
+
+    def __init__(self, bus: ControlBus, database: Database) -> None:
+        self._bus = bus
+        self._database = database
+        self._watchers: Counter[UUID] = Counter()
+
+    def answer(self, handler: Answer) -> None:
+        """Answer every engine's requests with `handler`."""
+        self._bus.answer(handler)
+
+    async def command(self, engine_id: str, command: Command) -> CommandResult:
+        """Return what the engine answered; raise `BusUnavailableError`."""
+        return await self._bus.command(engine_id, command)
+
+    async def watch(self, session_id: UUID) -> AsyncIterator[bytes]:
+        """Yield frame bodies of a live session until it ends or the reader stops."""
+        engine_id = await asyncio.to_thread(self._engine_of, session_id)
+        feed = self._bus.watch(session_id)
+        self._watchers[session_id] += 1
+        try:
+            result = await self._tell(engine_id, session_id, watching=True)
+            if not result.done:
+                raise BusUnavailableError(f"session {session_id} has just ended")
+            async for body in feed:
+                yield body
+        finally:
+            self._watchers[session_id] -= 1
+            if not self._watchers[session_id]:
+                del self._watchers[session_id]
+                # Where the engine is gone there is nothing left to switch off.
+                with contextlib.suppress(BusUnavailableError):
+                    await self._tell(engine_id, session_id, watching=False)
+
+    async def _tell(self, engine_id: str, session_id: UUID, *, watching: bool) -> CommandResult:
+        command = WatchSession(session_id=session_id, watching=watching)
+        return await self._bus.command(engine_id, command)
+
+    def _engine_of(self, session_id: UUID) -> str:
+        try:
+            with self._database.read() as session:
+                return sessions.find_live(session, session_id).engine
+        except ControlError as error:
+            raise BusUnavailableError(str(error)) from error

@@ -1,0 +1,240 @@
+"""Builds an engine: gateway, recorder, spool, shipper, and its ear for commands.
+
+gateway ── records ──> spool ── shipper ──> bus
+   └── asks for grants ──────────────────────┘
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from bus.contract import (
+    Command,
+    CommandResult,
+    Denied,
+    EngineStarted,
+    Grant,
+    HostKeysPinned,
+    MessageUser,
+    PinHostKey,
+    RedeemCredential,
+    SessionFailed,
+    SessionReady,
+    TerminateSession,
+    WatchSession,
+)
+from bus.errors import BadMessageError
+from bus.ports import EngineBus
+from config.errors import ConfigError
+from config.model import Settings
+from protocols.errors import AccessDeniedError
+from protocols.ssh.gateway import SSHGateway
+from protocols.ssh.served_session import Surroundings
+from proxyd.metrics import Metrics, watch
+from proxyd.service import leaves, listen_error
+from recorder.chunk import Chunk
+from recorder.events import EndReason
+from recorder.ports import ChunkSink, Clock, StorageReceipt
+from recorder.recorders import Recorders
+from recorder.recovery import recover
+from recorder.session_info import TargetProtocol
+from recorder.shipper import Shipper
+from recorder.spool import Spool
+
+FAREWELL: Final = "proxyd is stopping"
+_ID_FILE: Final = "engine.id"
+_ID_BYTES: Final = 4
+
+_log = structlog.get_logger()
+
+
+def engine_id(state_dir: Path) -> str:
+    """Return the engine's id, the same for as long as its state directory lives."""
+    path = state_dir / _ID_FILE
+    try:
+        if not path.exists():
+            path.write_text(f"engine-{secrets.token_hex(_ID_BYTES)}\n")
+        return path.read_text().strip()
+    except OSError as error:
+        raise ConfigError(
+            f"the engine's id in {path} cannot be kept: {error.strerror}; let the daemon's "
+            "user write to the state directory"
+        ) from error
+
+
+class BusBroker:
+    """A `GrantBroker` that asks control over the bus, and counts the answers."""
+
+    def __init__(self, bus: EngineBus, metrics: Metrics) -> None:
+        self._bus = bus
+        self._logins = metrics.logins_total
+
+    async def redeem(self, request: RedeemCredential) -> Grant:
+        """Return the grant; raise `AccessDeniedError` or `BusUnavailableError`."""
+        protocol, outcome = request.protocol.value, "unanswered"
+        try:
+            reply = await self._bus.request(request)
+            outcome = "granted" if isinstance(reply, Grant) else "denied"
+        finally:
+            self._logins.labels(protocol=protocol, outcome=outcome).inc()
+        match reply:
+            case Grant():
+                return reply
+            case Denied(reason=reason):
+                raise AccessDeniedError(reason)
+        raise BadMessageError("control answered a login with something else")
+
+    async def pin_host_key(self, grant: Grant, host_key: str) -> tuple[str, ...]:
+        """Offer the key seen on first use; return the keys that hold from now on."""
+        message = PinHostKey(session_id=grant.session_id, host_key=host_key)
+        match await self._bus.request(message):
+            case HostKeysPinned(host_keys=host_keys):
+                return host_keys
+        raise BadMessageError("control answered a host key with something else")
+
+    async def session_ready(self, grant: Grant) -> None:
+        """Say that the target took the login."""
+        await self._bus.request(SessionReady(session_id=grant.session_id))
+
+    async def session_failed(self, grant: Grant, reason: EndReason, detail: str) -> None:
+        """Say that the session ended before it had a recording."""
+        session_id = grant.session_id
+        await self._bus.request(
+            SessionFailed(session_id=session_id, end_reason=reason, detail=detail)
+        )
+
+
+class MeasuredSink:
+    """A `ChunkSink` that measures the one below."""
+
+    def __init__(self, sink: ChunkSink, metrics: Metrics) -> None:
+        self._sink = sink
+        self._confirmed_s = metrics.bus_confirm_seconds
+        self._shipped = metrics.chunks_shipped_total
+
+    async def ship(self, chunk: Chunk) -> StorageReceipt:
+        """Return the receipt once `chunk` is stored."""
+        with self._confirmed_s.time():
+            receipt = await self._sink.ship(chunk)
+        self._shipped.inc()
+        return receipt
+
+
+class Engine:
+    """One engine. Make it on the event loop."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        bus: EngineBus,
+        clock: Clock,
+        host_key_paths: Sequence[Path],
+        metrics: Metrics,
+    ) -> None:
+        self._settings = settings
+        self._bus = bus
+        self.id = engine_id(settings.state_dir)
+        self.spool = Spool(settings.state_dir / "spool", settings.recorder, clock)
+        self.shipper = Shipper(self.spool, MeasuredSink(bus, metrics), clock)
+        self.recorders = Recorders(
+            settings=settings.recorder,
+            clock=clock,
+            spool=self.spool,
+            sealed=self.shipper.wake,
+            unreachable_s=lambda: self.shipper.unreachable_s,
+            end_session=self._end_session,
+        )
+        around = Surroundings(
+            settings=settings.ssh,
+            capture_limit_bytes=settings.recorder.capture_limit_bytes,
+            site=settings.site,
+            engine_id=self.id,
+            broker=BusBroker(bus, metrics),
+            recorders=self.recorders,
+            clock=clock,
+        )
+        self.gateway = SSHGateway(around, host_key_paths)
+        bus.obey(self.id, self._obey)
+        active = metrics.sessions_active.labels(protocol=TargetProtocol.SSH.value)
+        watch(active, lambda: len(self.gateway.live_sessions))
+        watch(metrics.spool_bytes, lambda: self.spool.used_bytes)
+        watch(metrics.oldest_unshipped_chunk_seconds, lambda: self.spool.oldest_unshipped_s)
+
+    async def serve(self, listening: Callable[[], None]) -> None:
+        """Recover, announce, listen, and serve until cancelled.
+
+        Raises `ConfigError` or `StartError` where it cannot listen.
+        """
+        await self._recover()
+        async with self.recorders, asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.shipper.run())
+            tasks.create_task(self._listen(listening))
+
+    async def drain(self) -> None:
+        """Stop listening, tell users, end sessions, seal, ship."""
+        await self.gateway.drain(FAREWELL, self._settings.drain_timeout_s)
+        try:
+            async with asyncio.timeout(self._settings.ship_timeout_s):
+                await self.shipper.drained()
+        except TimeoutError:
+            _log.warning(
+                "spool.left",
+                chunks=self.spool.unshipped_chunks,
+                next_step="they are kept in the spool and stored after the next start",
+            )
+
+    @property
+    def listening(self) -> tuple[str, ...]:
+        """Where users reach it."""
+        return tuple(f"{host}:{port}" for host, port in self.gateway.addresses)
+
+    async def _recover(self) -> None:
+        await asyncio.to_thread(self.spool.prepare)
+        recovered = await asyncio.to_thread(recover, self.spool)
+        if recovered.sessions:
+            _log.warning(
+                "spool.recovered",
+                sessions=len(recovered.sessions),
+                cut_bytes=recovered.cut_bytes,
+                quarantined=recovered.quarantined,
+            )
+        kept = self.spool.sessions()
+        await self._bus.request(
+            EngineStarted(engine_id=self.id, site=self._settings.site, spooled_sessions=kept)
+        )
+
+    async def _listen(self, listening: Callable[[], None]) -> None:
+        settings = self._settings.ssh
+        try:
+            await self.gateway.serve(listening)
+        except* OSError as group:
+            where = ", ".join(settings.listen)
+            for error in leaves(group):
+                raise listen_error("ssh.listen", where, error) from error
+
+    async def _end_session(self, session_id: UUID, reason: EndReason, detail: str) -> None:
+        self.gateway.terminate(session_id, reason, detail)
+
+    async def _obey(self, command: Command) -> CommandResult:
+        done = self._carry_out(command)
+        return CommandResult(done=done, detail="" if done else "the session is not there")
+
+    def _carry_out(self, command: Command) -> bool:
+        """Return whether the session was there and it was done."""
+        session_id = command.session_id
+        match command:
+            case TerminateSession(reason=text, end_reason=end_reason):
+                return self.gateway.terminate(session_id, end_reason, text)
+            case MessageUser(text=text):
+                return self.gateway.message(session_id, text)
+            case WatchSession(watching=watching):
+                return self._watch(session_id, watching=watching)
+
+    def _watch(self, session_id: UUID, *, watching: bool) -> bool:
+        self.recorders.unwatch(session_id, self._bus.publish_live)
+        return not watching or self.recorders.watch(session_id, self._bus.publish_live)

@@ -1,0 +1,138 @@
+"""The role `all`: engine, storage worker and control in one process, on the in-process bus."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Callable
+from importlib.metadata import version
+from typing import Final
+
+import structlog
+
+from bus.memory import MemoryBus
+from config.errors import ConfigError
+from config.model import Settings
+from control.operations import Operations
+from control.requests import Status
+from control.state_dir import host_key_paths
+from proxyd import logs
+from proxyd.control import Control, held, opened_database, opened_vault
+from proxyd.engine import Engine
+from proxyd.metrics import Metrics, MetricsServer
+from proxyd.service import listen_error
+from proxyd.worker import Worker
+from recorder.clock import SystemClock
+
+ROLE: Final = "all"
+_MEMORY: Final = "memory:"
+
+_log = structlog.get_logger()
+
+
+def check_bus(role: str, url: str) -> None:
+    """Raise `ConfigError` where `role` cannot run on this bus."""
+    if url != _MEMORY:
+        raise ConfigError(
+            f'bus.url: {url.partition(":")[0]}: is no bus of this version; set "memory:" and '
+            "start `proxyd run`, which is every role in one process"
+        )
+    if role != ROLE:
+        raise ConfigError(
+            f'bus.url: "memory:" joins roles within one process, so `proxyd run {role}` would '
+            "talk to nobody: start `proxyd run`, which is every role"
+        )
+
+
+class WholeNode:
+    """A `proxyd.service.Node` of every role."""
+
+    def __init__(self, settings: Settings, reread: Callable[[], Settings]) -> None:
+        self._settings = settings
+        self._reread = reread
+        self._clock = SystemClock()
+        self._engine: Engine | None = None
+        self._worker: Worker | None = None
+        self.metrics = Metrics()
+        self.operations: Operations | None = None
+        """What operators ask for; there once the node has started."""
+
+    async def serve(self, started: Callable[[], None]) -> None:
+        """Start every role, and serve until cancelled."""
+        settings = self._settings
+        async with held(settings.state_dir), contextlib.AsyncExitStack() as stack:
+            database = stack.enter_context(opened_database(settings))
+            vault = opened_vault(settings, database)
+            bus = await stack.enter_async_context(MemoryBus(settings.bus.answer_timeout_s))
+            control = Control(settings, database, vault, bus, self._clock)
+            self._worker = worker = Worker(settings, database, self._clock, self.metrics)
+            bus.store(worker.store)
+            host_keys = host_key_paths(settings.state_dir)
+            self._engine = engine = Engine(settings, bus, self._clock, host_keys, self.metrics)
+            self.operations = control.operations(worker.search, worker.chunks, self.tell)
+            await stack.enter_async_context(self._measuring())
+            listening = asyncio.Event()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(worker.run())
+                tasks.create_task(engine.serve(listening.set))
+                await listening.wait()
+                await control.serve_operators(self.operations, started)
+
+    async def drain(self) -> None:
+        """Stop listening, tell users, end sessions, seal, ship. What is not indexed waits."""
+        if self._engine is not None:
+            await self._engine.drain()
+
+    def reload(self) -> None:
+        """Read the log level again; every other setting waits for a restart."""
+        logs.set_up(self._reread().log_level)
+
+    def status(self) -> str:
+        """Say in one line how it is."""
+        if self._engine is None:
+            return "starting"
+        sessions = len(self._engine.gateway.live_sessions)
+        return f"{sessions} sessions, {self._engine.spool.unshipped_chunks} chunks to store"
+
+    def tell(self) -> Status:
+        """Say how the node is, for operators. Blocks: it asks the database."""
+        engine, worker = self._engine, self._worker
+        return Status(
+            running=True,
+            version=version("proxyd"),
+            role=ROLE,
+            pid=os.getpid(),
+            live_sessions=len(engine.gateway.live_sessions) if engine else 0,
+            spool_bytes=engine.spool.used_bytes if engine else 0,
+            unshipped_chunks=engine.spool.unshipped_chunks if engine else 0,
+            unindexed_chunks=worker.unindexed_chunks() if worker else 0,
+            listening={"ssh": engine.listening} if engine else {},
+            problems=tuple(_problems(engine)) if engine else (),
+        )
+
+    @contextlib.asynccontextmanager
+    async def _measuring(self) -> AsyncIterator[None]:
+        """Serve the metrics, where a listener is set."""
+        address = self._settings.metrics.listen
+        if not address:
+            yield
+            return
+        host, _, port = address.rpartition(":")
+        server = MetricsServer(self.metrics, host.strip("[]"), int(port))
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(server.listening())
+            except OSError as error:
+                raise listen_error("metrics.listen", address, error) from error
+            yield
+
+
+def _problems(engine: Engine) -> list[str]:
+    """Return what an operator should look after."""
+    problems = []
+    if engine.shipper.unreachable_s:
+        problems.append(f"nothing could be stored for {engine.shipper.unreachable_s:.0f} s")
+    if engine.spool.full:
+        problems.append("the spool is full: sessions wait or end, new ones are refused")
+    if engine.recorders.losses:
+        problems.append(f"{engine.recorders.losses} recordings lost or with a gap: see the log")
+    return problems

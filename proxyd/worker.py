@@ -1,0 +1,58 @@
+"""Builds a storage worker: chunks come in, are stored, and are understood."""
+
+from sqlalchemy import func, select
+
+from config.errors import ConfigError
+from config.model import Settings
+from control.stored import IndexSearch, StoredChunks
+from proxyd.metrics import Metrics, watch
+from recorder.chunk import Chunk
+from recorder.ports import Clock, StorageReceipt
+from storage.blobs import open_blobs
+from storage.database import Database
+from storage.errors import ChunkConflictError, ChunkRefusedError, UnsupportedStoreError
+from storage.reader import Reader
+from storage.search import Search
+from storage.tables import ChunkRow
+from storage.worker import Worker as StorageWorker
+
+
+class Worker:
+    """One storage worker, and the ways to read what it stored."""
+
+    def __init__(
+        self, settings: Settings, database: Database, clock: Clock, metrics: Metrics
+    ) -> None:
+        try:
+            blobs = open_blobs(settings.blobs.url)
+        except UnsupportedStoreError as error:
+            raise ConfigError(str(error)) from error
+        self._worker = StorageWorker(database, blobs, clock)
+        self._database, self._clock, self._metrics = database, clock, metrics
+        self.search = IndexSearch(Search(database))
+        self.chunks = StoredChunks(Reader(database, blobs))
+        watch(metrics.index_lag_seconds, self.index_lag_s)
+
+    def store(self, chunk: Chunk) -> StorageReceipt:
+        """Return the receipt after the commit. Blocking."""
+        try:
+            return self._worker.store(chunk)
+        except ChunkRefusedError as error:
+            reason = "conflict" if isinstance(error, ChunkConflictError) else "damaged"
+            self._metrics.chunks_rejected_total.labels(reason=reason).inc()
+            raise
+
+    async def run(self) -> None:
+        """Index until cancelled."""
+        await self._worker.run()
+
+    def unindexed_chunks(self) -> int:
+        """Return how many stored chunks cannot be searched yet. Blocking."""
+        return self._worker.unindexed()
+
+    def index_lag_s(self) -> float:
+        """Return how long the oldest of them has waited. Blocking."""
+        query = select(func.min(ChunkRow.stored_at)).where(ChunkRow.indexed == 0)
+        with self._database.read() as session:
+            oldest = session.scalar(query)
+        return 0.0 if oldest is None else (self._clock.now() - oldest).total_seconds()
