@@ -59,6 +59,11 @@ class Shipper:
         """How many were stored since the start."""
 
     @property
+    def failing(self) -> bool:
+        """Whether the last attempts failed."""
+        return self._failing_since_ms is not None
+
+    @property
     def unreachable_s(self) -> float:
         """For how long every attempt has failed; 0 while chunks arrive."""
         if self._failing_since_ms is None:

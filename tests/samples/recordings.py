@@ -1,7 +1,8 @@
 """An engine's recording side on a real folder, with a store in memory behind it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+import itertools
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID
@@ -36,6 +37,13 @@ def info(
 def shown(sink: EventSink, text: bytes) -> TargetData:
     """Return output that appears now."""
     return TargetData(at_ms=sink.at_ms(), channel=0, data=text)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until `condition` holds; fail after ten seconds."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - what happens in a thread sets no event
+            await asyncio.sleep(0.005)
 
 
 class Store:
@@ -79,7 +87,7 @@ def waiting_chunks(spool: Spool, session_id: UUID = SESSION) -> list[Chunk]:
     """Return what a spool would ship of a session; its chain holds."""
     files = spool.folder(session_id).glob("*.chunk")
     chunks = [spool.read(session_id, number) for number in sorted(int(f.stem) for f in files)]
-    for before, after in zip(chunks, chunks[1:], strict=False):
+    for before, after in itertools.pairwise(chunks):
         check_follows(after, before)
     return chunks
 

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 from samples.chunks import SESSION
-from samples.recordings import SMALL, engine, info, shown
+from samples.recordings import SMALL, engine, info, shown, until
 
 from config.model import OnLoss, RecorderSettings
 from recorder.clock import ManualClock
@@ -154,9 +154,7 @@ async def test_sessions_that_require_their_recording_end_when_nothing_can_be_del
         spooled = await running.start(info(UUID(int=8), on_loss=OnLoss.SPOOL))
         running.store.failing = ConnectionError("the database is away")
         strict.record([shown(strict, bytes(5000))])
-        while not running.store.tries:
-            await asyncio.sleep(0.01)
-        await asyncio.sleep(0.01)
+        await until(lambda: running.shipper.failing)
         clock.advance(9)
         running.recorders.tick()
         assert not running.ended
@@ -197,18 +195,20 @@ async def test_a_user_who_leaves_while_it_begins_leaves_a_recording_that_ended(t
             starting = tasks.create_task(running.start())
             await asyncio.sleep(0)
             starting.cancel()
-        while not running.store.chunks:
-            await asyncio.sleep(0.01)
+        await until(lambda: running.store.chunks)
         assert running.store.events()[-1].reason is EndReason.CLIENT_LEFT
         assert running.recorders.live_sessions == ()
 
 
 async def test_a_dead_disk_thread_ends_the_daemon_rather_than_going_on_unsynced(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ):
-    with pytest.raises(BaseExceptionGroup) as raised:
+    async def record_with_a_defect() -> None:
         async with engine(tmp_path, SMALL) as running:
             await running.start()
             running.recorders._syncer.defect = MemoryError("a defect")
             await asyncio.sleep(2)
+
+    with pytest.raises(BaseExceptionGroup) as raised:
+        await record_with_a_defect()
     assert raised.group_contains(MemoryError)

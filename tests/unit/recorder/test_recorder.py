@@ -1,0 +1,342 @@
+import asyncio
+import errno
+import os
+from pathlib import Path
+
+import pytest
+from samples.chunks import SESSION
+from samples.recordings import engine, info, shown, until
+
+from config.model import OnLoss, RecorderSettings
+from recorder.chunk import MAX_FRAMES_BYTES
+from recorder.errors import RecordingLostError, SpoolFullError
+from recorder.events import (
+    ChannelOpened,
+    ClientData,
+    EndReason,
+    RecordingGap,
+    SessionEnded,
+    TargetData,
+)
+from recorder.recorder import MAX_UNSYNCED_BYTES, Recorder
+from recorder.segment import Segment
+from recorder.session_info import RecordingMode
+
+
+class Disk:
+    """Fails as told, in the place of the calls that reach the disk."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.error: OSError | None = None
+        self.failed = 0
+        self._patch = patch
+
+    def fails(self, method: str, error: int) -> None:
+        """Let a method of every segment fail from now on."""
+        sound = getattr(Segment, method)
+        self.error = OSError(error, os.strerror(error))
+
+        def call(segment: Segment, *arguments: object) -> object:
+            if self.error is not None:
+                self.failed += 1
+                raise self.error
+            return sound(segment, *arguments)
+
+        self._patch.setattr(Segment, method, call)
+
+    def works(self) -> None:
+        """Let it work again."""
+        self.error = None
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    return Disk(monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("mode", "kept"),
+    [
+        (RecordingMode.EVERYTHING, {ClientData, TargetData, ChannelOpened}),
+        (RecordingMode.KEYSTROKES, {ClientData, ChannelOpened}),
+        (RecordingMode.VIDEO, {TargetData, ChannelOpened}),
+        (RecordingMode.NOTHING, {ChannelOpened}),
+    ],
+)
+async def test_a_recording_holds_what_its_mode_keeps(tmp_path: Path, mode, kept):
+    async with engine(tmp_path) as running:
+        sink = await running.start(info(mode=mode))
+        sink.record([ChannelOpened(at_ms=0, channel=0, kind="session")])
+        sink.record([ClientData(at_ms=1, channel=0, data=b"ls")])
+        sink.record([TargetData(at_ms=2, channel=0, data=b"file")])
+        await sink.close(EndReason.CLIENT_LEFT)
+        await running.stored()
+        assert {type(event) for event in running.store.events()[1:-1]} == kept
+
+
+async def test_closing_twice_is_harmless(tmp_path: Path):
+    async with engine(tmp_path) as running:
+        sink = await running.start()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(sink.close(EndReason.CLIENT_LEFT))
+            tasks.create_task(sink.close(EndReason.TARGET_LEFT))
+        await sink.close(EndReason.IDLE)
+        await running.stored()
+        ends = [event for event in running.store.events() if isinstance(event, SessionEnded)]
+        assert [end.reason for end in ends] == [EndReason.CLIENT_LEFT]
+
+
+async def test_nothing_is_recorded_after_the_end(tmp_path: Path):
+    async with engine(tmp_path) as running:
+        sink = await running.start()
+        await sink.close(EndReason.CLIENT_LEFT)
+        with pytest.raises(RecordingLostError, match="has ended"):
+            sink.record([shown(sink, b"late")])
+        assert running.ended == []
+
+
+async def test_a_session_that_requires_its_recording_stops_at_the_first_lost_burst(
+    tmp_path: Path, disk: Disk
+):
+    async with engine(tmp_path) as running:
+        sink = await running.start()
+        sink.record([shown(sink, b"kept")])
+        disk.fails("append", errno.ENOSPC)
+        with pytest.raises(RecordingLostError, match=f"{SESSION} .* No space left on device"):
+            sink.record([shown(sink, b"lost")])
+        disk.works()
+        with pytest.raises(RecordingLostError):
+            sink.record([shown(sink, b"never forwarded")])
+        assert sink.congested
+        with pytest.raises(RecordingLostError):
+            await sink.drain()
+        await sink.close(EndReason.RECORDING_LOST)
+        await running.stored()
+        assert running.store.output() == b"kept"
+        assert running.store.events()[-1].reason is EndReason.RECORDING_LOST
+        assert [end[1] for end in running.ended] == [EndReason.RECORDING_LOST]
+        assert running.recorders.losses == 1
+
+
+async def test_a_best_effort_session_goes_on_and_its_gap_is_recorded(
+    tmp_path: Path, disk: Disk
+):
+    async with engine(tmp_path) as running:
+        sink = await running.start(info(on_loss=OnLoss.BEST_EFFORT))
+        sink.record([shown(sink, b"before ")])
+        disk.fails("append", errno.EIO)
+        sink.record([shown(sink, b"lost ")])
+        sink.record([shown(sink, b"lost too ")])
+        assert running.recorders.losses == 1
+        assert not sink.congested
+        disk.works()
+        sink.record([shown(sink, b"after")])
+        sink.record([shown(sink, b"wards")])
+        await sink.close(EndReason.CLIENT_LEFT)
+        await running.stored()
+        assert running.store.output() == b"before afterwards"
+        gaps = [event for event in running.store.events() if isinstance(event, RecordingGap)]
+        assert len(gaps) == 1
+        assert running.ended == []
+
+
+async def test_a_gap_at_the_end_is_recorded_with_the_end(tmp_path: Path, disk: Disk):
+    async with engine(tmp_path) as running:
+        sink = await running.start(info(on_loss=OnLoss.BEST_EFFORT))
+        disk.fails("append", errno.EIO)
+        sink.record([shown(sink, b"lost")])
+        disk.works()
+        await sink.close(EndReason.CLIENT_LEFT)
+        await running.stored()
+        *_, gap, end = running.store.events()
+        assert isinstance(gap, RecordingGap)
+        assert isinstance(end, SessionEnded)
+
+
+async def test_what_a_failed_sync_may_have_dropped_is_written_anew(tmp_path: Path, disk: Disk):
+    async with engine(tmp_path) as running:
+        sink = await running.start()
+        disk.fails("sync", errno.EIO)
+        sink.record([shown(sink, b"written anew")])
+        await until(lambda: disk.failed)
+        disk.works()
+        await asyncio.sleep(0.1)
+        sink.record([shown(sink, b", and on")])
+        await sink.close(EndReason.CLIENT_LEFT)
+        await running.stored()
+        assert running.store.output() == b"written anew, and on"
+        assert len(running.store.chunks[SESSION]) == 2
+        assert running.recorders.losses == 0
+
+
+async def test_a_disk_that_fails_again_ends_the_session(tmp_path: Path, disk: Disk):
+    async with engine(tmp_path) as running:
+        sink = await running.start()
+        disk.fails("sync", errno.EIO)
+        sink.record([shown(sink, b"x")])
+        await until(lambda: running.ended)
+        assert "the disk fails: Input/output error" in running.ended[0][2]
+        assert disk.failed == 2
+        disk.works()
+
+
+@pytest.mark.parametrize("on_loss", [OnLoss.REQUIRE, OnLoss.BEST_EFFORT])
+async def test_a_strict_disk_syncs_before_the_burst_goes_on(
+    tmp_path: Path, disk: Disk, on_loss: OnLoss
+):
+    settings = RecorderSettings(sync_interval_ms=0)
+    async with engine(tmp_path, settings) as running:
+        sink = await running.start(info(on_loss=on_loss))
+        assert isinstance(sink, Recorder)
+        sink.record([shown(sink, b"synced")])
+        assert sink._segment.unsynced == []
+        disk.fails("sync", errno.EIO)
+        if on_loss is OnLoss.REQUIRE:
+            with pytest.raises(RecordingLostError):
+                sink.record([shown(sink, b"not synced")])
+        else:
+            sink.record([shown(sink, b"not synced")])
+        assert (disk.failed, running.recorders.losses) == (2, 1)
+        disk.works()
+
+
+async def test_a_strict_disk_may_fail_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    settings = RecorderSettings(sync_interval_ms=0)
+    async with engine(tmp_path, settings) as running:
+        sink = await running.start()
+        sync, failures = os.fdatasync, [OSError(errno.EIO, "Input/output error")]
+
+        def fail_once(descriptor: int) -> None:
+            if failures:
+                raise failures.pop()
+            sync(descriptor)
+
+        monkeypatch.setattr(os, "fdatasync", fail_once)
+        sink.record([shown(sink, b"once")])
+        await sink.close(EndReason.CLIENT_LEFT)
+        await running.stored()
+        assert running.store.output() == b"once"
+
+
+async def test_a_relay_waits_while_much_is_not_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    settings = RecorderSettings(sync_interval_ms=1000, chunk_max_bytes=8 * 1024 * 1024)
+    monkeypatch.setattr("recorder.recorder.MAX_UNSYNCED_BYTES", 100_000)
+    async with engine(tmp_path, settings) as running:
+        sink = await running.start()
+        sink.record([shown(sink, bytes(60_000))])
+        assert not sink.congested
+        sink.record([shown(sink, bytes(60_000))])
+        assert sink.congested
+        async with asyncio.timeout(0.9):
+            await sink.drain()
+        assert not sink.congested
+    assert MAX_UNSYNCED_BYTES == 8 * 1024 * 1024
+
+
+async def test_a_relay_waits_at_a_full_spool_until_chunks_are_stored(tmp_path: Path):
+    settings = RecorderSettings(spool_quota_bytes=6000, chunk_max_bytes=4096)
+    async with engine(tmp_path, settings) as running:
+        running.store.failing = ConnectionError("away")
+        sink = await running.start()
+        sink.record([shown(sink, os.urandom(7000))])
+        running.recorders.tick()
+        assert sink.congested
+        async with asyncio.TaskGroup() as tasks:
+            draining = tasks.create_task(sink.drain())
+            await asyncio.sleep(0.02)
+            assert not draining.done()
+            running.store.failing = None
+        assert not sink.congested
+        await sink.close(EndReason.CLIENT_LEFT)
+
+
+async def test_a_spool_that_stays_full_ends_the_session(tmp_path: Path):
+    settings = RecorderSettings(spool_quota_bytes=6000, unreachable_limit_s=0.05)
+    async with engine(tmp_path, settings) as running:
+        sink = await running.start(info(on_loss=OnLoss.SPOOL))
+        sink.record([shown(sink, os.urandom(7000))])
+        running.recorders.tick()
+        with pytest.raises(SpoolFullError, match=r"the spool is full, for 0.05 s"):
+            await sink.drain()
+
+
+async def test_a_best_effort_session_has_a_gap_where_the_spool_was_full(tmp_path: Path):
+    settings = RecorderSettings(spool_quota_bytes=6000, chunk_max_bytes=4096)
+    async with engine(tmp_path, settings) as running:
+        running.store.failing = ConnectionError("away")
+        sink = await running.start(info(on_loss=OnLoss.BEST_EFFORT))
+        sink.record([shown(sink, b"x" * 7000)])
+        running.recorders.tick()
+        sink.record([shown(sink, b"lost")])
+        await until(lambda: running.shipper.failing)
+        running.store.failing = None
+        await running.stored()
+        running.recorders.tick()
+        sink.record([shown(sink, b"after")])
+        await sink.close(EndReason.CLIENT_LEFT)
+        await running.stored()
+        assert running.store.output() == b"x" * 7000 + b"after"
+        assert any(isinstance(event, RecordingGap) for event in running.store.events())
+
+
+async def test_a_burst_larger_than_a_chunk_may_be_is_a_loss(tmp_path: Path):
+    async with engine(tmp_path) as running:
+        sink = await running.start()
+        with pytest.raises(RecordingLostError, match="does not fit into its chunk"):
+            sink.record([shown(sink, bytes(MAX_FRAMES_BYTES))])
+
+
+async def test_a_segment_goes_on_while_no_new_one_can_be_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async with engine(tmp_path) as running:
+        sink = await running.start()
+        create = Segment.__init__
+
+        def refuse(*arguments: object) -> None:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+        monkeypatch.setattr(Segment, "__init__", refuse)
+        for _ in range(3):
+            sink.record([shown(sink, b"x" * 4096)])
+        assert running.recorders.losses == 0
+        monkeypatch.setattr(Segment, "__init__", create)
+        sink.record([shown(sink, b"y")])
+        await sink.close(EndReason.CLIENT_LEFT)
+        await running.stored()
+        assert running.store.output() == b"x" * 3 * 4096 + b"y"
+
+
+async def test_a_chunk_that_cannot_be_sealed_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async with engine(tmp_path) as running:
+        sink = await running.start()
+        read, failures = Segment.read, [OSError(errno.EIO, "Input/output error")]
+
+        def fail_once(segment: Segment) -> bytes:
+            if failures:
+                raise failures.pop()
+            return read(segment)
+
+        monkeypatch.setattr(Segment, "read", fail_once)
+        sink.record([shown(sink, b"x" * 5000)])
+        sink.record([shown(sink, b"y" * 5000)])
+        await sink.close(EndReason.CLIENT_LEFT)
+        await running.stored()
+        assert running.store.output() == b"x" * 5000 + b"y" * 5000
+
+
+async def test_what_the_disk_lost_of_a_segment_comes_from_memory(tmp_path: Path):
+    async with engine(tmp_path, RecorderSettings(sync_interval_ms=1000)) as running:
+        sink = await running.start()
+        sink.record([shown(sink, b"from memory")])
+        segment = tmp_path / str(SESSION) / "0.open"
+        written = segment.read_bytes()
+        segment.write_bytes(written[:-5] + bytes(5))
+        await sink.close(EndReason.CLIENT_LEFT)
+        await running.stored()
+        assert running.store.output() == b"from memory"
+        assert running.store.chunks[SESSION][0].header.cut_bytes == 0
