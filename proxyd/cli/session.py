@@ -17,6 +17,9 @@ from proxyd.cli.invocation import Invocation, pass_invocation
 from proxyd.cli.output import OutputFormat, print_fields, print_json, print_table
 from proxyd.cli.parameters import Moment, position_text
 from proxyd.cli.session_export import export
+from proxyd.cli.session_play import play
+from proxyd.cli.session_verify import verify
+from proxyd.cli.session_watch import watch
 
 _SHORT_ID = 8
 KINDS = {
@@ -159,4 +162,5 @@ def _report(invocation: Invocation, done: object, line: str) -> None:
         click.echo(line)
 
 
-session.add_command(export)
+for _command in (export, play, verify, watch):
+    session.add_command(_command)

@@ -197,11 +197,13 @@ class _Content:
 
     def check(self, events: Iterable[Event]) -> Iterator[tuple[Problem, str]]:
         """Yield what is wrong with the next events."""
+        goes_back = False
         for event in events:
-            if event.at_ms < self._last_ms:
-                yield Problem.REORDERED, f"goes back in time, to {event.at_ms} ms"
+            goes_back = goes_back or event.at_ms < self._last_ms
             self._last_ms = max(self._last_ms, event.at_ms)
             yield from self._follow(event)
+        if goes_back:
+            yield Problem.REORDERED, "goes back in time"
 
     def _follow(self, event: Event) -> Iterator[tuple[Problem, str]]:
         match event:

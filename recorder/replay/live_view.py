@@ -1,0 +1,181 @@
+"""Follows a session that is going on, from the middle, without losing or doubling a byte.
+
+Three things overlap: the chunks that are stored, the segment that is still open on
+the engine, and the live feed, which begins at some moment inside that segment. The
+feed is drawn at once. What lies before its beginning arrives with the next chunk; then
+the chunk's frames are matched with the feed's, and the screen is drawn anew, whole.
+
+A frame is matched by its bytes, which hold its milliseconds. Sans-io.
+"""
+
+import codecs
+
+from recorder.chunk import Chunk, read_frames
+from recorder.events import (
+    ChannelClosed,
+    ChannelId,
+    ChannelOpened,
+    Event,
+    SessionEnded,
+    TargetData,
+    TargetErrorData,
+    TerminalRequested,
+    TerminalResized,
+    decode_burst,
+)
+from recorder.replay.asciicast import PLAIN_COLUMNS, PLAIN_ROWS
+from recorder.replay.export import SESSION_CHANNEL
+from recorder.replay.screen_filter import ScreenFilter
+from recorder.replay.terminal import Terminal
+
+MAX_TAIL_BYTES = 32 * 1024 * 1024
+"""How much of the feed is remembered while its beginning is not stored yet."""
+_CLEAR = b"\x1b[0m\x1b[2J\x1b[H"
+
+
+class LiveView:
+    """One watched session."""
+
+    def __init__(self, channel: ChannelId | None = None) -> None:
+        self._filter = ScreenFilter()
+        self._stored = _Watched(channel)
+        """The screen behind everything that is known without a hole."""
+        self._ahead = _Watched(channel)
+        """What is drawn while there is one."""
+        self._tail: list[bytes] = []
+        self._tail_bytes = 0
+        self._known: list[bytes] = []
+        """Frames that a chunk brought before the feed did, the next one last."""
+        self.joined = False
+        """Whether feed and chunks have met, so that no further chunk is needed."""
+        self.next_sequence = 0
+        """The chunk to ask for."""
+        self.ended = False
+
+    def store(self, chunk: Chunk) -> None:
+        """Take the next stored chunk; raise `CorruptChunkError`. Nothing is drawn yet."""
+        if self.joined:
+            return
+        self.next_sequence = chunk.header.sequence + 1
+        bodies = list(read_frames(chunk.frames()))
+        meeting = self._meeting(bodies)
+        for body in bodies[:meeting]:
+            self._take_stored(body)
+        if meeting < len(bodies):
+            self._join(bodies[meeting:])
+
+    def feed(self, body: bytes) -> bytes:
+        """Take the next frame of the live feed; return what to draw."""
+        if self._known:
+            self._known.pop()
+            return b""
+        if self.joined:
+            return self._draw(self._stored, body)
+        self._tail.append(body)
+        self._tail_bytes += len(body)
+        if self._tail_bytes > MAX_TAIL_BYTES:
+            self._join([])
+        return self._draw(self._ahead, body)
+
+    def redraw(self) -> bytes:
+        """Return what draws the whole screen anew."""
+        drawing = self._filter.reset() + _CLEAR + self._filter.feed(self._stored.dump())
+        if self.joined:
+            return drawing
+        self._ahead = self._stored.without_screen()
+        return drawing + b"".join(self._draw(self._ahead, body) for body in self._tail)
+
+    def end(self) -> bytes:
+        """Return what puts the terminal back as it was."""
+        return self._filter.reset()
+
+    def _meeting(self, bodies: list[bytes]) -> int:
+        """Return where in `bodies` the feed begins; behind them all if it does not."""
+        if not self._tail:
+            return len(bodies)
+        for start, body in enumerate(bodies):
+            length = min(len(bodies) - start, len(self._tail))
+            if body == self._tail[0] and bodies[start : start + length] == self._tail[:length]:
+                return start
+        return len(bodies)
+
+    def _join(self, bodies: list[bytes]) -> None:
+        self._known = bodies[len(self._tail) :][::-1]
+        for body in self._tail + self._known[::-1]:
+            self._take_stored(body)
+        self._tail.clear()
+        self.joined = True
+
+    def _take_stored(self, body: bytes) -> None:
+        for event in decode_burst(body):
+            self._stored.take(event)
+            self.ended = self.ended or isinstance(event, SessionEnded)
+
+    def _draw(self, watched: "_Watched", body: bytes) -> bytes:
+        drawn = []
+        for event in decode_burst(body):
+            drawn.append(self._filter.feed(watched.take(event)))
+            self.ended = self.ended or isinstance(event, SessionEnded)
+        return b"".join(drawn)
+
+
+class _Watched:
+    """The channel that is watched: the wanted one, else the first with a terminal."""
+
+    def __init__(self, wanted: ChannelId | None) -> None:
+        self._wanted = wanted
+        self._channel: ChannelId | None = None
+        self._has_terminal = False
+        self._screen: Terminal | None = _new_screen(0, 0)
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def without_screen(self) -> "_Watched":
+        """Return a copy that knows the channel and draws nothing."""
+        copy = _Watched(self._wanted)
+        copy._channel, copy._has_terminal = self._channel, self._has_terminal
+        copy._screen = None
+        return copy
+
+    def take(self, event: Event) -> bytes:
+        """Take the next event; return what it draws."""
+        match event:
+            case TargetData() | TargetErrorData() if event.channel == self._channel:
+                return self._show(event.at_ms, event.data)
+            case ChannelOpened(kind=kind) if kind == SESSION_CHANNEL:
+                if self._channel is None:
+                    self._choose(event.channel)
+            case TerminalRequested() if not self._has_terminal:
+                self._choose(event.channel)
+                self._begin_terminal(event)
+            case TerminalResized() if event.channel == self._channel and self._screen:
+                self._screen.resize(event.at_ms, event.columns, event.rows)
+            case ChannelClosed() if event.channel == self._channel:
+                self._channel, self._has_terminal = None, False
+            case _:
+                pass
+        return b""
+
+    def dump(self) -> bytes:
+        """Return what draws the screen on an empty terminal."""
+        return b"" if self._screen is None else self._screen.state().dump.encode()
+
+    def _choose(self, channel: ChannelId) -> None:
+        if self._wanted in {None, channel}:
+            self._channel = channel
+
+    def _begin_terminal(self, event: TerminalRequested) -> None:
+        if self._channel == event.channel:
+            self._has_terminal = True
+            if self._screen is not None:
+                self._screen = _new_screen(event.columns, event.rows)
+
+    def _show(self, at_ms: int, data: bytes) -> bytes:
+        if not self._has_terminal:
+            data = data.replace(b"\n", b"\r\n")
+        if self._screen is not None:
+            self._screen.feed(at_ms, self._decoder.decode(data))
+        return data
+
+
+def _new_screen(columns: int, rows: int) -> Terminal:
+    return Terminal(columns or PLAIN_COLUMNS, rows or PLAIN_ROWS, lambda _at_ms, _text: None)
