@@ -52,7 +52,15 @@ class Capture:
     the count and the SHA-256 of the whole stream go on.
     """
 
-    __slots__ = ("_hash", "_kept_bytes", "_limit_bytes", "channel", "keeping", "size_bytes", "stream")
+    __slots__ = (
+        "_hash",
+        "_kept_bytes",
+        "_limit_bytes",
+        "channel",
+        "keeping",
+        "size_bytes",
+        "stream",
+    )
 
     def __init__(self, channel: int, stream: Stream, limit_bytes: int | None) -> None:
         self.channel, self.stream = channel, stream

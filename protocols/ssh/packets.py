@@ -263,7 +263,9 @@ def channel_data(recipient: int, data: bytes) -> bytes:
 
 def channel_error_data(recipient: int, data: bytes) -> bytes:
     """Return the payload of SSH_MSG_CHANNEL_EXTENDED_DATA for standard error."""
-    return bytes((Message.CHANNEL_EXTENDED_DATA,)) + uint32(recipient) + uint32(1) + string(data)
+    return (
+        bytes((Message.CHANNEL_EXTENDED_DATA,)) + uint32(recipient) + uint32(1) + string(data)
+    )
 
 
 def window_adjust(recipient: int, size_bytes: int) -> bytes:

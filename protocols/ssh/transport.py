@@ -46,7 +46,16 @@ _KEX_FIRST, _KEX_LAST = 30, 49
 _CONNECTION_FIRST, _CONNECTION_LAST = 80, 100
 _NULL_IGNORE = (b"\0\0\0\0",)
 
+READ_BYTES: Final = 128 * 1024
+"""What is read at once: much more leaves the processor's cache before it is decrypted."""
+
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_received = memoryview(bytearray(HELD_LIMIT_BYTES + MAX_PACKET_BYTES + 2 * READ_BYTES))
+"""Where every leg reads into: what was read is taken out before the next leg reads.
+
+A buffer for each leg would cost more memory than all else of an idle session.
+"""
 
 Receive = Callable[[list[bytes]], None]
 """Takes a burst of packet bodies; raises `RemoteProtocolError` where the peer misbehaves."""
@@ -59,7 +68,7 @@ def install() -> None:
         asyncssh_encryption._enc_params[name] = (PacketGCM, cipher_name)
 
 
-class Leg(SSHConnection):
+class Leg(SSHConnection, asyncio.BufferedProtocol):
     """What both legs add to asyncssh's connection; mixed in before its class."""
 
     _transport: asyncio.Transport | None
@@ -80,7 +89,6 @@ class Leg(SSHConnection):
         """Hand every packet to `receive`; read `paced` no faster than this leg can send."""
         self._receive = receive
         self._paced = paced
-        self.resume("held")
         self._loop.call_soon(self._recv_data)
 
     def on_closed(self, callback: Callable[[Exception | None], None]) -> None:
@@ -156,9 +164,9 @@ class Leg(SSHConnection):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Bound what may wait to be sent."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - TCP gives no other
-        transport.set_write_buffer_limits(high=WRITE_LIMIT_BYTES)
         super().connection_made(transport)
+        if self._transport:
+            self._transport.set_write_buffer_limits(high=WRITE_LIMIT_BYTES)
 
     def connection_lost(self, exc: Exception | None = None) -> None:
         """Forget the time limit of a close that is over."""
@@ -176,7 +184,22 @@ class Leg(SSHConnection):
         if self._paced:
             self._paced.resume("peer")
 
-    # --- asyncssh's receiving side
+    # --- receiving
+
+    def get_buffer(self, _hint: int) -> memoryview:
+        """Return where to read to: behind what came before and is not processed yet."""
+        held = len(self._inpbuf)
+        _received[:held] = self._inpbuf
+        return _received[held : held + READ_BYTES]
+
+    def buffer_updated(self, size_bytes: int) -> None:
+        """Take what was read."""
+        received = _received[: len(self._inpbuf) + size_bytes]
+        if self._receive and self._recv_handler == self._recv_pkthdr:
+            self._relay(received)
+        else:
+            self._inpbuf = bytes(received)
+            self._recv_data()
 
     def _recv_pkthdr(self) -> bool:
         # asyncssh's own loop stops here as soon as the leg is authenticated.
@@ -185,14 +208,17 @@ class Leg(SSHConnection):
     def _recv_data(self) -> None:
         if not self._auth_complete:
             super()._recv_data()
-        if not self._auth_complete or self._recv_handler != self._recv_pkthdr:
-            return
-        if self._receive is None:
-            if len(self._inpbuf) > HELD_LIMIT_BYTES:
-                self.pause("held")
-            return
+        if self._receive and self._auth_complete and self._recv_handler == self._recv_pkthdr:
+            self._relay(memoryview(self._inpbuf))
+        # A peer that goes on sending while we think may not fill our memory.
+        if len(self._inpbuf) > HELD_LIMIT_BYTES:
+            self.pause("held")
+        elif "held" in self._pauses:
+            self.resume("held")
+
+    def _relay(self, received: memoryview) -> None:
         try:
-            self._relay_received()
+            self._relay_packets(received)
         except asyncssh.DisconnectError as error:
             self._fail(error.code, error.reason, error)
         except RemoteProtocolError as error:
@@ -206,31 +232,34 @@ class Leg(SSHConnection):
             self._send_disconnect(code, text, "en-US")
             self._force_close(error)
 
-    def _relay_received(self) -> None:
+    def _relay_packets(self, received: memoryview) -> None:
         while self._transport and self._receive:
-            opening = self._open_gcm if type(self._recv_encryption) is PacketGCM else self._open
             bodies: list[bytes] = []
-            special = opening(bodies)
+            if type(self._recv_encryption) is PacketGCM:
+                special = self._open_gcm(self._recv_encryption, received, bodies)
+            else:
+                self._inpbuf = bytes(received)
+                special = self._open(bodies)
             if bodies:
                 self._receive(bodies)
-            if special is None or not self._transport:
+            if special is None or not self._transport or not self._process_special(special):
                 return
-            if not self._process_special(special):
-                return
+            received = memoryview(self._inpbuf)
 
-    def _open_gcm(self, bodies: list[bytes]) -> bytes | None:
+    def _open_gcm(
+        self, cipher: PacketGCM, received: memoryview, bodies: list[bytes]
+    ) -> bytes | None:
         """Decrypt whole packets into `bodies`; return a packet of another layer, if one came."""
-        cipher, buffer = self._recv_encryption, self._inpbuf
-        end, offset, view = len(buffer), 0, memoryview(buffer)
+        end, offset = len(received), 0
         unseal, special = cipher.open, None
         try:
             while end - offset >= 4 + TAG_BYTES:
-                header = buffer[offset : offset + 4]
+                header = bytes(received[offset : offset + 4])
                 stop = offset + 4 + TAG_BYTES + int.from_bytes(header, "big")
                 if stop > end:
                     _check_size(stop - offset)
                     break
-                body = unseal(view[offset + 4 : stop], header)
+                body = unseal(received[offset + 4 : stop], header)
                 offset = stop
                 if not _CONNECTION_FIRST <= body[1] <= _CONNECTION_LAST:
                     special = body
@@ -238,7 +267,7 @@ class Leg(SSHConnection):
                 bodies.append(body)
         except (InvalidTag, IndexError):
             raise asyncssh.MACError("a packet was altered on the way") from None
-        self._inpbuf = buffer[offset:] if offset < end else b""
+        self._inpbuf = bytes(received[offset:])
         self._recv_seq = (self._recv_seq + len(bodies)) & 0xFFFFFFFF
         return special
 
