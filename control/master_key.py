@@ -7,7 +7,6 @@ crash at any moment leaves one that fits.
 """
 
 import hashlib
-import os
 import secrets
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from cryptography.hazmat.primitives.keywrap import (
 from config.errors import ConfigError
 from config.model import Settings
 from control.errors import ConflictError, IntegrityError
+from control.private_files import sync_folder, write_private
 
 KEY_BYTES = 32
 CREDENTIAL_NAME = "master-key"
@@ -92,14 +92,14 @@ class MasterKeyFile:
         if self._kept_by_systemd:
             return  # The operator renames the credential; until then the rows say which counts.
         self.successor_path.replace(self.path)
-        _sync_folder(self.path.parent)
+        sync_folder(self.path.parent)
 
     def drop_successor(self) -> None:
         """Remove a successor that nothing was wrapped with."""
         if self._kept_by_systemd:
             return
         self.successor_path.unlink()
-        _sync_folder(self.path.parent)
+        sync_folder(self.path.parent)
 
     def _read(self, path: Path) -> MasterKey:
         try:
@@ -135,24 +135,3 @@ def locate(settings: Settings, credentials_dir: Path | None) -> MasterKeyFile:
     if credentials_dir is not None and (credentials_dir / CREDENTIAL_NAME).exists():
         return MasterKeyFile(credentials_dir / CREDENTIAL_NAME, kept_by_systemd=True)
     return MasterKeyFile(settings.control.master_key_file or settings.state_dir / "master.key")
-
-
-def write_private(path: Path, data: bytes) -> None:
-    """Put `data` into `path` with mode 0600, whole or not at all, and onto the disk."""
-    partial = path.with_name(path.name + ".partial")
-    partial.unlink(missing_ok=True)
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

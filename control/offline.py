@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from importlib.metadata import version
 
 from sqlalchemy import func, select
@@ -10,16 +10,18 @@ from sqlalchemy import func, select
 from config.model import Settings
 from control import master_key
 from control.credentials import Gateways
-from control.errors import UnreachableError
+from control.open_database import open_database
 from control.operations import ControlNode, Operations
-from control.ports import LiveSessions, TargetLogin, TestedTarget
-from control.requests import SearchHit, Status
-from control.stored import StoredChunks
+from control.ports import LiveSessions
+from control.requests import Status
+from control.stored import IndexSearch, StoredChunks
+from control.target_test import OneDial
 from control.vault import open_vault
 from recorder.clock import SystemClock
 from storage.blobs import open_blobs
 from storage.database import Database
 from storage.reader import Reader
+from storage.search import Search
 from storage.tables import ChunkRow, SessionRow
 
 
@@ -29,32 +31,20 @@ def open_operations(settings: Settings, live: LiveSessions) -> Iterator[Operatio
 
     Raises `ConfigError` where the node was never set up.
     """
-    with closing(Database(settings.database_url)) as database:
-        database.migrate()
-        vault = open_vault(database, master_key.locate(settings, None))
+    with open_database(settings) as database:
         yield Operations(
             ControlNode(
                 database=database,
-                vault=vault,
+                vault=open_vault(database, master_key.locate(settings, None)),
                 clock=SystemClock(),
                 gateways=Gateways.of(settings),
                 live=live,
-                search=_NoIndex(),
+                search=IndexSearch(Search(database)),
                 chunks=StoredChunks(Reader(database, open_blobs(settings.blobs.url))),
-                tester=_NoTester(),
+                tester=OneDial(settings.ssh.dial_timeout_s),
                 status=lambda: _status(database),
             )
         )
-
-
-class _NoIndex:
-    def search(self, text: str, kinds: tuple[str, ...], limit: int) -> list[SearchHit]:
-        raise UnreachableError("searching needs a running node: `proxyd run`")
-
-
-class _NoTester:
-    def test(self, login: TargetLogin) -> TestedTarget:
-        raise UnreachableError("testing a secret needs a running node: `proxyd run`")
 
 
 def _status(database: Database) -> Status:

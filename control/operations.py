@@ -11,6 +11,8 @@ from typing import Any
 from msgspec import Struct
 
 from control import access, credentials, secrets, sessions, users
+from control import requests as ask
+from control.answers import Result
 from control.audit import Act
 from control.credentials import Gateways
 from control.errors import ControlError, UnreachableError
@@ -21,45 +23,6 @@ from control.ports import (
     SessionSearch,
     TargetLogin,
     TargetTester,
-)
-from control.requests import (
-    AccessSummary,
-    AddSecret,
-    AddUser,
-    AskStatus,
-    CredentialSummary,
-    DisableUser,
-    Done,
-    EditSecret,
-    FetchChunks,
-    FollowSession,
-    GrantAccess,
-    IssueCredential,
-    IssuedCredential,
-    ListAccess,
-    ListCredentials,
-    ListSecrets,
-    ListSessions,
-    ListUsers,
-    MessageSession,
-    OperatorRequest,
-    RemoveSecret,
-    Result,
-    RevokeAccess,
-    RevokeCredential,
-    RotateMasterKey,
-    SearchHit,
-    SearchSessions,
-    SecretSummary,
-    SecretTested,
-    SessionSummary,
-    ShowSecret,
-    ShowSession,
-    Status,
-    StoredChunk,
-    TerminateSession,
-    TestSecret,
-    UserSummary,
 )
 from control.vault import Vault
 from recorder.ports import Clock
@@ -120,7 +83,7 @@ class Operations:
         for noun in nouns:
             self._handlers |= noun.handlers()
 
-    def carry_out(self, request: OperatorRequest, who: str) -> Iterator[Result]:
+    def carry_out(self, request: ask.OperatorRequest, who: str) -> Iterator[Result]:
         """Yield the results; raise the errors of `control.errors`.
 
         Nothing happens before the first result is asked for. `FollowSession` yields none:
@@ -145,15 +108,15 @@ class SecretOperations:
     def handlers(self) -> dict[type[Struct], _Handler]:
         """Say which request is whose."""
         return {
-            AddSecret: self.add,
-            EditSecret: self.edit,
-            ListSecrets: self.list,
-            ShowSecret: self.show,
-            RemoveSecret: self.remove,
-            TestSecret: self.test,
+            ask.AddSecret: self.add,
+            ask.EditSecret: self.edit,
+            ask.ListSecrets: self.list,
+            ask.ShowSecret: self.show,
+            ask.RemoveSecret: self.remove,
+            ask.TestSecret: self.test,
         }
 
-    def add(self, request: AddSecret, who: str) -> SecretSummary:
+    def add(self, request: ask.AddSecret, who: str) -> ask.SecretSummary:
         """Put a secret into the vault."""
         act = self.node.act(who)
         with self.node.database.transaction() as session:
@@ -161,7 +124,7 @@ class SecretOperations:
             act.note(session, "secret.added", request.name, f"{summary.host}:{summary.port}")
         return summary
 
-    def edit(self, request: EditSecret, who: str) -> SecretSummary:
+    def edit(self, request: ask.EditSecret, who: str) -> ask.SecretSummary:
         """Change a secret."""
         act = self.node.act(who)
         with self.node.database.transaction() as session:
@@ -169,17 +132,17 @@ class SecretOperations:
             act.note(session, "secret.edited", request.name, f"{summary.host}:{summary.port}")
         return summary
 
-    def list(self, _request: ListSecrets, _who: str) -> Iterable[SecretSummary]:
+    def list(self, _request: ask.ListSecrets, _who: str) -> Iterable[ask.SecretSummary]:
         """List all."""
         with self.node.database.read() as session:
             return secrets.list_all(session)
 
-    def show(self, request: ShowSecret, _who: str) -> SecretSummary:
+    def show(self, request: ask.ShowSecret, _who: str) -> ask.SecretSummary:
         """Show one."""
         with self.node.database.read() as session:
             return secrets.summary(secrets.find(session, request.name))
 
-    def remove(self, request: RemoveSecret, who: str) -> Done:
+    def remove(self, request: ask.RemoveSecret, who: str) -> ask.Done:
         """Forget a secret and end its sessions."""
         act = self.node.act(who)
         with self.node.database.transaction() as session:
@@ -187,9 +150,9 @@ class SecretOperations:
             ending = sessions.live_of(session, secret=request.name)
             act.note(session, "secret.removed", request.name)
         self.node.end(ending, "the secret was removed")
-        return Done()
+        return ask.Done()
 
-    def test(self, request: TestSecret, who: str) -> SecretTested:
+    def test(self, request: ask.TestSecret, who: str) -> ask.SecretTested:
         """Log on to a target once."""
         act = self.node.act(who)
         with self.node.database.transaction() as session:
@@ -202,7 +165,7 @@ class SecretOperations:
             )
             act.note(session, "secret.tested", request.name)
         tested = self.node.tester.test(login)
-        return SecretTested(
+        return ask.SecretTested(
             name=request.name, ok=tested.ok, detail=tested.detail, host_key=tested.host_key
         )
 
@@ -215,9 +178,9 @@ class UserOperations:
 
     def handlers(self) -> dict[type[Struct], _Handler]:
         """Say which request is whose."""
-        return {AddUser: self.add, ListUsers: self.list, DisableUser: self.disable}
+        return {ask.AddUser: self.add, ask.ListUsers: self.list, ask.DisableUser: self.disable}
 
-    def add(self, request: AddUser, who: str) -> UserSummary:
+    def add(self, request: ask.AddUser, who: str) -> ask.UserSummary:
         """Let a person in."""
         act = self.node.act(who)
         password_hash = users.hash_password(request.password)
@@ -226,12 +189,12 @@ class UserOperations:
             act.note(session, "user.added", request.name, request.role)
         return summary
 
-    def list(self, _request: ListUsers, _who: str) -> Iterable[UserSummary]:
+    def list(self, _request: ask.ListUsers, _who: str) -> Iterable[ask.UserSummary]:
         """List all."""
         with self.node.database.read() as session:
             return users.list_all(session)
 
-    def disable(self, request: DisableUser, who: str) -> Done:
+    def disable(self, request: ask.DisableUser, who: str) -> ask.Done:
         """Shut a person out, at once."""
         act = self.node.act(who)
         with self.node.database.transaction() as session:
@@ -240,7 +203,7 @@ class UserOperations:
             ending = sessions.live_of(session, user=request.name)
             act.note(session, "user.disabled", request.name)
         self.node.end(ending, "the user was disabled")
-        return Done()
+        return ask.Done()
 
 
 @dataclass(frozen=True)
@@ -251,9 +214,13 @@ class AccessOperations:
 
     def handlers(self) -> dict[type[Struct], _Handler]:
         """Say which request is whose."""
-        return {GrantAccess: self.grant, RevokeAccess: self.revoke, ListAccess: self.list}
+        return {
+            ask.GrantAccess: self.grant,
+            ask.RevokeAccess: self.revoke,
+            ask.ListAccess: self.list,
+        }
 
-    def grant(self, request: GrantAccess, who: str) -> AccessSummary:
+    def grant(self, request: ask.GrantAccess, who: str) -> ask.AccessSummary:
         """Let a user reach a secret."""
         act = self.node.act(who)
         with self.node.database.transaction() as session:
@@ -261,7 +228,7 @@ class AccessOperations:
             act.note(session, "access.granted", request.secret, f"to {request.user}")
         return summary
 
-    def revoke(self, request: RevokeAccess, who: str) -> Done:
+    def revoke(self, request: ask.RevokeAccess, who: str) -> ask.Done:
         """Let the user reach it no more, at once."""
         act = self.node.act(who)
         with self.node.database.transaction() as session:
@@ -272,9 +239,9 @@ class AccessOperations:
             ending = sessions.live_of(session, user=request.user, secret=request.secret)
             act.note(session, "access.revoked", request.secret, f"from {request.user}")
         self.node.end(ending, "access revoked")
-        return Done()
+        return ask.Done()
 
-    def list(self, _request: ListAccess, _who: str) -> Iterable[AccessSummary]:
+    def list(self, _request: ask.ListAccess, _who: str) -> Iterable[ask.AccessSummary]:
         """List all."""
         with self.node.database.read() as session:
             return access.list_all(session)
@@ -289,12 +256,12 @@ class CredentialOperations:
     def handlers(self) -> dict[type[Struct], _Handler]:
         """Say which request is whose."""
         return {
-            IssueCredential: self.issue,
-            ListCredentials: self.list,
-            RevokeCredential: self.revoke,
+            ask.IssueCredential: self.issue,
+            ask.ListCredentials: self.list,
+            ask.RevokeCredential: self.revoke,
         }
 
-    def issue(self, request: IssueCredential, who: str) -> IssuedCredential:
+    def issue(self, request: ask.IssueCredential, who: str) -> ask.IssuedCredential:
         """Make a credential."""
         node, act = self.node, self.node.act(who)
         with node.database.transaction() as session:
@@ -303,12 +270,12 @@ class CredentialOperations:
             act.note(session, "credential.issued", issued.id, detail)
         return issued
 
-    def list(self, _request: ListCredentials, _who: str) -> Iterable[CredentialSummary]:
+    def list(self, _request: ask.ListCredentials, _who: str) -> Iterable[ask.CredentialSummary]:
         """List all."""
         with self.node.database.read() as session:
             return credentials.list_all(session, self.node.clock.now())
 
-    def revoke(self, request: RevokeCredential, who: str) -> Done:
+    def revoke(self, request: ask.RevokeCredential, who: str) -> ask.Done:
         """Take a credential back and end what it opened."""
         act = self.node.act(who)
         with self.node.database.transaction() as session:
@@ -316,7 +283,7 @@ class CredentialOperations:
             ending = sessions.live_of(session, credential_id=row.id)
             act.note(session, "credential.revoked", row.id)
         self.node.end(ending, "credential revoked")
-        return Done()
+        return ask.Done()
 
 
 @dataclass(frozen=True)
@@ -328,33 +295,33 @@ class SessionOperations:
     def handlers(self) -> dict[type[Struct], _Handler]:
         """Say which request is whose."""
         return {
-            ListSessions: self.list,
-            ShowSession: self.show,
-            SearchSessions: self.search,
-            FetchChunks: self.fetch,
-            FollowSession: self.follow,
-            TerminateSession: self.terminate,
-            MessageSession: self.message,
+            ask.ListSessions: self.list,
+            ask.ShowSession: self.show,
+            ask.SearchSessions: self.search,
+            ask.FetchChunks: self.fetch,
+            ask.FollowSession: self.follow,
+            ask.TerminateSession: self.terminate,
+            ask.MessageSession: self.message,
         }
 
-    def list(self, request: ListSessions, _who: str) -> Iterable[SessionSummary]:
+    def list(self, request: ask.ListSessions, _who: str) -> Iterable[ask.SessionSummary]:
         """List them, newest first."""
         with self.node.database.read() as session:
             return sessions.list_all(session, request)
 
-    def show(self, request: ShowSession, _who: str) -> SessionSummary:
+    def show(self, request: ask.ShowSession, _who: str) -> ask.SessionSummary:
         """Show one."""
         with self.node.database.read() as session:
             return sessions.summary(sessions.find(session, request.id))
 
-    def search(self, request: SearchSessions, who: str) -> Iterable[SearchHit]:
+    def search(self, request: ask.SearchSessions, who: str) -> Iterable[ask.SearchHit]:
         """Find text in recordings."""
         act = self.node.act(who)
         with self.node.database.transaction() as session:
             act.note(session, "session.searched", ",".join(request.kinds), request.text)
         return self.node.search.search(request.text, request.kinds, request.limit)
 
-    def fetch(self, request: FetchChunks, who: str) -> Iterable[StoredChunk]:
+    def fetch(self, request: ask.FetchChunks, who: str) -> Iterable[ask.StoredChunk]:
         """Hand out a recording."""
         act = self.node.act(who)
         with self.node.database.transaction() as session:
@@ -362,7 +329,7 @@ class SessionOperations:
             act.note(session, "session.read", str(request.id))
         return self.node.chunks.chunks(request.id, request.from_sequence)
 
-    def follow(self, request: FollowSession, who: str) -> Iterable[Result]:
+    def follow(self, request: ask.FollowSession, who: str) -> Iterable[Result]:
         """Admit a watcher; the frames themselves come from the session's engine."""
         act = self.node.act(who)
         with self.node.database.transaction() as session:
@@ -370,23 +337,23 @@ class SessionOperations:
             act.note(session, "session.followed", str(request.id))
         return ()
 
-    def terminate(self, request: TerminateSession, who: str) -> Done:
+    def terminate(self, request: ask.TerminateSession, who: str) -> ask.Done:
         """End a live session."""
         act = self.node.act(who)
         with self.node.database.transaction() as session:
             row = sessions.find_live(session, request.id)
             act.note(session, "session.terminated", str(request.id), request.reason)
         self.node.live.terminate(row.engine, row.id, request.reason)
-        return Done()
+        return ask.Done()
 
-    def message(self, request: MessageSession, who: str) -> Done:
+    def message(self, request: ask.MessageSession, who: str) -> ask.Done:
         """Show a line in a user's terminal."""
         act = self.node.act(who)
         with self.node.database.transaction() as session:
             row = sessions.find_live(session, request.id)
             act.note(session, "session.messaged", str(request.id), request.text)
         self.node.live.message(row.engine, row.id, request.text)
-        return Done()
+        return ask.Done()
 
 
 @dataclass(frozen=True)
@@ -397,16 +364,16 @@ class NodeOperations:
 
     def handlers(self) -> dict[type[Struct], _Handler]:
         """Say which request is whose."""
-        return {RotateMasterKey: self.rotate, AskStatus: self.status}
+        return {ask.RotateMasterKey: self.rotate, ask.AskStatus: self.status}
 
-    def rotate(self, _request: RotateMasterKey, who: str) -> Done:
+    def rotate(self, _request: ask.RotateMasterKey, who: str) -> ask.Done:
         """Make a new master key and wrap every key with it."""
         key_id, rewrapped = self.node.vault.rotate(self.node.database, self.node.act(who))
-        return Done(
+        return ask.Done(
             detail=f"{rewrapped} keys are wrapped by master key {key_id} now: keep a copy of "
             "it elsewhere, and destroy the copies of the old one"
         )
 
-    def status(self, _request: AskStatus, _who: str) -> Status:
+    def status(self, _request: ask.AskStatus, _who: str) -> ask.Status:
         """Say how the node is."""
         return self.node.status()

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Protocol
 
 from config.model import Settings
+from control.answers import ManyRequest, Result
 from control.audit import operator_name
 from control.errors import DeniedError, UnreachableError
 from control.live import NoLiveSessions
 from control.offline import open_operations
 from control.operations import Operations
 from control.operator_socket import reachable
-from control.requests import FollowSession, ManyRequest, OperatorRequest, Result
+from control.requests import FollowSession, OperatorRequest
 from control.state_dir import StateDirHeldError, hold
 from control.wire import (
     MAX_RESULT_BYTES,

@@ -8,18 +8,19 @@ import asyncio
 import os
 import socket
 import struct
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import structlog
 
 from bus.errors import BusError
 from bus.ports import ControlBus
+from control.answers import Result
 from control.audit import operator_name
 from control.errors import ControlError, DeniedError, UnreachableError
 from control.operations import Operations
-from control.requests import FollowSession, LiveFrames, Result
+from control.requests import FollowSession, LiveFrames
 from control.state_dir import SOCKET_NAME
 from control.wire import (
     MAX_REQUEST_BYTES,
@@ -51,12 +52,17 @@ class OperatorSocket:
         self._bus = bus
         self._slots = asyncio.Semaphore(_MAX_CONNECTIONS)
 
-    async def serve(self, listening: Callable[[], None] = lambda: None) -> None:
-        """Answer operators until cancelled; call `listening` once the socket is there."""
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """Answer operators while entered; the socket is there when the body begins."""
         listener = _listen(self._state_dir)
         try:
-            listening()
-            await self._accept(listener)
+            async with asyncio.TaskGroup() as tasks:
+                accepting = tasks.create_task(self._accept(listener))
+                try:
+                    yield
+                finally:
+                    accepting.cancel()
         finally:
             listener.close()
             (self._state_dir / SOCKET_NAME).unlink(missing_ok=True)

@@ -27,9 +27,6 @@ class _Request(Struct, frozen=True, kw_only=True, tag_field="ask", tag=True):
         return f"{type(self).__name__}(<redacted>)"
 
 
-# --- secrets
-
-
 class AddSecret(_Request, frozen=True, kw_only=True):
     """Put a credential and its target into the vault."""
 
@@ -131,9 +128,6 @@ class SecretTested(Struct, frozen=True, kw_only=True):
     host_key: str | None = None
 
 
-# --- users and access
-
-
 class AddUser(_Request, frozen=True, kw_only=True):
     """Let a person in."""
 
@@ -186,9 +180,6 @@ class AccessSummary(Struct, frozen=True, kw_only=True):
     user: str
     secret: str
     granted_at: dt.datetime
-
-
-# --- proxy credentials
 
 
 class IssueCredential(_Request, frozen=True, kw_only=True):
@@ -244,9 +235,6 @@ class CredentialSummary(Struct, frozen=True, kw_only=True):
     source: str | None
     issued_at: dt.datetime
     expires_at: dt.datetime
-
-
-# --- sessions
 
 
 class ListSessions(_Request, frozen=True, kw_only=True):
@@ -350,9 +338,6 @@ class MessageSession(_Request, frozen=True, kw_only=True):
     text: Annotated[str, Meta(min_length=1, max_length=2000)]
 
 
-# --- the node
-
-
 class RotateMasterKey(_Request, frozen=True, kw_only=True):
     """Make a new master key and wrap every secret's key with it; nothing is re-encrypted."""
 
@@ -407,31 +392,4 @@ OperatorRequest = (
     | MessageSession
     | RotateMasterKey
     | AskStatus
-)
-
-ManyRequest = (
-    ListSecrets
-    | ListUsers
-    | ListAccess
-    | ListCredentials
-    | ListSessions
-    | SearchSessions
-    | FetchChunks
-    | FollowSession
-)
-"""Answered by any number of results; every other request by exactly one."""
-
-Result = (
-    SecretSummary
-    | SecretTested
-    | UserSummary
-    | AccessSummary
-    | IssuedCredential
-    | CredentialSummary
-    | SessionSummary
-    | SearchHit
-    | StoredChunk
-    | LiveFrames
-    | Status
-    | Done
 )

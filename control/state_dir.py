@@ -33,7 +33,9 @@ from config.model import Settings
 from control import master_key, users
 from control.audit import Act, operator_name
 from control.errors import ConflictError
-from control.master_key import MasterKeyFile, write_private
+from control.master_key import MasterKeyFile
+from control.open_database import open_database
+from control.private_files import give_to_owner, write_private
 from control.requests import AddUser
 from control.vault import PEPPER, create_pepper, open_vault
 from recorder.ports import Clock
@@ -70,6 +72,7 @@ def hold(state_dir: Path) -> Iterator[None]:
             "run `proxyd init`, as the user that proxyd runs as"
         ) from error
     try:
+        give_to_owner(state_dir / LOCK_NAME)
         _lock(descriptor, state_dir)
         yield
     finally:
@@ -111,18 +114,13 @@ class Initialiser:
         self._make_folder()
         with hold(self._state_dir):
             self._make_host_keys()
-            database = Database(self._settings.database_url)
-            try:
-                self._set_up(database, admin, admin_hash)
-            finally:
-                database.close()
+            with open_database(self._settings) as database:
+                self._make_vault(database, self._key_file)
+                if admin is not None and admin_hash is not None:
+                    self._add_admin(database, admin, admin_hash)
+            for path in self._state_dir.iterdir():
+                give_to_owner(path)
         return self._told
-
-    def _set_up(self, database: Database, admin: str | None, admin_hash: str | None) -> None:
-        database.migrate()
-        self._make_vault(database, self._key_file)
-        if admin is not None and admin_hash is not None:
-            self._add_admin(database, admin, admin_hash)
 
     def _make_folder(self) -> None:
         folder = self._state_dir
@@ -153,7 +151,13 @@ class Initialiser:
         with database.read() as session:
             pepper = session.get(KeyRow, PEPPER)
             secrets = session.scalar(select(func.count()).select_from(SecretRow))
-        if pepper is not None or secrets:
+        if pepper is not None:
+            if not file.exists():
+                raise ConfigError(
+                    f"{database.path} holds {secrets} secrets under master key "
+                    f"{pepper.master_key_id}, and {file.path} is not there: restore it from "
+                    "where you keep its copy; without it the secrets are lost"
+                )
             open_vault(database, file)
             return
         if not file.exists():

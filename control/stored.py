@@ -1,10 +1,11 @@
-"""Recordings as operators fetch them."""
+"""Recordings as operators fetch and search them."""
 
 from collections.abc import Iterator
 from uuid import UUID
 
-from control.requests import StoredChunk
+from control.requests import SearchHit, StoredChunk
 from storage.reader import Reader
+from storage.search import Search
 
 
 class StoredChunks:
@@ -19,3 +20,23 @@ class StoredChunks:
             yield StoredChunk(
                 sequence=stored.sequence, digest=stored.digest, encoded=stored.encoded
             )
+
+
+class IndexSearch:
+    """`control.ports.SessionSearch` over the index."""
+
+    def __init__(self, search: Search) -> None:
+        self._search = search
+
+    def search(self, text: str, kinds: tuple[str, ...], limit: int) -> list[SearchHit]:
+        """Return the lines that hold `text`, newest session first; no kinds: all."""
+        return [
+            SearchHit(
+                session=hit.session,
+                at_ms=hit.at_ms,
+                kind=hit.kind,
+                text=hit.text,
+                channel=hit.channel,
+            )
+            for hit in self._search.search(text, kinds, limit)
+        ]

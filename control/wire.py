@@ -9,13 +9,15 @@ is the same whether a node answered or not.
 
 import asyncio
 import socket
+from typing import get_args
 
 import msgspec
 from msgspec import Struct
 
-from control import errors, requests
+from control import errors
+from control.answers import Result
 from control.errors import ControlError, InvalidError, UnreachableError
-from control.requests import OperatorRequest, Result
+from control.requests import OperatorRequest
 
 MAX_REQUEST_BYTES = 1024 * 1024
 MAX_RESULT_BYTES = 64 * 1024 * 1024
@@ -46,23 +48,7 @@ Answer = Item | End | Failed
 _encoder = msgspec.msgpack.Encoder()
 _request_decoder = msgspec.msgpack.Decoder(OperatorRequest)
 _answer_decoder: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
-_RESULTS: dict[str, type[Result]] = {
-    kind.__name__: kind
-    for kind in (
-        requests.SecretSummary,
-        requests.SecretTested,
-        requests.UserSummary,
-        requests.AccessSummary,
-        requests.IssuedCredential,
-        requests.CredentialSummary,
-        requests.SessionSummary,
-        requests.SearchHit,
-        requests.StoredChunk,
-        requests.LiveFrames,
-        requests.Status,
-        requests.Done,
-    )
-}
+_RESULTS: dict[str, type[Result]] = {kind.__name__: kind for kind in get_args(Result)}
 _FAILURES: dict[str, type[ControlError]] = {
     kind.__name__: kind
     for kind in (

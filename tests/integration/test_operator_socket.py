@@ -116,14 +116,8 @@ async def running(settings: Settings, engine: RecordingEngine) -> AsyncIterator[
         open_operations(settings, live=BusLiveSessions(engine)) as ops,
     ):
         server = OperatorSocket(settings.state_dir, ops, engine)
-        async with asyncio.TaskGroup() as tasks:
-            listening = asyncio.Event()
-            serving = tasks.create_task(server.serve(listening.set))
-            await listening.wait()
-            try:
-                yield server
-            finally:
-                serving.cancel()
+        async with server.serving():
+            yield server
 
 
 def ask(settings: Settings, *requests):
