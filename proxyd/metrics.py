@@ -29,7 +29,7 @@ class Metrics:
     """What the daemon measures of itself."""
 
     def __init__(self) -> None:
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry(auto_describe=True)
         self.sessions_active = Gauge(
             "proxyd_sessions_active", "Sessions now open", ["protocol"], registry=self.registry
