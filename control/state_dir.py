@@ -129,16 +129,14 @@ class Initialiser:
                 folder.mkdir(mode=0o700, parents=True)
                 self._told.append(f"made the state directory {folder}")
             mode = folder.stat().st_mode
+            if mode & 0o077:
+                folder.chmod(0o700)
+                self._told.append(f"closed {folder} to others (it had mode {mode & 0o777:04o})")
         except OSError as error:
             raise ConfigError(
                 f"the state directory {folder} cannot be made: {error.strerror}; run as root, "
                 "or name another one with `state_dir`"
             ) from error
-        if mode & 0o077:
-            raise ConfigError(
-                f"the state directory {folder} is open to others (mode {mode & 0o777:04o}): "
-                f"`chmod 700 {folder}`"
-            )
 
     def _make_host_keys(self) -> None:
         for path in host_key_paths(self._state_dir):
