@@ -43,9 +43,9 @@ Match User bykey
 
 TLOG: Final = """\
 #!/bin/sh
-export TLOG_REC_SESSION_CONF_TEXT='{{"writer":"file","file":{{"path":"{folder}/tlog.json"}},\
-"log":{{"input":true,"output":true}},"notice":""}}'
-exec {tlog} "$@"
+export LC_ALL=C.UTF-8 SHELL=/bin/bash
+record="{tlog} --writer=file --file-path=$HOME/tlog.$$.json --log-input=on"
+if [ "$1" = -c ]; then exec $record -- /bin/bash -c "$2"; else exec $record -- /bin/bash -l; fi
 """
 
 
@@ -102,9 +102,9 @@ def target_userland() -> tuple[Userland, dict[str, Account]]:
 
 def add_bastion(userland: Userland) -> Account:
     """An account whose login shell records with tlog, as a recording bastion is made."""
-    tlog = program("tlog-rec-session")
+    userland.keep_login_records()
     shell = userland.folder / "tlog-shell"
-    shell.write_text(TLOG.format(folder=userland.folder / "home" / "bastion", tlog=tlog))
+    shell.write_text(TLOG.format(tlog=program("tlog-rec")))
     shell.chmod(0o755)
     return userland.add("bastion", "bastion-Tr0ub4dor-3", str(shell))
 

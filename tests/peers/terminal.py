@@ -68,6 +68,15 @@ class Terminal:
         self._expected = start + found.end()
         return found[0].decode()
 
+    def echo_s(self, key: bytes) -> float:
+        """Press a key and wait for what comes back; return how long that took, in seconds."""
+        started = time.perf_counter()
+        os.write(self._fd, key)
+        if not select.select([self._fd], [], [], 5)[0]:
+            pytest.fail("no echo within 5 s")
+        os.read(self._fd, READ_BYTES)
+        return time.perf_counter() - started
+
     def _take(self, seconds: float) -> bool:
         if not select.select([self._fd], [], [], seconds)[0]:
             return False

@@ -1,8 +1,9 @@
 """A machine of our own for targets: users, passwords and PAM rules that this host lacks.
 
-The programs of a `Userland` run in a private mount namespace in which a few files of `/etc`
-are covered by ours, so nothing on the host changes. Needs root, nothing else: it works in a
-bare chroot too.
+The programs of a `Userland` run in a private mount namespace in which a copy of `/etc` with
+our changes covers the real one, so nothing on the host changes. (Single files would not do:
+a mount over a file goes when the host replaces that file.) Needs root, nothing else: it works
+in a bare chroot too.
 """
 
 import shutil
@@ -16,7 +17,6 @@ from typing import Final
 from peers.needed import environment, program
 
 PAM: Final = """\
-auth sufficient pam_rootok.so
 auth required pam_unix.so nodelay
 account required pam_permit.so
 session required pam_permit.so
@@ -25,11 +25,9 @@ password required pam_unix.so
 
 COVER: Final = """\
 set -e
-cd "$1"; shift
-for file in *; do case $file in pam) ;; *) mount --bind "$file" "/etc/$file";; esac; done
-for file in pam/*; do
-  if [ -e "/etc/pam.d/${file##*/}" ]; then mount --bind "$file" "/etc/pam.d/${file##*/}"; fi
-done
+mount --bind "$1/etc" /etc
+if [ -d "$1/run" ]; then mount --bind "$1/run" /run; fi
+shift
 exec "$@"
 """
 
@@ -50,19 +48,13 @@ class Userland:
         self.folder = Path(tempfile.mkdtemp(prefix="proxyd-target-"))
         self.folder.chmod(0o755)
         self._etc = self.folder / "etc"
-        (self._etc / "pam").mkdir(parents=True)
-        for name in ("passwd", "shadow", "group"):
-            shutil.copy(f"/etc/{name}", self._etc / name)
+        shutil.copytree("/etc", self._etc, symlinks=True, ignore_dangling_symlinks=True)
         for name in ("sshd", "su", "sudo", "login"):
-            (self._etc / "pam" / name).write_text(PAM)
-        self._sudoers()
+            (self._etc / "pam.d" / name).write_text(PAM)
+        rules = self._etc / "sudoers"
+        rules.write_text("Defaults !syslog, !lecture\nALL ALL=(ALL) ALL\n")
+        rules.chmod(0o440)
         self._next_uid = 61_000
-
-    def _sudoers(self) -> None:
-        if Path("/etc/sudoers").exists():
-            rules = self._etc / "sudoers"
-            rules.write_text("Defaults !syslog, !lecture\nALL ALL=(ALL) ALL\n")
-            rules.chmod(0o440)
 
     def add(self, name: str, password: str, shell: str = "/bin/bash") -> Account:
         """Make an account; only before the first program of this userland starts."""
@@ -82,13 +74,21 @@ class Userland:
         shutil.chown(home, uid, uid)
         return Account(name, password, home)
 
+    def keep_login_records(self) -> None:
+        """Give the programs a `/run` of their own, with the `utmp` that some insist on."""
+        (self.folder / "run" / "sshd").mkdir(parents=True)
+        records = self.folder / "run" / "utmp"
+        records.touch(mode=0o664)
+        records.chmod(0o664)
+        shutil.chown(records, group="utmp")
+
     def _append(self, file: str, line: str) -> None:
         with (self._etc / file).open("a") as out:
             out.write(line + "\n")
 
     def spawn(self, argv: Sequence[str | Path], log: Path) -> subprocess.Popen[bytes]:
         """Start a program that sees the accounts; its output goes to `log`."""
-        inside = ["/bin/sh", "-c", COVER, "userland", str(self._etc), *map(str, argv)]
+        inside = ["/bin/sh", "-c", COVER, "userland", str(self.folder), *map(str, argv)]
         with log.open("ab") as out:
             return subprocess.Popen(
                 [program("unshare"), "--mount", "--propagation", self._propagation(), *inside],

@@ -1,0 +1,37 @@
+"""`python -m bench [NAMES]`: measure, print a table, write `bench/results.json`."""
+
+import sys
+
+from bench import bulk, hostile, latency, login, memory, pty, sftp
+from bench.figures import Figure, keep, show
+from bench.rig import Rig
+
+MEASURES = {
+    "latency": latency.measure,
+    "login": login.measure,
+    "bulk": bulk.measure,
+    "sftp": sftp.measure,
+    "pty": pty.measure,
+    "hostile": hostile.measure,
+    "memory": memory.measure,
+}
+
+
+def main(names: list[str]) -> int:
+    """Measure what is named, or everything; return 1 where a limit was missed."""
+    unknown = [name for name in names if name not in MEASURES]
+    if unknown:
+        sys.stderr.write(f"bench: {unknown[0]!r} is none of {', '.join(MEASURES)}\n")
+        return 2
+    figures: list[Figure] = []
+    with Rig() as rig:
+        for name in names or MEASURES:
+            sys.stderr.write(f"bench: {name}\n")
+            figures += MEASURES[name](rig)
+    show(figures)
+    keep(figures)
+    return int(any(figure.verdict == "MISS" for figure in figures))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

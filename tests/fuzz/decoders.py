@@ -1,0 +1,112 @@
+"""Every decoder that reads what a stranger wrote, and the errors that it may raise.
+
+`DECODERS[name](data)` returns or raises one of `ALLOWED`; anything else is a finding.
+"""
+
+import contextlib
+from collections.abc import Callable
+from typing import Final
+
+from bus import codec
+from bus.errors import BadMessageError
+from control.wire import decode_answer, decode_request
+from protocols.errors import RemoteProtocolError
+from protocols.ssh import packets
+from protocols.ssh.channel_policy import ChannelPolicy
+from protocols.ssh.files import ledger_for
+from protocols.ssh.requests import asked_events
+from recorder import chunk
+from recorder.errors import CorruptChunkError
+from recorder.events import decode_burst
+from recorder.replay.screen_filter import ScreenFilter
+
+ALLOWED: Final = (RemoteProtocolError, BadMessageError, CorruptChunkError)
+
+POLICY: Final = ChannelPolicy(frozenset({"shell", "exec", "sftp", "scp", "local-forward"}))
+
+
+def _chunk(data: bytes) -> None:
+    chunk.decode(data).unpack()
+
+
+def _chunk_with_a_whole_checksum(data: bytes) -> None:
+    """Past the checksum, as somebody who can write one would come."""
+    rest = len(data[1:1025]).to_bytes(4, "big") + data[1:]
+    _chunk(chunk.MAGIC + chunk.zlib.crc32(rest).to_bytes(4, "big") + rest)
+
+
+def _frames(data: bytes) -> None:
+    for body in chunk.read_frames(chunk.frame(data) + data):
+        decode_burst(body)
+
+
+def _channel_request(data: bytes) -> None:
+    request = packets.ChannelRequest.read(data)
+    POLICY.client_asks(request.kind, request.rest)
+    asked_events(0, 0, request)
+
+
+def _global_request(data: bytes) -> None:
+    request = packets.GlobalRequest.read(data)
+    POLICY.client_asks_globally(request.kind)
+    request.detail()
+
+
+def _pieces(data: bytes) -> list[tuple[int, bytes]]:
+    """The first byte of each piece says from whom it comes, the second how long it is."""
+    pieces = []
+    while len(data) > 1:
+        side, size = data[0] & 1, data[1]
+        pieces.append((side, data[2 : 2 + size]))
+        data = data[2 + size :]
+    return pieces
+
+
+def _ledger(request: str, detail: bytes) -> Callable[[bytes], None]:
+    def feed(data: bytes) -> None:
+        ledger = ledger_for(request, detail)
+        assert ledger is not None
+        for side, piece in _pieces(data):
+            (ledger.client if side else ledger.target)(0, piece)
+        ledger.close(0)
+
+    return feed
+
+
+def _screen(data: bytes) -> None:
+    screen = ScreenFilter()
+    for _, piece in _pieces(data):
+        screen.feed(piece)
+    screen.reset()
+
+
+DECODERS: Final[dict[str, Callable[[bytes], object]]] = {
+    "bus_command": codec.decode_command,
+    "bus_reply": codec.decode_reply,
+    "bus_request": codec.decode_request,
+    "bus_result": codec.decode_result,
+    "channel_open": packets.ChannelOpen.read,
+    "channel_request": _channel_request,
+    "chunk": _chunk,
+    "chunk_behind_checksum": _chunk_with_a_whole_checksum,
+    "events": decode_burst,
+    "frames": _frames,
+    "global_request": _global_request,
+    "ledger_command": lambda data: ledger_for("exec", data),
+    "open_confirmation": packets.OpenConfirmation.read,
+    "open_refusal": packets.OpenRefusal.read,
+    "operator_answer": decode_answer,
+    "operator_request": decode_request,
+    "packet_body": packets.payload_of,
+    "scp_download": _ledger("exec", b"scp -f /x"),
+    "scp_upload": _ledger("exec", b"scp -r -t /x"),
+    "screen": _screen,
+    "sftp": _ledger("subsystem", b"sftp"),
+    "terminal_request": packets.Terminal.read,
+}
+
+
+def check(name: str, data: bytes) -> None:
+    """Decode; raise only what is a finding."""
+    with contextlib.suppress(*ALLOWED):
+        DECODERS[name](data)

@@ -1,0 +1,36 @@
+"""Nothing that a stranger writes makes a decoder fail in a way that it does not declare."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from fuzz import decoders
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from peers.needed import ROOT, wanted
+from peers.output import run
+
+SECONDS = wanted("PROXYD_FUZZ_S", 1)
+HARNESS = Path(__file__).with_name("harness.py")
+
+
+@pytest.mark.parametrize("name", decoders.DECODERS)
+@settings(max_examples=60, deadline=None)
+@given(data=st.binary(max_size=400))
+def test_noise_raises_only_declared_errors(name: str, data: bytes):
+    decoders.check(name, data)
+
+
+@pytest.mark.timeout(60 + 2 * SECONDS)
+@pytest.mark.parametrize("name", decoders.DECODERS)
+def test_a_fuzzer_finds_nothing(name: str, tmp_path: Path):
+    pytest.importorskip("atheris")
+    limits = (
+        f"-max_total_time={SECONDS}",
+        "-max_len=4096",
+        "-timeout=10",
+        "-rss_limit_mb=1024",
+    )
+    argv = [sys.executable, HARNESS, name, *limits, f"-artifact_prefix={tmp_path}/", "-seed=7"]
+    done = run(argv, cwd=ROOT, seconds=60 + 2 * SECONDS)
+    assert done.status == 0, done.said[-3000:]
