@@ -23,7 +23,7 @@ _NOT_YET, _DONE, _GIVEN_UP = 0, 1, 2
 _TRIES = 2
 _GAP_PATIENCE = dt.timedelta(minutes=10)
 """How long a chunk waits for one before it that has not arrived."""
-_LINES_AT_ONCE = 2000
+_LINES_AT_ONCE = 500
 """Lines in one transaction: chunks that arrive meanwhile wait this long, and no longer."""
 _IDLE_S = 120.0
 """An unused child is let go after this."""

@@ -83,7 +83,8 @@ class Keystrokes(Struct, array_like=True):
         elif key == _KILL_LINE:
             typed.clear()
         elif key == _KILL_WORD:
-            del typed[len("".join(typed).rstrip().rpartition(" ")[0]) :]
+            before, space, _ = "".join(typed).rstrip().rpartition(" ")
+            del typed[len(before + space) :]
         elif key in _ABANDON:
             typed.clear()
             self.plain = True

@@ -120,10 +120,13 @@ class Terminal:
         return (self._above(row) + self._vt[row].text).rstrip()
 
     def tell_shown(self, *, with_cursor: bool) -> None:
-        """Tell what is on the screen; the cursor's row only if asked: it may not be done."""
+        """Tell what is on the screen; the cursor's line only if asked: it may not be done."""
         self._close_open()
-        skipped = -1 if with_cursor else self._vt.cursor.row
-        self._tell_rows([row for number, row in enumerate(self._rows) if number != skipped])
+        rows, cursor = self._rows, self._vt.cursor.row
+        first = cursor
+        while first > 0 and len(rows[first - 1].text) >= self._vt.size[0]:
+            first -= 1
+        self._tell_rows(rows if with_cursor else rows[:first] + rows[cursor + 1 :])
 
     def _above(self, row: int) -> str:
         columns, _ = self._vt.size
@@ -242,8 +245,8 @@ def split_whole(text: str) -> tuple[str, str]:
 def _is_whole(sequence: str) -> bool:
     if sequence.startswith("\x1b]"):
         return re.search(r"[\x07\x9c]|\x1b\\", sequence) is not None
-    if sequence.startswith("\x9b") or re.match(r"\x1b[\x00-\x1f]*\[", sequence):
-        return re.search(r"[@-~]", sequence.partition("[")[2] or sequence[1:]) is not None
+    if control := re.match(r"\x9b|\x1b[\x00-\x1f]*\[", sequence):
+        return re.search(r"[@-~]", sequence[control.end() :]) is not None
     return re.match(r"\x1b[\x00-\x1f]*[^\x00-\x1f]", sequence) is not None
 
 
