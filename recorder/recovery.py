@@ -79,6 +79,8 @@ class _Session:
         self._id = session_id
         self._folder = spool.folder(session_id)
         self._previous: Link | None = None
+        self._whole = True
+        """Whether `_previous` could be read, so that its digest binds the next chunk."""
         self._ended = False
         self._cut_off = False
         self.cut_bytes = 0
@@ -111,7 +113,7 @@ class _Session:
             chunk = self._checked(encoded, number)
         except CorruptChunkError as error:
             self._put_aside(file, str(error))
-            self._previous = self._stand_in(number, hashlib.sha256(encoded).digest())
+            self._stand_in(number, hashlib.sha256(encoded).digest())
             return False
         self._spool.take_over(self._id, number, len(encoded))
         self._follow(chunk)
@@ -122,8 +124,10 @@ class _Session:
         header, previous = chunk.header, self._previous
         if (header.session_id, header.sequence) != (self._id, number):
             raise CorruptChunkError("the chunk is not the one that its file name says")
-        known = previous is not None and previous.header.sequence == number - 1
-        if previous is not None and known and header.previous_digest != previous.digest:
+        follows = (
+            self._whole and previous is not None and previous.header.sequence == number - 1
+        )
+        if previous is not None and follows and header.previous_digest != previous.digest:
             raise CorruptChunkError("the chunk does not follow the one before it")
         chunk.unpack()
         return chunk
@@ -151,7 +155,7 @@ class _Session:
     ) -> None:
         """Seal what was left open; where it is the last and has no end, it gets one."""
         if number and (self._previous is None or self._previous.header.sequence != number - 1):
-            self._previous = self._stand_in(number - 1, GENESIS)
+            self._stand_in(number - 1, GENESIS)
         end_reason = (
             events[-1].reason if events and isinstance(events[-1], SessionEnded) else None
         )
@@ -172,7 +176,7 @@ class _Session:
         self._follow(chunk)
 
     def _follow(self, chunk: Chunk) -> None:
-        self._previous = Link(header=chunk.header, digest=chunk.digest)
+        self._previous, self._whole = Link(header=chunk.header, digest=chunk.digest), True
         self._ended = chunk.header.end_reason is not None
 
     def _last_ms(self, events: list[Event]) -> int:
@@ -190,8 +194,8 @@ class _Session:
         first_ms = header.last_ms if first is None else first.at_ms
         return header.first_at + dt.timedelta(milliseconds=first_ms - header.first_ms)
 
-    def _stand_in(self, number: int, digest: Digest) -> Link:
-        """Return what stands for a chunk that cannot be read: its gap will show."""
+    def _stand_in(self, number: int, digest: Digest) -> None:
+        """Go on after a chunk that cannot be read: its gap will show."""
         known = self._previous
         header = ChunkHeader(
             session_id=self._id,
@@ -206,7 +210,7 @@ class _Session:
             input_bytes=0,
             output_bytes=0,
         )
-        return Link(header=header, digest=digest)
+        self._previous, self._whole = Link(header=header, digest=digest), False
 
     def _changed_at(self) -> dt.datetime:
         return dt.datetime.fromtimestamp(self._folder.stat().st_mtime, dt.UTC)

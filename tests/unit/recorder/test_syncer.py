@@ -1,0 +1,136 @@
+import asyncio
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from samples.chunks import SESSION, STARTED
+from samples.recordings import SMALL, until
+
+from recorder.chunk import Chunk, SealReason, read_frames
+from recorder.chunker import Chunker
+from recorder.clock import ManualClock
+from recorder.events import ClientData, encode_burst
+from recorder.segment import Segment
+from recorder.spool import Spool
+from recorder.syncer import SealJob, Syncer
+
+BURST = encode_burst([ClientData(at_ms=0, channel=0, data=b"ls\r")])
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    spool = Spool(tmp_path, SMALL, ManualClock())
+    spool.prepare()
+    return spool
+
+
+def job(segment: Segment, told: list[object]) -> SealJob:
+    return SealJob(
+        segment=segment,
+        chunker=Chunker(SESSION),
+        sealed=SealReason.SIZE,
+        first_at=STARTED,
+        end_reason=None,
+        done=None,
+        tell=lambda job, outcome: told.append(outcome),
+    )
+
+
+def unexpected(segment: Segment, error: OSError) -> None:
+    raise error
+
+
+async def test_what_was_written_is_synced_within_the_interval(spool: Spool):
+    syncer = Syncer(spool, sync_interval_ms=20)
+    syncer.start()
+    segment = spool.begin(SESSION, BURST)
+    segment.append(BURST)
+    syncer.mark(segment, unexpected)
+    await until(lambda: not segment.unsynced)
+    assert segment.synced_bytes == segment.written_bytes
+    await syncer.stop()
+    segment.close()
+
+
+async def test_a_hurried_round_does_not_wait_for_the_interval(spool: Spool):
+    syncer = Syncer(spool, sync_interval_ms=1000)
+    syncer.start()
+    await asyncio.sleep(0.05)
+    segment = spool.begin(SESSION, BURST)
+    segment.append(BURST)
+    syncer.mark(segment, unexpected)
+    began_s = time.monotonic()
+    syncer.hurry()
+    await until(lambda: not segment.unsynced)
+    assert time.monotonic() - began_s < 0.5
+    await syncer.stop()
+    segment.close()
+
+
+async def test_a_complete_segment_becomes_a_chunk_and_goes_away(spool: Spool):
+    syncer, told = Syncer(spool, 250), []
+    syncer.start()
+    segment = spool.begin(SESSION, BURST)
+    syncer.seal(job(segment, told))
+    await until(lambda: told)
+    await syncer.stop()
+    [chunk] = told
+    assert isinstance(chunk, Chunk)
+    assert list(read_frames(chunk.frames())) == [BURST]
+    assert not segment.path.exists()
+    assert spool.next_sequence(SESSION) == 0
+
+
+async def test_a_failed_seal_is_told_and_leaves_the_segment(spool: Spool):
+    syncer, told = Syncer(spool, 250), []
+    syncer.start()
+    segment = spool.begin(SESSION, BURST)
+    segment.path.unlink()
+    syncer.seal(job(segment, told))
+    await until(lambda: told)
+    await syncer.stop()
+    assert isinstance(told[0], FileNotFoundError)
+    assert not segment.closed
+    segment.close()
+
+
+async def test_a_damaged_segment_is_sealed_up_to_the_damage(spool: Spool):
+    syncer, told = Syncer(spool, 250), []
+    segment = spool.begin(SESSION, BURST)
+    segment.append(BURST)
+    segment.sync()
+    segment.path.write_bytes(segment.read()[:-1])
+    syncer.start()
+    syncer.seal(job(segment, told))
+    await until(lambda: told)
+    await syncer.stop()
+    assert told[0].header.cut_bytes == len(BURST) + 8
+    assert len(told[0].unpack()) == 1
+
+
+async def test_stopping_carries_out_what_was_handed_in(spool: Spool):
+    syncer, told = Syncer(spool, 1000), []
+    syncer.start()
+    syncer.seal(job(spool.begin(SESSION, BURST), told))
+    await syncer.stop()
+    await asyncio.sleep(0)
+    assert isinstance(told[0], Chunk)
+    assert "recorder-disk" not in {thread.name for thread in threading.enumerate()}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_a_defect_of_the_thread_is_kept_for_those_who_rely_on_it(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(segment: Segment) -> None:
+        raise MemoryError("a defect")
+
+    syncer = Syncer(spool, 20)
+    segment = spool.begin(SESSION, BURST)
+    monkeypatch.setattr(Segment, "sync", fail)
+    syncer.mark(segment, unexpected)
+    syncer.start()
+    await until(lambda: syncer.defect)
+    await syncer.stop()
+    segment.close()
