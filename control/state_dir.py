@@ -128,15 +128,26 @@ class Initialiser:
             if not folder.exists():
                 folder.mkdir(mode=0o700, parents=True)
                 self._told.append(f"made the state directory {folder}")
-            mode = folder.stat().st_mode
-            if mode & 0o077:
-                folder.chmod(0o700)
-                self._told.append(f"closed {folder} to others (it had mode {mode & 0o777:04o})")
+            self._close_to_others()
         except OSError as error:
             raise ConfigError(
                 f"the state directory {folder} cannot be made: {error.strerror}; run as root, "
                 "or name another one with `state_dir`"
             ) from error
+
+    def _close_to_others(self) -> None:
+        folder = self._state_dir
+        mode = folder.stat().st_mode
+        if not mode & 0o077:
+            return
+        # `state_dir = "/var/lib"` is one slip away, and closing that would stop the machine.
+        if not (folder / LOCK_NAME).exists() and any(folder.iterdir()):
+            raise ConfigError(
+                f"the state directory {folder} is open to others and holds files that are not "
+                "proxyd's: name a directory of its own with `state_dir`"
+            )
+        folder.chmod(0o700)
+        self._told.append(f"closed {folder} to others (it had mode {mode & 0o777:04o})")
 
     def _make_host_keys(self) -> None:
         for path in host_key_paths(self._state_dir):

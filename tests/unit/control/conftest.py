@@ -1,5 +1,6 @@
 """A vault, a database and a clock, set up as `proxyd init` does."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -32,8 +33,17 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
+@pytest.fixture(scope="session")
+def initialised(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state directory to copy: making host keys takes a while."""
+    folder = tmp_path_factory.mktemp("initialised") / "state"
+    Initialiser(Settings(state_dir=folder), ManualClock()).run()
+    return folder
+
+
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+def settings(tmp_path: Path, initialised: Path) -> Settings:
+    shutil.copytree(initialised, tmp_path / "state")
     return Settings(state_dir=tmp_path / "state", public_host="bastion.example.org")
 
 
@@ -43,8 +53,7 @@ def key_file(settings: Settings) -> MasterKeyFile:
 
 
 @pytest.fixture
-def database(settings: Settings, clock: ManualClock) -> Iterator[Database]:
-    Initialiser(settings, clock).run()
+def database(settings: Settings) -> Iterator[Database]:
     database = Database(settings.database_url)
     yield database
     database.close()
