@@ -49,7 +49,10 @@ class Recording:
                 yield chunk
                 previous = chunk
         except CorruptChunkError as error:
-            self.broken = str(error)
+            where = "at its beginning"
+            if previous is not None:
+                where = f"behind chunk {previous.header.sequence}"
+            self.broken = f"{where}: {error}"
             return
         if previous is None:
             self.broken = "nothing was stored"
@@ -62,7 +65,7 @@ class Recording:
             try:
                 events = chunk.unpack()
             except CorruptChunkError as error:
-                self.broken = str(error)
+                self.broken = f"in chunk {chunk.header.sequence}: {error}"
                 return
             yield from events
 
