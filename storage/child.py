@@ -9,9 +9,9 @@ import os
 import resource
 import signal
 import threading
-from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from typing import Protocol
 
 import msgspec
 from msgspec import Struct
@@ -27,7 +27,15 @@ _CHUNKS_PER_PROCESS = 1000
 """Then a fresh process: what leaked goes with the old one."""
 _NICENESS = 10
 
-Comprehend = Callable[[bytes | None, bytes], Comprehension]
+
+class Comprehend(Protocol):
+    """What the child does: `recorder.replay.comprehend.comprehend`."""
+
+    def __call__(
+        self, state: bytes | None, encoded_chunk: bytes, *, with_screens: bool
+    ) -> Comprehension:
+        """Return what the chunk means after `state`."""
+        ...
 
 
 class ChildLostError(StorageError):
@@ -40,7 +48,7 @@ class _Answer(Struct, array_like=True):
 
 
 _TOO_LONG = _Answer(None, "it takes too long to understand")
-_Question = tuple[bytes | None, bytes]
+_Question = tuple[bytes | None, bytes, bool]
 _questions = msgspec.msgpack.Decoder(_Question)
 _answers = msgspec.msgpack.Decoder(_Answer)
 
@@ -58,11 +66,13 @@ class Child:
         self._answered = 0
         self._changing = threading.Lock()
 
-    def comprehend(self, state: bytes | None, encoded: bytes) -> Comprehension:
+    def comprehend(
+        self, state: bytes | None, encoded: bytes, *, with_screens: bool = True
+    ) -> Comprehension:
         """Return what the chunk means after `state`; raise `ChildLostError`."""
         pipe = self._ready_pipe()
         try:
-            pipe.send_bytes(msgspec.msgpack.encode((state, encoded)))
+            pipe.send_bytes(msgspec.msgpack.encode((state, encoded, with_screens)))
             answered = pipe.poll(self._time_limit_s)
             answer = _answers.decode(pipe.recv_bytes()) if answered else _TOO_LONG
         except (EOFError, OSError) as error:
@@ -125,14 +135,15 @@ def _serve(pipe: Connection, work: Comprehend) -> None:
     try:
         pipe.send_bytes(b"ready")
         while True:
-            state, encoded = _questions.decode(pipe.recv_bytes())
-            pipe.send_bytes(msgspec.msgpack.encode(_answer(work, state, encoded)))
+            question = _questions.decode(pipe.recv_bytes())
+            pipe.send_bytes(msgspec.msgpack.encode(_answer(work, question)))
     except (EOFError, OSError):
         return  # The daemon is gone, or needs this process no more.
 
 
-def _answer(work: Comprehend, state: bytes | None, encoded: bytes) -> _Answer:
+def _answer(work: Comprehend, question: _Question) -> _Answer:
+    state, encoded, with_screens = question
     try:
-        return _Answer(work(state, encoded))
+        return _Answer(work(state, encoded, with_screens=with_screens))
     except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, the parent decides
         return _Answer(None, f"{type(error).__name__}: {error}")

@@ -1,5 +1,6 @@
 """Makes chunks searchable: the next unindexed chunk of a session -> keyframe and lines."""
 
+import contextlib
 import datetime as dt
 import threading
 import time
@@ -91,14 +92,14 @@ class Indexer:
         job = self._next()
         if job is None:
             return False
+        outcome = _DONE
         comprehension = self._understood(job)
+        if comprehension is None:
+            outcome = _GIVEN_UP
+            comprehension = self._salvaged(job)
         if self._stopping.is_set():
             return False
-        if comprehension is None:
-            skipped = Comprehension(state=without_screens(job.state), lines=[])
-            self._keep(job, skipped, _GIVEN_UP)
-        else:
-            self._keep(job, comprehension, _DONE)
+        self._keep(job, comprehension, outcome)
         return True
 
     def _next(self) -> _Job | None:
@@ -145,6 +146,13 @@ class Indexer:
                 if attempt == _TRIES:
                     self._give_up(job, str(error))
         return None
+
+    def _salvaged(self, job: _Job) -> Comprehension:
+        """Return what was typed, run and sent, without screens; at worst nothing."""
+        if job.encoded is not None and not self._stopping.is_set():
+            with contextlib.suppress(ChildLostError):
+                return self._child.comprehend(job.state, job.encoded, with_screens=False)
+        return Comprehension(state=without_screens(job.state), lines=[])
 
     def _give_up(self, job: _Job, reason: str) -> None:
         _log.error(

@@ -64,11 +64,14 @@ class ChannelState(Struct, array_like=True):
 class Channel:
     """Follows one channel."""
 
-    def __init__(self, state: ChannelState, tell: Tell) -> None:
+    def __init__(self, state: ChannelState, tell: Tell, *, with_screen: bool) -> None:
         self._state = state
         self._tell = tell
+        self._with_screen = with_screen
         self._terminal: Terminal | None = None
-        if state.terminal is not None:
+        if not with_screen:
+            state.forget_screen()
+        elif state.terminal is not None:
             self._terminal = Terminal.restored(state.terminal, self._tell_row)
 
     def request(self, at_ms: int, request: str, detail: bytes) -> None:
@@ -83,10 +86,13 @@ class Channel:
 
     def resize(self, at_ms: int, columns: int, rows: int) -> None:
         """Take the size of a terminal, which is there from the first one on."""
-        if self._terminal is None:
-            self._terminal = Terminal(*clamp(columns, rows), self._tell_row)
-        else:
+        if self._terminal is not None:
             self._terminal.resize(at_ms, columns, rows)
+            return
+        terminal = Terminal(*clamp(columns, rows), self._tell_row)
+        self._state.terminal = terminal.state()
+        if self._with_screen:
+            self._terminal = terminal
 
     def show(self, at_ms: int, data: bytes) -> None:
         """Take what the target sent."""
@@ -107,12 +113,12 @@ class Channel:
 
     def type(self, at_ms: int, data: bytes) -> None:
         """Take what the user sent."""
-        if self._terminal is None:
+        if self._state.terminal is None:
             self._pass(self._state.typed, at_ms, "input", data)
             return
-        keys = self._state.keys
-        if keys.is_empty and not self._terminal.alternate:
-            self._state.commands.begin(self._terminal.cursor_line)
+        keys, terminal = self._state.keys, self._terminal
+        if keys.is_empty and terminal is not None and not terminal.alternate:
+            self._state.commands.begin(terminal.cursor_line)
         for line in keys.feed(self._state.typed.decode(data)):
             self._enter(at_ms, line)
 

@@ -79,14 +79,18 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_State)
 
 
-def comprehend(state: bytes | None, encoded_chunk: bytes) -> Comprehension:
+def comprehend(
+    state: bytes | None, encoded_chunk: bytes, *, with_screens: bool = True
+) -> Comprehension:
     """Return what `encoded_chunk` means after `state`; raise `CorruptChunkError`.
 
     `state` is what the chunk before left, or None at a session's first chunk, or
-    where that was lost: then screens begin empty.
+    where that was lost: then screens begin empty. Without screens nothing is emulated,
+    for a chunk that breaks the emulator: what was sent stands for what was shown, and
+    the screens of the next chunk begin empty.
     """
     events = decode(encoded_chunk).unpack()
-    reading = _Reading(_decoded(state))
+    reading = _Reading(_decoded(state), with_screens=with_screens)
     for event in sorted(events, key=_happened):
         reading.take(event)
     return Comprehension(state=reading.finish(), lines=reading.lines)
@@ -117,8 +121,9 @@ def without_screens(state: bytes | None) -> bytes:
 class _Reading:
     """One pass over a chunk."""
 
-    def __init__(self, state: _State) -> None:
+    def __init__(self, state: _State, *, with_screens: bool) -> None:
         self._state = state
+        self._with_screens = with_screens
         self._channels: dict[int, Channel] = {}
         self._now_ms = 0
         self.lines: list[Line] = []
@@ -204,7 +209,9 @@ class _Reading:
                 self._open(number, "session")
                 state = self._state.channels[number]
             self._channels[number] = Channel(
-                state, lambda at_ms, kind, text: self.tell(at_ms, kind, number, text)
+                state,
+                lambda at_ms, kind, text: self.tell(at_ms, kind, number, text),
+                with_screen=self._with_screens,
             )
         return self._channels[number]
 

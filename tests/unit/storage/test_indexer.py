@@ -44,16 +44,28 @@ def shell_session() -> list[Chunk]:
     return [first, second, third]
 
 
-def dying_at_second(state: bytes | None, encoded: bytes) -> Comprehension:
+def dying_at_second(
+    state: bytes | None, encoded: bytes, *, with_screens: bool
+) -> Comprehension:
     if b"three" in encoded:
         os._exit(1)
-    return comprehend(state, encoded)
+    return comprehend(state, encoded, with_screens=with_screens)
 
 
-def hanging_at_second(state: bytes | None, encoded: bytes) -> Comprehension:
+def hanging_at_second(
+    state: bytes | None, encoded: bytes, *, with_screens: bool
+) -> Comprehension:
     if b"three" in encoded:
         time.sleep(60)
-    return comprehend(state, encoded)
+    return comprehend(state, encoded, with_screens=with_screens)
+
+
+def dying_of_screens(
+    state: bytes | None, encoded: bytes, *, with_screens: bool
+) -> Comprehension:
+    if b"three" in encoded and with_screens:
+        os._exit(1)
+    return comprehend(state, encoded, with_screens=with_screens)
 
 
 @pytest.fixture
@@ -172,6 +184,17 @@ def test_a_chunk_that_breaks_the_child_twice_is_left_behind(
         assert indexer.unindexed() == 0
     assert outcomes(database) == [1, 2, 1]
     assert (40, "four") in texts(database)
+
+
+def test_what_breaks_the_emulator_is_searchable_all_the_same(
+    writer: Writer, database: Database, clock: ManualClock
+):
+    for each in shell_session():
+        writer.store(each)
+    with indexing(database, clock, Child(dying_of_screens)) as indexer:
+        index_all(indexer)
+    assert outcomes(database) == [1, 2, 1]
+    assert (20, "three") in texts(database)
 
 
 def test_a_chunk_whose_bytes_are_gone_is_left_behind(

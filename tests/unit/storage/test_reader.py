@@ -41,7 +41,7 @@ def test_sessions_are_filtered(reader: Reader):
     eighth = STARTED + dt.timedelta(minutes=8)
     assert listed(reader, SessionFilter(live=True)) == [9, 8]
     assert listed(reader, SessionFilter(user="ana")) == [7]
-    assert listed(reader, SessionFilter(secret="db")) == []  # noqa: S106 - a name
+    assert listed(reader, SessionFilter(secret="db")) == []
     assert listed(reader, SessionFilter(since=eighth)) == [9, 8]
     assert listed(reader, SessionFilter(until=eighth)) == [7]
 

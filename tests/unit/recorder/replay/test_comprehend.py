@@ -212,6 +212,17 @@ def test_a_keyframe_holds_the_screens():
     assert "hello" not in empty.dump
 
 
+def test_without_screens_what_was_sent_stands_for_what_was_shown():
+    first = chunk([*shell_opening(), target(5, b"$ ")])
+    state = comprehend(None, first.encoded).state
+    second = chunk([client(6, b"ls\r"), target(7, b"ls\r\n\x1b[1mfile\x1b[0m\r\n")], first)
+    blind = comprehend(state, second.encoded, with_screens=False)
+    assert of_kind(blind.lines, "input") == [(6, "ls")]
+    assert of_kind(blind.lines, "output") == [(7, "ls"), (7, "file")]
+    (screen,) = screens(blind.state)
+    assert (screen.columns, "file" in screen.dump) == (80, False)
+
+
 def test_a_resize_is_followed():
     first = chunk([*shell_opening(), TerminalResized(at_ms=5, channel=0, columns=132, rows=50)])
     (screen,) = screens(comprehend(None, first.encoded).state)
