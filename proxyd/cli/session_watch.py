@@ -62,6 +62,7 @@ def _follow(session: StoredSession, keys: Keyboard, channel: int | None) -> bool
 
 def _attend(session: StoredSession, view: LiveView, keys: Keyboard) -> bool:
     """Draw until the feed is over; return whether the operator stayed."""
+    _store(session, view)
     feed = _Feed(session.operator, session.summary.id)
     _store(session, view)
     draw(view.redraw())

@@ -46,6 +46,8 @@ class LiveView:
         self._tail_bytes = 0
         self._known: list[bytes] = []
         """Frames that a chunk brought before the feed did, the next one last."""
+        self._newest: list[bytes] = []
+        """The frames of the newest stored chunk: the feed may begin inside it."""
         self.joined = False
         """Whether feed and chunks have met, so that no further chunk is needed."""
         self.next_sequence = 0
@@ -63,12 +65,18 @@ class LiveView:
             self._take_stored(body)
         if meeting < len(bodies):
             self._join(bodies[meeting:])
+        else:
+            self._newest = bodies
 
     def feed(self, body: bytes) -> bytes:
         """Take the next frame of the live feed; return what to draw."""
-        if self._known:
-            self._known.pop()
-            return b""
+        if not self.joined and not self._tail and body in self._newest:
+            self._known = self._newest[self._newest.index(body) :][::-1]
+            self._newest, self.joined = [], True
+        while self._known:
+            # Two equal frames within one millisecond: the feed began with the second.
+            if self._known.pop() == body:
+                return b""
         if self.joined:
             return self._draw(self._stored, body)
         self._tail.append(body)
@@ -104,6 +112,7 @@ class LiveView:
         for body in self._tail + self._known[::-1]:
             self._take_stored(body)
         self._tail.clear()
+        self._newest.clear()
         self.joined = True
 
     def _take_stored(self, body: bytes) -> None:
