@@ -33,6 +33,8 @@ from control.wire import (
 )
 
 _MAX_CONNECTIONS = 128
+_MAX_THREADS = 4
+"""asyncio's pool has six and more: some are left for users who log on meanwhile."""
 _REQUEST_LIMIT_S = 10.0
 _WRITE_LIMIT_S = 3600.0
 """An operator may pause a playback; one who pauses longer has forgotten it."""
@@ -51,6 +53,7 @@ class OperatorSocket:
         self._operations = operations
         self._bus = bus
         self._slots = asyncio.Semaphore(_MAX_CONNECTIONS)
+        self._threads = asyncio.Semaphore(_MAX_THREADS)
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
@@ -101,12 +104,20 @@ class OperatorSocket:
                 body = await read_body(reader, MAX_REQUEST_BYTES)
             request = decode_request(body)
             results = self._operations.carry_out(request, operator_name(uid))
-            await _send_all(writer, results)
+            await self._send_all(writer, results)
             if isinstance(request, FollowSession):
                 await self._follow(request, reader, writer)
             await _send(writer, encode_end())
         except ControlError as error:
             await _send(writer, encode_failure(error))
+
+    async def _send_all(self, writer: asyncio.StreamWriter, results: Iterator[Result]) -> None:
+        while (result := await self._step(results)) is not None:
+            await _send(writer, encode_item(result))
+
+    async def _step(self, results: Iterator[Result]) -> Result | None:
+        async with self._threads:
+            return await asyncio.to_thread(next, results, None)
 
     async def _follow(
         self, request: FollowSession, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -136,11 +147,6 @@ async def _cancel_when_gone(
     # A quiet session gives nothing to write, so only reading shows that the client left.
     await reader.read(1)
     feeding.cancel()
-
-
-async def _send_all(writer: asyncio.StreamWriter, results: Iterator[Result]) -> None:
-    while (result := await asyncio.to_thread(next, results, None)) is not None:
-        await _send(writer, encode_item(result))
 
 
 async def _send(writer: asyncio.StreamWriter, body: bytes) -> None:
