@@ -433,6 +433,9 @@ class ClientLeg(Leg, asyncssh.SSHServerConnection):
         MSG_KEXINIT: _process_kexinit,
     }
 
+    async def reload_config(self) -> None:
+        """Do nothing: asyncssh would read all host keys again for each login, 100 ms long."""
+
     def send_userauth_failure(self, partial_success: bool) -> None:  # noqa: FBT001 - asyncssh's
         """Count the failure; disconnect when it was one too many."""
         if self.may_fail():
