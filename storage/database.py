@@ -7,6 +7,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -70,7 +71,13 @@ class Database:
         config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
         with self._translated(), self._writing, self._writer.begin() as connection:
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            try:
+                command.upgrade(config, "head")
+            except CommandError as error:
+                raise StorageUnavailableError(
+                    f"the database {self.path} was made by another version of proxyd: {error}; "
+                    "run the newest version that has used it"
+                ) from error
 
     def close(self) -> None:
         """Close every connection, the writing one last: it alone may checkpoint."""

@@ -35,7 +35,7 @@ class Search:
         there are more than `limit`, the ones indexed last. Raises
         `StorageUnavailableError`.
         """
-        wanted = text.replace("\0", "")
+        wanted = text.replace("\0", "").encode(errors="replace").decode()
         if not wanted:
             return []
         query = select(LineRow).where(_holds(wanted)).order_by(LineRow.id.desc()).limit(limit)

@@ -7,6 +7,7 @@ to limit.
 """
 
 import hashlib
+import re
 
 import msgspec
 from msgspec import Struct
@@ -36,6 +37,7 @@ REPEAT_MS = 30_000
 """The same line shown again within this time of its last showing is a redraw."""
 _MAX_REMEMBERED = 1024
 _MAX_CHANNELS = 256
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _OVERFLOW = "(this session shows more than is indexed: the rest is only in the recording)"
 
 
@@ -163,7 +165,10 @@ class _Reading:
 
     def tell(self, at_ms: int, kind: str, channel: int | None, text: str) -> None:
         """Add a line, unless it is a redraw or past the limit."""
-        text = text.replace("\0", "").strip("\r\n")[:MAX_LINE].rstrip()
+        if not text.isprintable():
+            # Lines are shown to auditors: what acts on a terminal must not be in them.
+            text = _CONTROLS.sub(" ", text)
+        text = text[:MAX_LINE].rstrip()
         if not text or (kind == "output" and self._is_redraw(at_ms, text)):
             return
         count = self._state.shown if kind == "output" else self._state.others

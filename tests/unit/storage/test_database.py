@@ -29,6 +29,13 @@ def test_migrating_twice_is_harmless(database: Database):
         assert session.scalar(text("SELECT count(*) FROM alembic_version")) == 1
 
 
+def test_a_database_of_a_newer_version_is_left_alone(database: Database):
+    with database.transaction() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(StorageUnavailableError, match="made by another version"):
+        database.migrate()
+
+
 def test_a_commit_survives_a_power_cut(database: Database):
     full = 2
     with database.transaction() as session:

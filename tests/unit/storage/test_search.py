@@ -65,6 +65,7 @@ def search(database: Database) -> Search:
         ("text:hello", []),
         ("hel*", []),
         ("\0", []),
+        ("caf\udce9", []),
     ],
 )
 def test_any_substring_is_found_and_nothing_is_syntax(

@@ -1,16 +1,17 @@
 import itertools
+import os
 
 import msgspec
 import pytest
 from samples.chunks import INFO, SESSION, STARTED, chunk, three_chunks
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from recorder.chunk import Chunk
 from recorder.clock import ManualClock
 from recorder.events import EndReason, TargetData
 from storage.blobs import DatabaseBlobs
 from storage.database import Database
-from storage.errors import ChunkConflictError, DamagedChunkError
+from storage.errors import ChunkConflictError, DamagedChunkError, StorageUnavailableError
 from storage.reader import Reader
 from storage.tables import QuarantinedRow, SessionRow
 from storage.writer import UNKNOWN, Writer, is_complete
@@ -131,6 +132,21 @@ def test_a_session_that_was_cut_short_says_so(
         writer.store(each)
     row = session_row(database)
     assert (row.state, is_complete(row)) == ("interrupted", True)
+
+
+def test_a_full_disk_is_named_and_nothing_is_half_stored(writer: Writer, database: Database):
+    with database.transaction() as session:
+        pages = session.scalar(text("PRAGMA page_count")) or 0
+        session.execute(text(f"PRAGMA max_page_count={pages + 2}"))
+    first, *_ = three_chunks()
+    big = chunk([TargetData(at_ms=1, channel=0, data=os.urandom(100_000))], first)
+    with pytest.raises(StorageUnavailableError, match="is full; check that its disk has room"):
+        writer.store(big)
+    with database.transaction() as session:
+        assert session.get(SessionRow, SESSION) is None
+        session.execute(text("PRAGMA max_page_count=100000"))
+    writer.store(big)
+    assert stored(database) == [big.encoded]
 
 
 def test_an_unknown_session_is_kept_without_names(writer: Writer, database: Database):

@@ -153,6 +153,11 @@ def test_an_exec_command_and_its_output_are_found():
     assert of_kind(lines, "output") == [(6, "twelve"), (7, "warning: x"), (10**6, "rest")]
 
 
+def test_what_acts_on_a_terminal_is_not_in_a_line():
+    lines = without_terminal("exec", b"echo \x1b]0;owned\x07 \xe2\x80\xaegpj.exe")
+    assert of_kind(lines, "command") == [(1, "echo  ]0;owned   gpj.exe")]
+
+
 def test_binary_output_is_not_indexed():
     assert (
         of_kind(without_terminal("exec", b"tar", target(5, bytes(range(256)))), "output") == []
