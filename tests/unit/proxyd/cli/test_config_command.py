@@ -1,0 +1,49 @@
+import tomllib
+
+import pytest
+
+
+def test_good_settings_are_said_to_be_good(proxyd, config_path):
+    result = proxyd("config", "check")
+    assert result.exit_code == 0
+    assert str(config_path) in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("colour = 3", "unknown key `colour`"),
+        ('[ssh]\nlogin_timeout_s = "soon"', "`login_timeout_s` in [ssh]"),
+        ("[ssh", "this is not TOML"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place_and_ends_with_78(
+    proxyd, config_path, line, complaint
+):
+    config_path.write_text(line)
+    result = proxyd("config", "check")
+    assert result.exit_code == 78
+    assert complaint in result.stderr
+    assert str(config_path) in result.stderr
+
+
+def test_a_file_that_is_not_there_is_named(proxyd, config_path):
+    config_path.unlink()
+    result = proxyd("config", "check")
+    assert result.exit_code == 78
+    assert str(config_path) in result.stderr
+
+
+def test_what_is_in_effect_is_shown_as_toml_and_as_json(proxyd, answer, state):
+    shown = tomllib.loads(proxyd("config", "show").stdout)
+    assert shown["state_dir"] == str(state)
+    assert shown["ssh"]["listen"] == ["127.0.0.1:2222"]
+    assert answer("config", "show")["ssh"]["listen"] == ["127.0.0.1:2222"]
+
+
+def test_a_password_in_an_address_is_starred_out(proxyd, config_path):
+    config_path.write_text('[bus]\nurl = "amqp://user:hunter2-canary@host/"\n')
+    for output in ("table", "json"):
+        shown = proxyd("--output", output, "config", "show").stdout
+        assert "user:***@host" in shown
+        assert "hunter2-canary" not in shown
