@@ -53,6 +53,7 @@ class Spool:
         self._chunk_bytes = 0
         self._open_bytes = 0
         self._reserve_spent = False
+        self._reserve_bytes = RESERVE_BYTES
         self._level = 0
         self.fill_percent = 0
         """How full the file system is, as `df` counts."""
@@ -209,7 +210,7 @@ class Spool:
             self.full = True
             return
         self.fill_percent = round(100 * used / max(1, used + available))
-        if self._reserve_spent and available > 2 * RESERVE_BYTES:
+        if self._reserve_spent and available > 2 * self._reserve_bytes:
             self._fill_reserve()
         self.full = self._reserve_spent or self.used_bytes >= self._quota_bytes
         self._tell_level()
@@ -266,14 +267,14 @@ class Spool:
 
     def _fill_reserve(self) -> None:
         used, available = _used_and_available(self.directory)
-        size_bytes = min(RESERVE_BYTES, (used + available) // _RESERVE_SHARE)
+        self._reserve_bytes = max(1, min(RESERVE_BYTES, (used + available) // _RESERVE_SHARE))
         path = self.directory / RESERVE
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            os.posix_fallocate(descriptor, 0, max(1, size_bytes))
+            os.posix_fallocate(descriptor, 0, self._reserve_bytes)
         except OSError as error:
             path.unlink()
-            self._reserve_spent = True
+            self._reserve_spent = error.errno in _NO_SPACE
             _log.error("spool.reserve_missing", spool=str(self.directory), error=str(error))
         else:
             self._reserve_spent = False
