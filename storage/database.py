@@ -3,20 +3,15 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.util import CommandError
-from sqlalchemy import make_url
+from sqlalchemy import Connection, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
 from storage import sqlite
 from storage.errors import StorageUnavailableError, UnsupportedStoreError
-
-_MIGRATIONS = Path(__file__).parent / "migrations"
+from storage.migrations import NEWEST
 
 
 class Database:
@@ -67,17 +62,11 @@ class Database:
 
     def migrate(self) -> None:
         """Bring the schema up to date; raise `StorageUnavailableError`."""
-        config = Config()
-        config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
         with self._translated(), self._writing, self._writer.begin() as connection:
-            config.attributes["connection"] = connection
-            try:
-                command.upgrade(config, "head")
-            except CommandError as error:
-                raise StorageUnavailableError(
-                    f"the database {self.path} was made by another version of proxyd: {error}; "
-                    "run the newest version that has used it"
-                ) from error
+            if _revision(connection) != NEWEST:
+                from storage.upgrade import upgrade  # noqa: PLC0415 - rarely needed, and slow
+
+                upgrade(connection)
 
     def close(self) -> None:
         """Close every connection, the writing one last: it alone may checkpoint."""
@@ -103,3 +92,10 @@ class Database:
             f"the database {self.path} cannot be used: {cause}; check that its disk has room "
             "and that proxyd may write the file and its folder"
         )
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return revision

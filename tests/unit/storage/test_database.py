@@ -9,7 +9,9 @@ from sqlalchemy import text
 
 from storage.database import Database
 from storage.errors import StorageUnavailableError, UnsupportedStoreError
+from storage.migrations import NEWEST
 from storage.tables import BlobRow, Table
+from storage.upgrade import newest_revision
 
 
 def test_the_migrations_make_the_declared_tables(database: Database):
@@ -21,6 +23,10 @@ def test_the_migrations_make_the_declared_tables(database: Database):
             session.connection(), opts={"include_object": is_declared}
         )
         assert compare_metadata(context, Table.metadata) == []
+
+
+def test_this_version_works_with_the_newest_revision():
+    assert newest_revision() == NEWEST
 
 
 def test_migrating_twice_is_harmless(database: Database):
