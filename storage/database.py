@@ -28,9 +28,11 @@ class Database:
             )
         self.path = sqlite.database_path(self.url)
         self._writing = threading.Lock()
-        with self._translated():
+        try:
             self._writer = sqlite.open_writer(self.url)
-            self._readers = sqlite.open_readers(self.url)
+        except OSError as error:
+            raise self._unavailable(error) from error
+        self._readers = sqlite.open_readers(self.url)
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -78,7 +80,7 @@ class Database:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except (OSError, OperationalError, PoolTimeoutError) as error:
+        except (OperationalError, PoolTimeoutError) as error:
             raise self._unavailable(error) from error
         except DatabaseError as error:
             # Its subclasses (a broken constraint, bad SQL) are bugs of ours: let them show.
