@@ -1,5 +1,6 @@
 """How results are printed: a table for people, one JSON document for programs."""
 
+import datetime as dt
 import enum
 import sys
 import unicodedata
@@ -64,6 +65,8 @@ def print_fields(fields: dict[str, object]) -> None:
 
 
 def _cell(value: object) -> str:
+    if isinstance(value, dt.datetime):
+        return f"{value.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
     return "-" if value is None else printable(str(value))
 
 

@@ -66,6 +66,8 @@ def _attend(session: StoredSession, view: LiveView, keys: Keyboard) -> bool:
     feed = _Feed(session.operator, session.summary.id)
     _store(session, view)
     draw(view.redraw())
+    if not view.next_sequence:
+        click.echo("proxyd: live from here; what was shown before follows shortly", err=True)
     looked_s = time.monotonic()
     while not view.ended and not feed.over:
         if keys.read(_KEY_S) == "q":

@@ -40,7 +40,7 @@ class LiveView:
         self._filter = ScreenFilter()
         self._stored = _Watched(channel)
         """The screen behind everything that is known without a hole."""
-        self._ahead = _Watched(channel)
+        self._ahead = self._stored.without_screen()
         """What is drawn while there is one."""
         self._tail: list[bytes] = []
         self._tail_bytes = 0
@@ -150,12 +150,16 @@ class _Watched:
         match event:
             case TargetData() | TargetErrorData() if event.channel == self._channel:
                 return self._show(event.at_ms, event.data)
+            case TargetData() if self._channel is None and self._screen is None:
+                # Its opening is not stored yet: better a guess than an empty screen.
+                self._has_terminal = self._choose(event.channel)
+                return event.data if self._has_terminal else b""
             case ChannelOpened(kind=kind) if kind == SESSION_CHANNEL:
                 if self._channel is None:
                     self._choose(event.channel)
             case TerminalRequested() if not self._has_terminal:
-                self._choose(event.channel)
-                self._begin_terminal(event)
+                if self._choose(event.channel):
+                    self._begin_terminal(event)
             case TerminalResized() if event.channel == self._channel and self._screen:
                 self._screen.resize(event.at_ms, event.columns, event.rows)
             case ChannelClosed() if event.channel == self._channel:
@@ -168,15 +172,16 @@ class _Watched:
         """Return what draws the screen on an empty terminal."""
         return b"" if self._screen is None else self._screen.state().dump.encode()
 
-    def _choose(self, channel: ChannelId) -> None:
-        if self._wanted in {None, channel}:
-            self._channel = channel
+    def _choose(self, channel: ChannelId) -> bool:
+        if self._wanted not in {None, channel}:
+            return False
+        self._channel = channel
+        return True
 
     def _begin_terminal(self, event: TerminalRequested) -> None:
-        if self._channel == event.channel:
-            self._has_terminal = True
-            if self._screen is not None:
-                self._screen = _new_screen(event.columns, event.rows)
+        self._has_terminal = True
+        if self._screen is not None:
+            self._screen = _new_screen(event.columns, event.rows)
 
     def _show(self, at_ms: int, data: bytes) -> bytes:
         if not self._has_terminal:

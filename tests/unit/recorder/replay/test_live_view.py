@@ -93,6 +93,10 @@ def test_the_feed_is_shown_at_once_though_something_is_missing_before_it() -> No
     assert screen(*drawn, view.redraw())[0] == "one two three"
 
 
+def test_the_feed_is_shown_though_nothing_is_stored_yet() -> None:
+    assert LiveView().feed(encode_burst([shown(9, b"a\n")])) == b"a\n"
+
+
 def test_what_a_chunk_brought_first_is_not_drawn_again() -> None:
     bodies = frames_of([*OPEN, shown(2, b"a"), shown(3, b"b"), shown(4, b"c")])
     view = LiveView()
