@@ -1,0 +1,99 @@
+import os
+import socket
+import time
+
+import pytest
+
+from config.errors import ConfigError
+from config.model import MetricsSettings, Settings, SSHSettings
+from control.state_dir import Initialiser
+from proxyd import doctor
+from recorder.clock import SystemClock
+
+
+@pytest.fixture
+def settings(tmp_path):
+    """A node that was set up; each test makes it ill in one way."""
+    settings = Settings(
+        state_dir=tmp_path / "state",
+        ssh=SSHSettings(listen=("127.0.0.1:0",)),
+        metrics=MetricsSettings(listen="127.0.0.1:0"),
+    )
+    Initialiser(settings, SystemClock()).run()
+    return settings
+
+
+def ill(settings: Settings) -> dict[str, str]:
+    findings = list(doctor.examine(lambda: settings))
+    assert {finding.what for finding in findings} == {"settings", *doctor.CHECKS}
+    return {finding.what: finding.detail for finding in findings if not finding.ok}
+
+
+def test_a_healthy_node_has_nothing(settings):
+    assert ill(settings) == {}
+
+
+def test_settings_that_cannot_be_used_are_the_only_finding():
+    def read() -> Settings:
+        raise ConfigError("unknown key `colour`")
+
+    [finding] = doctor.examine(read)
+    assert (finding.ok, finding.detail) == (False, "unknown key `colour`")
+
+
+def test_an_open_state_directory_is_found(settings):
+    settings.state_dir.chmod(0o755)
+    assert "chmod 700" in ill(settings)["state directory"]
+
+
+def test_a_node_that_was_never_set_up_is_found(tmp_path):
+    found = ill(Settings(state_dir=tmp_path / "nowhere"))
+    assert "run `proxyd init`" in found["state directory"]
+    assert "run `proxyd init`" in found["database"]
+
+
+def test_a_host_key_that_others_can_read_is_found(settings):
+    (settings.state_dir / "ssh_host_rsa_key").chmod(0o644)
+    assert "chmod 600" in ill(settings)["host keys"]
+
+
+def test_a_missing_host_key_is_found(settings):
+    (settings.state_dir / "ssh_host_ed25519_key").unlink()
+    assert "ssh_host_ed25519_key is missing" in ill(settings)["host keys"]
+
+
+def test_a_damaged_database_is_found(settings):
+    path = settings.state_dir / "proxyd.db"
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(os.urandom(8192))
+    assert "restore it from a backup" in ill(settings)["database"]
+
+
+def test_a_port_in_use_is_named(settings):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        busy = Settings(state_dir=settings.state_dir, ssh=SSHSettings(listen=(address,)))
+        assert f"ssh.listen: {address} cannot be had" in ill(busy)["ports"]
+
+
+def test_a_clock_that_went_back_is_found(settings):
+    tomorrow = time.time() + 86400  # noqa: TID251 - the files' own clock
+    os.utime(settings.state_dir / "proxyd.db", (tomorrow, tomorrow))
+    assert "behind files that proxyd wrote" in ill(settings)["clock"]
+
+
+def test_too_few_open_files_are_found(settings, monkeypatch):
+    monkeypatch.setattr(doctor.resource, "getrlimit", lambda _: (256, 256))
+    assert "only 256 files" in ill(settings)["limits"]
+
+
+def test_a_full_disk_is_found(settings, monkeypatch):
+    usage = doctor.shutil.disk_usage(settings.state_dir)._replace(used=99, free=1)
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: usage)
+    assert "99 % full" in ill(settings)["spool"]
+
+
+def test_another_asyncssh_is_found(settings, monkeypatch):
+    monkeypatch.setattr(doctor, "requires", lambda _: ["asyncssh==1.0"])
+    assert "1.0 is what was tested" in ill(settings)["asyncssh"]

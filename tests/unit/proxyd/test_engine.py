@@ -1,0 +1,150 @@
+import datetime as dt
+import secrets
+from uuid import UUID
+
+import pytest
+
+from bus.contract import (
+    DenialReason,
+    Denied,
+    Done,
+    Grant,
+    HostKeyPolicy,
+    HostKeysPinned,
+    PinHostKey,
+    RedeemCredential,
+    SessionFailed,
+    SessionReady,
+)
+from bus.errors import BusUnavailableError
+from bus.memory import MemoryBus
+from config.errors import ConfigError
+from protocols.errors import AccessDeniedError
+from proxyd.engine import BusBroker, MeasuredSink, engine_id
+from proxyd.metrics import Metrics
+from recorder.chunk import GENESIS, ChunkHeader, SealReason, encode
+from recorder.events import EndReason
+from recorder.ports import StorageReceipt
+from recorder.session_info import RecordingTerms, Target, TargetProtocol
+
+SESSION = UUID(int=7)
+ASKED = RedeemCredential(
+    engine_id="engine-1",
+    site="default",
+    protocol=TargetProtocol.SSH,
+    username="handle",
+    password_proof=bytes(32),
+    client_address="127.0.0.1",
+    seal_to=bytes(32),
+)
+GRANT = Grant(
+    session_id=SESSION,
+    user="ana",
+    secret_name="web",
+    target=Target(host="h", port=22, protocol=TargetProtocol.SSH),
+    terms=RecordingTerms(),
+    channels=frozenset({"shell"}),
+    host_key_policy=HostKeyPolicy.TOFU,
+    host_keys=(),
+    expires_at=None,
+    sealed_credential=secrets.token_bytes(16),
+)
+CHUNK = encode(
+    ChunkHeader(
+        session_id=SESSION,
+        sequence=0,
+        sealed=SealReason.INTERVAL,
+        first_ms=0,
+        last_ms=0,
+        first_at=dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
+        previous_digest=GENESIS,
+        frames_bytes=0,
+        events=0,
+        input_bytes=0,
+        output_bytes=0,
+    ),
+    b"",
+)
+
+
+def test_an_engine_keeps_its_id(tmp_path):
+    first = engine_id(tmp_path)
+    assert first.startswith("engine-")
+    assert engine_id(tmp_path) == first
+    (tmp_path / "other").mkdir()
+    assert engine_id(tmp_path / "other") != first
+
+
+def test_an_id_that_cannot_be_kept_is_a_matter_of_settings(tmp_path):
+    with pytest.raises(ConfigError, match=r"engine\.id cannot be kept"):
+        engine_id(tmp_path / "nowhere")
+
+
+@pytest.fixture
+async def bus():
+    async with MemoryBus(1) as bus:
+        yield bus
+
+
+def counted(metrics: Metrics, line: str) -> bool:
+    return f"\n{line}\n".encode() in metrics.exposition()
+
+
+async def test_a_grant_is_handed_on_and_counted(bus):
+    async def answer(_request):
+        return GRANT
+
+    bus.answer(answer)
+    metrics = Metrics()
+    assert await BusBroker(bus, metrics).redeem(ASKED) == GRANT
+    assert counted(metrics, 'proxyd_logins_total{outcome="granted",protocol="ssh"} 1.0')
+
+
+async def test_a_refusal_is_an_error_with_its_reason(bus):
+    async def answer(_request):
+        return Denied(reason=DenialReason.EXPIRED)
+
+    bus.answer(answer)
+    metrics = Metrics()
+    with pytest.raises(AccessDeniedError) as refused:
+        await BusBroker(bus, metrics).redeem(ASKED)
+    assert refused.value.reason is DenialReason.EXPIRED
+    assert counted(metrics, 'proxyd_logins_total{outcome="denied",protocol="ssh"} 1.0')
+
+
+async def test_silence_is_counted_too(bus):
+    metrics = Metrics()
+    with pytest.raises(BusUnavailableError):
+        await BusBroker(bus, metrics).redeem(ASKED)
+    assert counted(metrics, 'proxyd_logins_total{outcome="unanswered",protocol="ssh"} 1.0')
+
+
+async def test_control_hears_of_keys_readiness_and_failure(bus):
+    heard = []
+
+    async def answer(request):
+        heard.append(request)
+        return HostKeysPinned(host_keys=("k",)) if isinstance(request, PinHostKey) else Done()
+
+    bus.answer(answer)
+    broker = BusBroker(bus, Metrics())
+    assert await broker.pin_host_key(GRANT, "k") == ("k",)
+    await broker.session_ready(GRANT)
+    await broker.session_failed(GRANT, EndReason.RECORDING_LOST, "disk full")
+    failed = SessionFailed(
+        session_id=SESSION, end_reason=EndReason.RECORDING_LOST, detail="disk full"
+    )
+    pinned = PinHostKey(session_id=SESSION, host_key="k")
+    assert heard == [pinned, SessionReady(session_id=SESSION), failed]
+
+
+async def test_a_chunk_counts_once_it_is_stored(bus):
+    metrics = Metrics()
+    sink = MeasuredSink(bus, metrics)
+    with pytest.raises(BusUnavailableError):
+        await sink.ship(CHUNK)
+    assert counted(metrics, "proxyd_chunks_shipped_total 0.0")
+    receipt = StorageReceipt(session_id=SESSION, sequence=0, digest=CHUNK.digest)
+    bus.store(lambda _chunk: receipt)
+    assert await sink.ship(CHUNK) == receipt
+    assert counted(metrics, "proxyd_chunks_shipped_total 1.0")
