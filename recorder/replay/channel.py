@@ -122,11 +122,6 @@ class Channel:
         for line in keys.feed(self._state.typed.decode(data)):
             self._enter(at_ms, line)
 
-    def mask(self) -> None:
-        """Begin a new line: the one that was typed is hidden."""
-        self._state.keys.finish()
-        self._state.commands.prompt = None
-
     def close(self, at_ms: int) -> None:
         """Tell everything that was left open."""
         line = self._state.keys.finish()

@@ -20,7 +20,6 @@ from recorder.events import (
     ClientData,
     Event,
     FileTouched,
-    InputMasked,
     SessionEnded,
     TargetData,
     TargetErrorData,
@@ -149,8 +148,6 @@ class _Reading:
 
     def _take_rare(self, event: Event) -> None:
         match event:
-            case InputMasked(channel=number):
-                self._channel(number).mask()
             case ChannelClosed(at_ms=at_ms, channel=number):
                 self._channel(number).close(at_ms)
                 self._forget(number)

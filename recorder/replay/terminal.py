@@ -170,6 +170,8 @@ class Terminal:
         leaving, self._rows = self._rows[: len(texts)], self._rows[len(texts) :]
         for number, text in enumerate(texts):
             row = leaving[number] if number < len(leaving) else None
+            if row is None and number and text == texts[number - 1] and self._open is None:
+                continue  # A flood of one line is one line.
             if row is None or row.text != text:
                 if row is not None and not text.startswith(row.text):
                     self._tell_rows([row])

@@ -125,11 +125,14 @@ def test_keys_recorded_after_their_echo_are_put_before_it():
 def test_masked_input_leaves_no_line():
     lines = shell(
         target(10, b"Password: "),
-        InputMasked(at_ms=20, channel=0),
-        target(30, b"\r\nwelcome\r\n"),
+        target(20, b"\r\nwelcome\r\n$ "),
+        client(30, b"l"),
+        InputMasked(at_ms=35, channel=0),
+        target(36, b"ls\r\n"),
+        client(37, b"s\r", held_ms=2),
     )
-    assert of_kind(lines, "input") == []
-    assert of_kind(lines, "command") == []
+    assert of_kind(lines, "input") == [(35, "ls")]
+    assert of_kind(lines, "command") == [(35, "ls")]
 
 
 def test_a_shell_with_marks_is_believed():
