@@ -15,7 +15,7 @@ from bus.contract import HostKeyPolicy
 from config.model import OnLoss
 from recorder.session_info import Capture, RecordingMode, TargetProtocol
 
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
 Port = Annotated[int, Meta(ge=1, le=65535)]
 
 DEFAULT_CHANNELS = ("exec", "scp", "sftp", "shell")

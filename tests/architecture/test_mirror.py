@@ -8,7 +8,10 @@ ROOT = Path(__file__).parents[2]
 OURS = ("proxyd", "protocols", "recorder", "bus", "config", "storage", "control")
 WITHOUT_BEHAVIOUR = {"__init__", "__main__", "errors", "ports"}
 
-EDGES: dict[str, str] = {}
+EDGES: dict[str, str] = {
+    "control/operator_client.py": "tests/integration/test_operator_socket.py",
+    "control/operator_socket.py": "tests/integration/test_operator_socket.py",
+}
 """Modules that only mean something against their peer, and the test that runs them there."""
 
 MODULES = sorted(

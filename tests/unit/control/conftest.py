@@ -3,10 +3,11 @@
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
-from bus.contract import RedeemCredential
+from bus.contract import Grant, RedeemCredential
 from bus.proof import proof
 from bus.sealed import Opener
 from config.model import OnLoss, Settings
@@ -86,6 +87,14 @@ def issue(database: Database, vault: Vault, clock: ManualClock) -> Issue:
             return credentials.issue(session, vault, gateways, request, clock.now())
 
     return issue
+
+
+@pytest.fixture
+def session_id(grants: Grants, issue: Issue) -> UUID:
+    """A live session of ada on web1."""
+    grant = grants.redeem(presented(issue()))
+    assert isinstance(grant, Grant)
+    return grant.session_id
 
 
 def web1(**terms: object) -> AddSecret:

@@ -5,7 +5,6 @@ from sqlalchemy import select
 
 from config.model import RDPSettings, Settings, SSHSettings
 from control import credentials, secrets, users
-from control.command_lines import command_lines
 from control.credentials import Gateways
 from control.errors import ConflictError, DeniedError, InvalidError, NotFoundError
 from control.requests import AddUser
@@ -44,18 +43,6 @@ def test_the_database_holds_nothing_that_opens(issue, database):
 def test_the_password_is_in_no_command_line_and_in_no_representation(issue):
     issued = issue()
     assert issued.password not in f"{issued.commands} {issued!r}"
-
-
-def test_the_command_lines_are_ready_to_paste():
-    lines = command_lines(TargetProtocol.SSH, "abc", "bastion.example.org", 2222)
-    assert lines["openssh"] == "ssh -p 2222 abc@bastion.example.org"
-    assert lines["putty"] == "putty -ssh -P 2222 abc@bastion.example.org"
-    assert lines["plink"] == "plink -ssh -P 2222 -l abc bastion.example.org"
-    lines = command_lines(TargetProtocol.RDP, "abc", "2001:db8::1", 3390)
-    assert lines == {
-        "mstsc": "mstsc /v:[2001:db8::1]:3390",
-        "xfreerdp": "xfreerdp /v:[2001:db8::1]:3390 /u:abc",
-    }
 
 
 def test_a_list_tells_the_state_of_each(issue, grants, database, clock):

@@ -1,6 +1,5 @@
 """Each act of an operator: what it does, whom it stops, what trace it leaves."""
 
-import os
 from uuid import uuid4
 
 import pytest
@@ -8,7 +7,6 @@ from sqlalchemy import select
 
 from bus.contract import Grant
 from control import requests as ask
-from control.audit import operator_name
 from control.credentials import Gateways
 from control.errors import ConflictError, ControlError, NotFoundError, UnreachableError
 from control.operations import ControlNode, Operations
@@ -215,9 +213,3 @@ def test_nothing_secret_is_in_the_audit_trail(do, issued, database):
         rows = [vars(row) for row in session.scalars(select(AuditRow))]
     for hidden in (CANARY, GOOD, issued.password):
         assert hidden not in str(rows)
-
-
-def test_an_operator_is_named_as_the_system_names_them():
-    assert operator_name(0) == "root"
-    assert operator_name(os.geteuid())
-    assert operator_name(4_000_000_000) == "uid 4000000000"

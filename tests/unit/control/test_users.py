@@ -1,7 +1,7 @@
 import pytest
 
-from control import access, users
-from control.errors import ConflictError, InvalidError, NotFoundError
+from control import users
+from control.errors import ConflictError, InvalidError
 from control.requests import AddUser
 
 from .conftest import ARGON2
@@ -58,22 +58,3 @@ def test_users_are_listed_by_name(add, database):
     with database.read() as session:
         listed = [(user.name, user.role, user.disabled) for user in users.list_all(session)]
     assert listed == [("ada", "auditor", False), ("bob", "auditor", True)]
-
-
-def test_access_is_granted_once_and_listed(issue, database, clock):
-    with database.transaction() as session:
-        first = access.grant(session, "ada", "web1", clock.now())
-    clock.advance(5)
-    with database.transaction() as session:
-        assert access.grant(session, "ada", "web1", clock.now()) == first
-    with database.read() as session:
-        assert access.list_all(session) == [first]
-
-
-def test_access_that_was_not_there_cannot_be_revoked(issue, database):
-    with database.transaction() as session:
-        access.revoke(session, "ada", "web1")
-        with pytest.raises(NotFoundError, match="`proxyd access list` shows who has"):
-            access.revoke(session, "ada", "web1")
-        with pytest.raises(NotFoundError, match="`proxyd user list` shows them"):
-            access.revoke(session, "bob", "web1")

@@ -142,25 +142,6 @@ def test_another_databases_key_is_refused_by_name(database, key_file):
         open_vault(database, key_file)
 
 
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o666])
-def test_a_master_key_that_others_may_read_is_refused(database, key_file, mode):
-    key_file.path.chmod(mode)
-    with pytest.raises(ConfigError, match=f"open to others .mode {mode:04o}.: `chmod 600"):
-        open_vault(database, key_file)
-
-
-def test_a_master_key_of_the_wrong_size_is_refused(database, key_file):
-    key_file.path.write_bytes(b"short")
-    with pytest.raises(ConfigError, match="holds 5 bytes instead of 32"):
-        open_vault(database, key_file)
-
-
-def test_a_missing_master_key_is_named(database, key_file):
-    key_file.path.unlink()
-    with pytest.raises(ConfigError, match=r"master\.key cannot be read: No such file"):
-        open_vault(database, key_file)
-
-
 def test_a_key_that_systemd_keeps_rotates_to_the_one_laid_beside(
     two_secrets, database, key_file, act
 ):

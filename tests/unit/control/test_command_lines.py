@@ -1,0 +1,14 @@
+from control.command_lines import command_lines
+from recorder.session_info import TargetProtocol
+
+
+def test_the_command_lines_are_ready_to_paste():
+    lines = command_lines(TargetProtocol.SSH, "abc", "bastion.example.org", 2222)
+    assert lines["openssh"] == "ssh -p 2222 abc@bastion.example.org"
+    assert lines["putty"] == "putty -ssh -P 2222 abc@bastion.example.org"
+    assert lines["plink"] == "plink -ssh -P 2222 -l abc bastion.example.org"
+    lines = command_lines(TargetProtocol.RDP, "abc", "2001:db8::1", 3390)
+    assert lines == {
+        "mstsc": "mstsc /v:[2001:db8::1]:3390",
+        "xfreerdp": "xfreerdp /v:[2001:db8::1]:3390 /u:abc",
+    }

@@ -1,0 +1,47 @@
+import pytest
+
+from config.errors import ConfigError
+from config.model import Settings
+from control import requests as ask
+from control.errors import UnreachableError
+from control.live import NoLiveSessions
+from control.offline import open_operations
+
+from .conftest import web1
+from .test_users import GOOD
+
+
+def test_everything_about_credentials_goes_without_a_node(settings):
+    with open_operations(settings, NoLiveSessions()) as operations:
+        for request in (
+            web1(),
+            ask.AddUser(name="ada", password=GOOD),
+            ask.GrantAccess(user="ada", secret=web1().name),
+        ):
+            list(operations.carry_out(request, "root"))
+        request = ask.IssueCredential(secret=web1().name, user="ada")
+        [issued] = operations.carry_out(request, "root")
+    assert (issued.host, issued.port) == ("bastion.example.org", 2222)
+
+
+def test_the_status_says_that_no_node_runs(settings, session_id):
+    with open_operations(settings, NoLiveSessions()) as operations:
+        [status] = operations.carry_out(ask.AskStatus(), "root")
+    assert (status.running, status.live_sessions) == (False, 1)
+    assert "start it with `proxyd run`" in status.problems[0]
+
+
+def test_a_live_session_needs_a_node(settings, session_id):
+    with (
+        open_operations(settings, NoLiveSessions()) as operations,
+        pytest.raises(UnreachableError, match="no proxyd is running here"),
+    ):
+        list(operations.carry_out(ask.TerminateSession(id=session_id, reason=""), "root"))
+
+
+def test_a_directory_without_a_vault_wants_init(tmp_path):
+    with (
+        pytest.raises(ConfigError, match="run `proxyd init` first"),
+        open_operations(Settings(state_dir=tmp_path), NoLiveSessions()),
+    ):
+        pass

@@ -1,0 +1,54 @@
+import pytest
+
+from control import sessions
+from control.requests import ListSessions
+from recorder.events import EndReason
+from storage.tables import SessionRow
+
+from .conftest import presented
+
+
+@pytest.fixture
+def listed(database):
+    def listed(**wanted):
+        with database.read() as session:
+            return [one.id for one in sessions.list_all(session, ListSessions(**wanted))]
+
+    return listed
+
+
+def test_lists_are_filtered_and_newest_first(
+    grants, issue, session_id, listed, database, clock
+):
+    clock.advance(60)
+    later = grants.redeem(presented(issue())).session_id
+    with database.transaction() as session:
+        session.get(SessionRow, session_id).state = "finished"
+    moment = clock.now()
+    assert listed() == [later, session_id]
+    assert listed(limit=1) == listed(live=True) == listed(since=moment) == [later]
+    assert listed(until=moment) == [session_id]
+    assert listed(user="ada", secret="web1") == [later, session_id]
+    assert listed(user="bob") == listed(secret="web2") == []
+
+
+def test_complete_means_every_chunk_and_a_whole_chain(session_id, database):
+    def complete(**columns):
+        with database.read() as session:
+            row = session.get(SessionRow, session_id)
+        for name, value in columns.items():
+            setattr(row, name, value)
+        return sessions.summary(row).complete
+
+    assert not complete()
+    assert not complete(last_sequence=2, chunks=2)
+    assert complete(last_sequence=2, chunks=3)
+    assert not complete(last_sequence=2, chunks=3, chain_broken=True)
+
+
+def test_a_failed_session_with_chunks_is_left_to_the_store(session_id, database, clock):
+    with database.transaction() as session:
+        session.get(SessionRow, session_id).chunks = 1
+    with database.transaction() as session:
+        sessions.fail(session, session_id, EndReason.RECORDING_LOST, clock.now())
+        assert sessions.find_live(session, session_id).ended_at is None

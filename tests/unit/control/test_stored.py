@@ -1,0 +1,39 @@
+import pytest
+from samples.chunks import SESSION, three_chunks
+
+from control.requests import SearchHit
+from control.stored import IndexSearch, StoredChunks
+from recorder.chunk import decode
+from recorder.clock import ManualClock
+from storage.blobs import DatabaseBlobs
+from storage.reader import Reader
+from storage.search import Search
+from storage.tables import LineRow
+from storage.writer import Writer
+
+
+@pytest.fixture
+def stored(database):
+    writer = Writer(database, DatabaseBlobs(), ManualClock())
+    for chunk in three_chunks():
+        writer.store(chunk)
+    return database
+
+
+def test_chunks_come_as_they_were_stored(stored):
+    chunks = list(StoredChunks(Reader(stored, DatabaseBlobs())).chunks(SESSION, 1))
+    assert [chunk.sequence for chunk in chunks] == [1, 2]
+    assert all(decode(chunk.encoded).digest == chunk.digest for chunk in chunks)
+
+
+def test_a_hit_tells_where_it_is(stored):
+    line = LineRow(
+        session_id=SESSION, sequence=0, at_ms=5, kind="command", channel=0, text="rm -rf /srv"
+    )
+    with stored.transaction() as session:
+        session.add(line)
+    search = IndexSearch(Search(stored))
+    assert search.search("rm -rf", ("command",), 10) == [
+        SearchHit(session=SESSION, at_ms=5, kind="command", text="rm -rf /srv", channel=0)
+    ]
+    assert search.search("rm -rf", ("output",), 10) == []

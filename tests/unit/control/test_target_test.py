@@ -1,0 +1,74 @@
+"""Against a real SSH server in this process."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import asyncssh
+import pytest
+
+from bus.contract import HostKeyPolicy, TargetCredential
+from control.errors import UnreachableError
+from control.ports import TargetLogin
+from control.target_test import OneDial, log_on_once
+from recorder.session_info import Target, TargetProtocol
+
+from .conftest import CANARY
+
+
+class _Server(asyncssh.SSHServer):
+    def password_auth_supported(self) -> bool:
+        return True
+
+    def validate_password(self, username: str, password: str) -> bool:
+        return (username, password) == ("root", CANARY)
+
+
+@pytest.fixture
+async def target() -> AsyncIterator[tuple[int, str]]:
+    """The port of a target, and its host key."""
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    public = key.export_public_key().decode().strip()
+    async with asyncssh.listen(
+        "127.0.0.1", 0, server_factory=_Server, server_host_keys=[key]
+    ) as it:
+        yield it.get_port(), public
+
+
+def login(port, password=CANARY, *keys, protocol=TargetProtocol.SSH):
+    return TargetLogin(
+        target=Target(host="127.0.0.1", port=port, protocol=protocol),
+        credential=TargetCredential(username="root", password=password),
+        host_key_policy=HostKeyPolicy.TOFU,
+        host_keys=keys,
+    )
+
+
+async def test_a_good_secret_is_taken_and_the_key_shown(target):
+    port, key = target
+    tested = await asyncio.to_thread(OneDial(5).test, login(port))
+    assert (tested.ok, tested.host_key) == (True, key)
+
+
+async def test_a_wrong_password_is_told_and_not_repeated(target):
+    port, key = target
+    tested = await log_on_once(login(port, "canary-wrong"), 5)
+    assert (tested.ok, tested.host_key) == (False, key)
+    assert "canary" not in tested.detail
+
+
+async def test_another_host_key_gets_no_password(target):
+    port, key = target
+    other = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip()
+    tested = await log_on_once(login(port, CANARY, other), 5)
+    assert (tested.ok, tested.host_key) == (False, key)
+
+
+async def test_nobody_there_is_told():
+    tested = await log_on_once(login(1), 5)
+    assert not tested.ok
+    assert "127.0.0.1:1" in tested.detail
+
+
+async def test_what_cannot_be_tested_is_refused():
+    with pytest.raises(UnreachableError, match="rdp targets cannot be tested"):
+        await log_on_once(login(1, protocol=TargetProtocol.RDP), 5)
