@@ -89,6 +89,8 @@ class Masker:
 
     def typed(self, at_ms: int, data: bytes) -> list[KnownEvent]:
         """Take what the client sent; return what is decided now."""
+        if self._lines and self._lines[0].unechoed and self._answered():
+            self._lines[0].over = True
         events = self._settle(at_ms)
         whole, self._partial_key = split_partial_key(self._partial_key + data)
         if whole:
@@ -102,7 +104,7 @@ class Masker:
         """Take what the target sent; return what is decided now."""
         events = self._settle(at_ms)
         whole, self._partial_shown = split_partial_shown(self._partial_shown + data)
-        asked_before = self._asks_on_row() if self._lines else False
+        asked = any(line.heeds_prompts for line in self._lines) and self._asks_on_row()
         self._tail = (
             whole[-_TAIL_BYTES:]
             if len(whole) >= _TAIL_BYTES
@@ -113,7 +115,7 @@ class Masker:
         if not self._lines:
             self._row = b""
             return events
-        self._match(at_ms, visible(whole), asked=asked_before)
+        self._match(at_ms, visible(whole), asked=asked)
         return events + self._settle(at_ms)
 
     def tick(self, at_ms: int) -> list[KnownEvent]:
@@ -130,6 +132,11 @@ class Masker:
         while self._lines:
             events += self._decide_head(at_ms)
         return events
+
+    def _answered(self) -> bool:
+        """Say whether the oldest line has ended and the target has answered since."""
+        ended_ms = self._lines[0].ended_ms
+        return ended_ms is not None and not self._lines[0].ahead and self._shown_ms > ended_ms
 
     def _kept_unjudged(self) -> bool:
         if not self._alternate:
@@ -188,32 +195,40 @@ class Masker:
         return bool(_PROMPT.search(visible(self._tail).rpartition(b"\n")[2]))
 
     def _match(self, at_ms: int, new: bytes, *, asked: bool) -> None:
-        """Match `new` output to the lines that wait; `asked`: its first row asks for a secret."""
+        """Match `new` output to the lines that wait; `asked`: a secret, on its first row."""
         shown, fresh = self._row + new, len(self._row)
         position, index = 0, 0
         waiting: list[TypedLine] = []
-        while index < min(len(self._lines), _LOOK_AHEAD_LINES) and position < len(shown):
+        while index < len(self._lines) and position < len(shown):
             line = self._lines[index]
-            if not line.waits:
-                index += 1
+            if line.block and line.waits:
+                position = self._match_block(
+                    index, shown, max(position, fresh), alone=not waiting
+                )
                 continue
-            if line.block:
-                start = max(position, fresh)
-                if not waiting:
-                    position = start + line.match_straight(shown, start)
-                if not line.complete and position < len(shown):
-                    self._split(index)
+            index += 1
+            if not line.waits:
                 continue
             line.expire(at_ms)
+            asked = asked and shown.find(b"\n", fresh, position) < 0
             if waiting:
                 position = _match_later(line, shown, position, waiting)
             else:
-                asked = asked and shown.find(b"\n", fresh, position) < 0
                 position = self._match_first(line, shown, (position, fresh), asked=asked)
-            if line.waits:
+            if not line.complete and not line.over:
                 waiting.append(line)
-            index += 1
+            if len(waiting) > _LOOK_AHEAD_LINES:
+                break
         self._row = shown[max(position, shown.rfind(b"\n") + 1) :][-_ROW_BYTES:]
+
+    def _match_block(self, index: int, shown: bytes, start: int, *, alone: bool) -> int:
+        """Match pasted lines to output that is just their text, else take them apart."""
+        block = self._lines[index]
+        if alone:
+            start += block.match_straight(shown, start)
+        if block.waits and start < len(shown):
+            self._split(index)
+        return start
 
     def _match_first(
         self, line: TypedLine, shown: bytes, starts: tuple[int, int], *, asked: bool
@@ -228,18 +243,16 @@ class Masker:
         own_row = asked or not line.ahead
         if asked and line.unechoed:
             line.prompted = True
-        start, end, row_end = (max(position, fresh) if own_row else position), len(shown), -1
         if not own_row:
-            asking = _PROMPT_ROW.search(shown, start)
-            if asking:
-                end, row_end = asking.start(), asking.end()
-        elif line.ended_ms is not None:
+            return _match_ahead(line, shown, position, fresh)
+        start, end, row_end = max(position, fresh), len(shown), 0
+        if line.ended_ms is not None:
             row_end = shown.find(b"\n", start) + 1
             end = row_end or end
         found = line.match_whole(shown, start, end)
-        if found < 0 and (own_row or line.ended_ms is None):
+        if found < 0:
             found = line.match_keys(shown, start, end)
-        if line.complete or row_end <= 0:
+        if line.complete or not row_end:
             return max(found, position)
         line.over = True
         return row_end
@@ -271,6 +284,11 @@ class Masker:
         events: list[KnownEvent] = []
         while self._held_bytes > HELD_LIMIT_BYTES:
             head = self._lines[0]
+            echoed = head.take_echoed()
+            if echoed:
+                self._held_bytes -= sum(len(data) for _, data in echoed)
+                events += [self._kept(at_ms, piece) for piece in echoed]
+                continue
             events += self._decide_head(at_ms)
             if head.ended_ms is None:
                 rest = TypedLine(prompted=head.prompted)
@@ -293,6 +311,20 @@ class Masker:
         typed_ms, data = piece
         held_ms = max(0, at_ms - typed_ms)
         return ClientData(at_ms=at_ms, channel=self._channel, data=data, held_ms=held_ms)
+
+
+def _match_ahead(line: TypedLine, shown: bytes, position: int, fresh: int) -> int:
+    """Match a line that was typed ahead, unless the row of a prompt comes before its echo."""
+    found = line.match_whole(shown, position, len(shown), unless=_PROMPT_ROW)
+    if found >= 0:
+        return found
+    asking = _PROMPT_ROW.search(shown, position)
+    if asking:
+        line.over = True
+        return asking.end()
+    if line.ended_ms is None:
+        return line.match_keys(shown, max(position, fresh), len(shown))
+    return position
 
 
 def _match_later(line: TypedLine, shown: bytes, position: int, waiting: list[TypedLine]) -> int:

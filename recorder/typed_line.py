@@ -15,7 +15,8 @@ SURE_RUN_BYTES: Final = 4
 _NEAR_BYTES: Final = 4
 """A single key counts as echoed only this close to the start of a burst of output: an echo
 leads its burst, after a redrawn key or two."""
-_LOOK_AHEAD_BYTES: Final = 64
+_LOOK_AHEAD_BYTES: Final = 16
+"""Unechoed keys (of a pager, say) that an echoed one may come behind."""
 _KEPT_SHARE: Final = 0.2
 _KEPT_SHARE_AT_PROMPT: Final = 0.5
 
@@ -33,6 +34,7 @@ class TypedLine:
     __slots__ = (
         "_bursts",
         "_cursor",
+        "_expired",
         "_marked_bytes",
         "_marks",
         "_text",
@@ -68,6 +70,13 @@ class TypedLine:
         self._marks = bytearray()
         self._marked_bytes = 0
         self._cursor = 0
+        self._expired = 0
+        """How many bursts were typed too long ago."""
+
+    @property
+    def heeds_prompts(self) -> bool:
+        """Whether it matters to this line that a secret is being asked for."""
+        return self.waits and (self.ahead or not self._marked_bytes)
 
     @property
     def complete(self) -> bool:
@@ -105,9 +114,11 @@ class TypedLine:
         """Give up on keys that were typed too long ago."""
         if self.ahead:
             return
-        for at_ms, _, text_end in self._bursts:
+        while self._expired < len(self._bursts):
+            at_ms, _, text_end = self._bursts[self._expired]
             if at_ms >= now_ms - ECHO_WINDOW_MS:
                 break
+            self._expired += 1
             self._cursor = max(self._cursor, text_end)
 
     def match_straight(self, shown: bytes, start: int) -> int:
@@ -116,20 +127,24 @@ class TypedLine:
         self._mark(self._cursor, size)
         return size
 
-    def match_whole(self, shown: bytes, start: int, end: int) -> int:
+    def match_whole(
+        self, shown: bytes, start: int, end: int, *, unless: re.Pattern[bytes] | None = None
+    ) -> int:
         """Match all that waits, as one run anywhere; return where it ends, or -1.
 
         A short rest of an ended line must reach up to the newline, else it proves nothing.
+        Nor does what stands behind a match of `unless`.
         """
         rest = bytes(self._text[self._cursor :])
         needle = rest if len(rest) >= SURE_RUN_BYTES else rest + b"\n"
         if not rest or (self.ended_ms is None and needle is not rest):
             return -1
         found = shown.find(needle, start, end)
-        if found < 0:
+        if found < 0 or (unless and unless.search(shown, start, found)):
             return -1
         self._mark(self._cursor, len(rest))
-        return found + len(rest)
+        found += len(rest)
+        return found + (self.ended_ms is not None and shown.startswith(b"\n", found, end))
 
     def match_keys(self, shown: bytes, start: int, end: int) -> int:
         """Match keys in order near the start of `shown[start:end]`; return where that ends."""
@@ -166,6 +181,25 @@ class TypedLine:
         self._marks[:] = marks
         self._marked_bytes = marks.count(1)
         self._cursor = marks.rfind(1) + 1
+
+    def take_echoed(self) -> list[Piece]:
+        """Hand out the bursts up to the first unechoed key; the rest of the line stays."""
+        echoed_bytes = self._marks.find(0)
+        if echoed_bytes < 0:
+            echoed_bytes = len(self._marks)
+        count = 0
+        while count < len(self._bursts) and self._bursts[count][2] <= echoed_bytes:
+            count += 1
+        taken, rest = self._bursts[:count], self._bursts[count:]
+        if taken:
+            gone_bytes = taken[-1][2]
+            self._bursts = [(at_ms, raw, end - gone_bytes) for at_ms, raw, end in rest]
+            del self._text[:gone_bytes], self._marks[:gone_bytes]
+            self._marked_bytes -= gone_bytes
+            self._cursor = max(0, self._cursor - gone_bytes)
+            self._expired = max(0, self._expired - count)
+            self.size_bytes -= sum(len(raw) for _, raw, _ in taken)
+        return [(at_ms, raw) for at_ms, raw, _ in taken]
 
     def pieces(self) -> list[Piece]:
         """Return everything that was typed, the line's end apart."""
