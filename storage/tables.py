@@ -187,7 +187,9 @@ class ChunkRow(Table):
     """A stored chunk; its bytes are in the blob store."""
 
     __tablename__ = "chunks"
-    __table_args__ = (Index("ix_chunks_unindexed", "indexed", "session_id", "sequence"),)
+    __table_args__ = (
+        Index("ix_chunks_unindexed", "indexed", "stored_at", "session_id", "sequence"),
+    )
 
     session_id: Mapped[UUID] = mapped_column(ForeignKey("sessions.id"), primary_key=True)
     sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)

@@ -158,7 +158,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("session_id", "sequence", name="pk_chunks"),
     )
     op.create_index(
-        "ix_chunks_unindexed", "chunks", ["indexed", "session_id", "sequence"], unique=False
+        "ix_chunks_unindexed",
+        "chunks",
+        ["indexed", "stored_at", "session_id", "sequence"],
+        unique=False,
     )
     op.create_table(
         "credentials",
