@@ -20,7 +20,7 @@ STARTED = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 INFO = SessionInfo(
     session_id=SESSION,
     user="ana",
-    secret_name="web",  # noqa: S106 - a name
+    secret_name="web",
     target=Target(host="10.0.0.5", port=22, protocol=TargetProtocol.SSH),
     site="default",
     engine_id="engine-1",
