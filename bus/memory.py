@@ -19,6 +19,7 @@ from bus.contract import Command, CommandResult, Reply, Request
 from bus.errors import BusError, BusUnavailableError, FeedCutError
 from bus.ports import Answer, Obey, Store
 from recorder.chunk import Chunk
+from recorder.errors import ChunkRefusedError
 from recorder.ports import StorageReceipt
 
 FEED_BYTES = 4 * 1024 * 1024
@@ -73,13 +74,16 @@ class MemoryBus:
         return codec.decode_reply(codec.encode(reply))
 
     async def ship(self, chunk: Chunk) -> StorageReceipt:
-        """Return the receipt once `chunk` is stored; raise `BusUnavailableError`."""
+        """Return the receipt once `chunk` is stored.
+
+        Raises `BusUnavailableError`, and `ChunkRefusedError` where it never will be.
+        """
         if self._store is None:
             raise BusUnavailableError("the storage worker is not there yet")
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(self._writer, self._store, chunk)
-        except BusError:
+        except (BusError, ChunkRefusedError):
             raise
         except Exception as error:
             raise BusUnavailableError(

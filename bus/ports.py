@@ -11,7 +11,10 @@ from recorder.ports import StorageReceipt
 Answer = Callable[[Request], Awaitable[Reply]]
 Obey = Callable[[Command], Awaitable[CommandResult]]
 Store = Callable[[Chunk], StorageReceipt]
-"""Blocking: returns after the commit; may be called twice with the same chunk."""
+"""Blocking: returns after the commit; may be called twice with the same chunk.
+
+Raises `recorder.errors.ChunkRefusedError` where sending it again does not help.
+"""
 
 
 class EngineBus(Protocol):
@@ -22,7 +25,10 @@ class EngineBus(Protocol):
         ...
 
     async def ship(self, chunk: Chunk) -> StorageReceipt:
-        """Return the receipt once `chunk` is stored; raise `BusUnavailableError`."""
+        """Return the receipt once `chunk` is stored.
+
+        Raises `BusUnavailableError`, and `ChunkRefusedError` where it never will be.
+        """
         ...
 
     def publish_live(self, session_id: UUID, body: bytes) -> None:

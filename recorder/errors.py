@@ -15,3 +15,7 @@ class RecordingLostError(RecorderError):
 
 class SpoolFullError(RecordingLostError):
     """The spool reached its quota or its disk is full."""
+
+
+class ChunkRefusedError(RecorderError):
+    """The storage side will never take this chunk: sending it again does not help."""

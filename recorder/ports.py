@@ -64,7 +64,11 @@ class ChunkSink(Protocol):
     """Where sealed chunks go: the bus."""
 
     async def ship(self, chunk: Chunk) -> StorageReceipt:
-        """Return the receipt once `chunk` is stored. Shipping a chunk twice is harmless."""
+        """Return the receipt once `chunk` is stored. Shipping a chunk twice is harmless.
+
+        Raises `ChunkRefusedError` where it never will be; after anything else it is sent
+        again.
+        """
         ...
 
 

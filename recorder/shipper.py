@@ -1,8 +1,9 @@
 """Takes sealed chunks from the spool to where they are stored.
 
 In order within a session, several sessions at a time. A chunk that cannot be stored
-is tried again for ever; it is deleted only on a receipt that names its digest. A
-chunk is read when its turn comes, so that an outage fills the disk and not memory.
+is tried again for ever; it is deleted only on a receipt that names its digest. One that
+is refused for good is put aside, so that those behind it arrive. A chunk is read when
+its turn comes, so that an outage fills the disk and not memory.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from uuid import UUID
 import structlog
 
 from recorder.chunk import Chunk
-from recorder.errors import CorruptChunkError
+from recorder.errors import ChunkRefusedError, CorruptChunkError
 from recorder.ports import ChunkSink, Clock
 from recorder.spool import Spool
 
@@ -128,7 +129,11 @@ class Shipper:
         chunk = await asyncio.to_thread(self._load, session_id, sequence)
         if chunk is None:
             return
-        receipt = await self._sink.ship(chunk)
+        try:
+            receipt = await self._sink.ship(chunk)
+        except ChunkRefusedError as error:
+            await asyncio.to_thread(self._spool.refuse, chunk, str(error))
+            return
         if not await asyncio.to_thread(self._spool.remove, chunk, receipt):
             _log.error("receipt.mismatched", session_id=str(session_id), sequence=sequence)
             raise CorruptChunkError(

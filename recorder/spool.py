@@ -149,6 +149,15 @@ class Spool:
         self._forget(session_id, sequence, len(chunk.encoded))
         return True
 
+    def refuse(self, chunk: Chunk, why: str) -> None:
+        """Put aside a chunk that will never be stored; with the last one the folder goes."""
+        header = chunk.header
+        self.quarantine(
+            self._chunk_path(header.session_id, header.sequence), header.session_id, why
+        )
+        if header.end_reason is not None:
+            shutil.rmtree(self.folder(header.session_id))
+
     def quarantine(self, file: Path, session_id: UUID, why: str) -> None:
         """Move a damaged file aside, so that the rest goes on."""
         aside = self.directory / QUARANTINE / f"{session_id}-{file.name}"

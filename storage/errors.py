@@ -1,5 +1,7 @@
 """What can go wrong with what is kept."""
 
+import recorder.errors
+
 
 class StorageError(Exception):
     """Base of this package's errors."""
@@ -13,7 +15,7 @@ class UnsupportedStoreError(StorageError):
     """A URL names a kind of store that this version does not know."""
 
 
-class ChunkRefusedError(StorageError):
+class ChunkRefusedError(StorageError, recorder.errors.ChunkRefusedError):
     """A chunk went to quarantine; sending it again will not help."""
 
 

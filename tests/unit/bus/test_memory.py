@@ -23,10 +23,12 @@ from bus.errors import BadMessageError, BusUnavailableError, FeedCutError
 from bus.memory import FEED_BYTES, MemoryBus
 from recorder.chunk import Chunk
 from recorder.clock import SystemClock
+from recorder.errors import ChunkRefusedError
 from recorder.events import ClientData, EndReason, SessionEnded
 from recorder.ports import StorageReceipt
 from recorder.shipper import Shipper
 from recorder.spool import Spool
+from storage.errors import DamagedChunkError
 
 READY = SessionReady(session_id=SESSION)
 WATCH = WatchSession(session_id=SESSION, watching=True)
@@ -159,6 +161,15 @@ async def test_chunks_are_stored_one_at_a_time_by_one_thread(bus: MemoryBus):
 
 async def test_a_chunk_before_the_worker_is_there_is_not_stored(bus: MemoryBus):
     with pytest.raises(BusUnavailableError, match="not there yet"):
+        await bus.ship(FIRST)
+
+
+async def test_a_chunk_that_is_refused_for_good_is_told_as_such(bus: MemoryBus):
+    def store(chunk: Chunk) -> StorageReceipt:
+        raise DamagedChunkError("it does not decode")
+
+    bus.store(store)
+    with pytest.raises(ChunkRefusedError):
         await bus.ship(FIRST)
 
 

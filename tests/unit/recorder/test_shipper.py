@@ -11,6 +11,7 @@ from samples.recordings import SMALL, Store, until
 
 from recorder.chunk import Chunk
 from recorder.clock import ManualClock, SystemClock
+from recorder.errors import ChunkRefusedError
 from recorder.events import ClientData, EndReason, SessionEnded
 from recorder.ports import Clock, StorageReceipt
 from recorder.shipper import AT_ONCE, Shipper
@@ -141,6 +142,29 @@ async def test_a_chunk_damaged_in_the_spool_holds_up_no_other(loaded, store):
         await loaded.shipper.drained()
     assert list(store.chunks) == [UUID(int=8)]
     assert (loaded.spool.directory / "quarantine" / f"{SESSION}-0.chunk").exists()
+
+
+async def test_a_chunk_that_is_refused_for_good_holds_up_no_other(loaded, store):
+    class Refusing(Store):
+        async def ship(self, chunk: Chunk) -> StorageReceipt:
+            if chunk.header.sequence == 1:
+                raise ChunkRefusedError("another chunk holds this number")
+            header = chunk.header
+            store.chunks.setdefault(header.session_id, []).append(chunk)
+            return StorageReceipt(
+                session_id=header.session_id, sequence=header.sequence, digest=chunk.digest
+            )
+
+    loaded.shipper._sink = Refusing()
+    loaded.add(chunks=3)
+    loaded.add(UUID(int=8), chunks=2)
+    async with shipping(loaded):
+        await loaded.shipper.drained()
+    assert [kept.header.sequence for kept in store.chunks[SESSION]] == [0, 2]
+    aside = {file.name for file in (loaded.spool.directory / "quarantine").iterdir()}
+    assert aside == {f"{SESSION}-1.chunk", f"{UUID(int=8)}-1.chunk"}
+    assert loaded.spool.sessions() == ()
+    assert not loaded.shipper.failing
 
 
 async def test_only_so_many_sessions_are_under_way_together(loaded, store):

@@ -53,6 +53,31 @@ async def test_what_was_written_is_synced_within_the_interval(spool: Spool):
     segment.close()
 
 
+async def test_many_segments_are_synced_in_one_round(spool: Spool):
+    syncer = Syncer(spool, sync_interval_ms=1000)
+    spool.folder(SESSION).mkdir()
+    segments = [Segment(str(spool.folder(SESSION)), number) for number in range(50)]
+    for segment in segments:
+        segment.append(BURST)
+        syncer.mark(segment, unexpected)
+    syncer.start()
+    await until(lambda: all(segment.synced_bytes for segment in segments))
+    assert not any(segment.dirty or segment.unsynced for segment in segments)
+    await syncer.stop()
+    for segment in segments:
+        segment.close()
+
+
+async def test_a_segment_that_was_sealed_meanwhile_is_not_synced(spool: Spool):
+    syncer = Syncer(spool, sync_interval_ms=20)
+    segment = spool.begin(SESSION, BURST)
+    syncer.mark(segment, unexpected)
+    segment.remove()
+    syncer.start()
+    await until(lambda: not segment.dirty)
+    await syncer.stop()
+
+
 async def test_a_hurried_round_does_not_wait_for_the_interval(spool: Spool):
     syncer = Syncer(spool, sync_interval_ms=1000)
     syncer.start()
