@@ -22,7 +22,7 @@ _KEY = re.compile(
 )
 _KEY_PARTIAL = re.compile(
     rb"\x1b(?:\[(?:M[\x20-\xff]{0,2}|\[|[0-?]{0,32}[ -/]{0,4})|O[0-9]{0,4}"
-    rb"|[\]P^_X][^\x00-\x1f]+)?\Z"
+    rb"|[\]P^_X][^\x00-\x1f]+\x1b?)?\Z"
 )
 
 _SHOWN = re.compile(
@@ -36,10 +36,15 @@ _ALTERNATE_MODES: Final = frozenset({b"47", b"1047", b"1049"})
 
 def split_partial_key(data: bytes) -> tuple[bytes, bytes]:
     """Part `data` into what is whole and a key's sequence that may have just begun."""
-    start = data.rfind(b"\x1b")
-    if start < 0 or len(data) - start > _PARTIAL_LIMIT_BYTES:
+    last = data.rfind(b"\x1b")
+    if last < 0:
         return data, b""
-    return (data[:start], data[start:]) if _KEY_PARTIAL.match(data, start) else (data, b"")
+    # The last escape may be the first half of what ends a terminal's reply.
+    for start in (data.rfind(b"\x1b", 0, last), last):
+        within = 0 <= start and len(data) - start <= _PARTIAL_LIMIT_BYTES
+        if within and _KEY_PARTIAL.match(data, start):
+            return data[:start], data[start:]
+    return data, b""
 
 
 def without_keys(data: bytes) -> bytes:
