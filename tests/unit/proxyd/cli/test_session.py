@@ -22,7 +22,7 @@ def node() -> NodeInMemory:
     node = NodeInMemory()
     ended = STARTED + dt.timedelta(seconds=3725)
     node.store(summary(ended_at=ended, chunks=3, complete=True), three_chunks())
-    other = summary(OTHER, "live", user="bo", secret="db")  # noqa: S106 - a name
+    other = summary(OTHER, "live", user="bo", secret="db")
     node.store(other, three_chunks()[:2])
     return node
 

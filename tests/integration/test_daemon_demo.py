@@ -1,0 +1,109 @@
+"""`proxyd demo`: one command, a real session, and nothing left behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from peers.needed import ROOT, environment, program, wait_until
+from peers.output import Output, run
+
+pytestmark = pytest.mark.peers
+
+
+class RunningDemo:
+    """`proxyd demo --json` in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.argv = [sys.executable, "-m", "proxyd"]
+        self.env = environment(PYTHONPATH=str(ROOT))
+        self.process = subprocess.Popen(
+            [*self.argv, "demo", "--json"],
+            cwd=folder,
+            env=self.env,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        assert self.process.stdout is not None
+        self.said: dict[str, Any] = json.loads(self.process.stdout.readline())
+
+    def ssh(self, command: str) -> Output:
+        login, ask = self.said["ssh"], self.folder / "ask"
+        ask.write_text(f"#!/bin/sh\necho {login['password']}\n")
+        ask.chmod(0o700)
+        scan = [program("ssh-keyscan"), "-t", "ed25519", "-p", str(login["port"]), "127.0.0.1"]
+        (self.folder / "known").write_bytes(run(scan).stdout)
+        words = ("-F", "none", "-o", f"UserKnownHostsFile={self.folder}/known")
+        place = ("-p", str(login["port"]), f"{login['username']}@{login['host']}")
+        askpass = {"SSH_ASKPASS": str(ask), "SSH_ASKPASS_REQUIRE": "force"}
+        return run([program("ssh"), *words, *place, command], env=askpass)
+
+    def cli(self, *words: str) -> Output:
+        argv = [*self.argv, "--config", self.said["config"], *words]
+        return run(argv, env={"PYTHONPATH": str(ROOT)}, cwd=self.folder)
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        status = self.process.wait(30)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return status
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[RunningDemo]:
+    demo = RunningDemo(tmp_path)
+    yield demo
+    if demo.process.poll() is None:
+        demo.stop()
+
+
+def children_of(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def test_a_session_is_recorded_found_and_exported(demo: RunningDemo) -> None:
+    assert set(demo.said) == {"ssh", "page", "config", "pid"}
+    assert demo.said["pid"] == demo.process.pid
+    done = demo.ssh("echo marker-$((6*7)); exit 3")
+    assert (done.stdout, done.status) == (b"marker-42\n", 3)
+    listing = ("--output", "json", "session", "list")
+    wait_until(lambda: json.loads(demo.cli(*listing).stdout)[0]["complete"], "not stored")
+    [row] = json.loads(demo.cli(*listing).stdout)
+    assert (row["user"], row["secret"], row["state"]) == ("demo", "demo", "finished")
+    out = demo.folder / "out"
+    demo.cli("session", "export", row["id"], "--format", "output", "--out", str(out))
+    assert out.read_bytes() == b"marker-42\n"
+
+
+def test_its_host_key_is_the_one_it_names(demo: RunningDemo) -> None:
+    demo.ssh("true")
+    prints = run([program("ssh-keygen"), "-lf", str(demo.folder / "known")]).text
+    assert demo.said["ssh"]["host_key_fingerprint"] in prints
+
+
+def test_nothing_runs_on_after_control_c(demo: RunningDemo) -> None:
+    children = [int(pid) for pid in children_of(demo.process.pid)]
+    assert children
+    assert demo.stop() == 0
+    assert not any(os.path.exists(f"/proc/{pid}") for pid in children)  # noqa: PTH110
+
+
+def test_it_may_be_run_again_and_only_once_at_a_time(demo: RunningDemo) -> None:
+    second = run([*demo.argv, "demo"], env={"PYTHONPATH": str(ROOT)}, cwd=demo.folder)
+    assert second.status == 1
+    assert "a demo runs in" in second.said
+    page = demo.said["page"]
+    demo.stop()
+    again = RunningDemo(demo.folder)
+    try:
+        assert again.said["page"] == page
+        assert again.ssh("exit 4").status == 4
+    finally:
+        again.stop()

@@ -1,0 +1,109 @@
+import asyncio
+import contextlib
+import socket
+
+import pytest
+
+from config.errors import ConfigError
+from config.model import MetricsSettings, Settings, SSHSettings
+from control.requests import AskStatus
+from control.state_dir import Initialiser
+from proxyd.node import WholeNode, check_bus
+from proxyd.service import StartError, leaves
+from recorder.clock import SystemClock
+
+
+@pytest.fixture
+def settings(tmp_path):
+    settings = Settings(
+        state_dir=tmp_path / "state",
+        drain_timeout_s=0,
+        ssh=SSHSettings(listen=("127.0.0.1:0",)),
+        metrics=MetricsSettings(listen="127.0.0.1:0"),
+    )
+    Initialiser(settings, SystemClock()).run()
+    return settings
+
+
+@contextlib.asynccontextmanager
+async def serving(settings: Settings):
+    """A node in this process, until the body ends."""
+    node = WholeNode(settings, lambda: settings)
+    started = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(node.serve(started.set))
+        async with asyncio.timeout(20):
+            await started.wait()
+        yield node
+        async with asyncio.timeout(20):
+            await node.drain()
+        task.cancel()
+
+
+async def why_not(settings: Settings) -> Exception:
+    """Why a node does not start."""
+    try:
+        async with asyncio.timeout(20):
+            await WholeNode(settings, lambda: settings).serve(lambda: None)
+    except Exception as error:  # noqa: BLE001 - the question is which
+        [leaf] = leaves(error)
+        return leaf
+    pytest.fail("it started")
+
+
+async def test_a_node_says_how_it_is(settings):
+    async with serving(settings) as node:
+        [status] = await asyncio.to_thread(
+            lambda: list(node.operations.carry_out(AskStatus(), "me"))
+        )
+        assert (status.running, status.role, status.live_sessions) == (True, "all", 0)
+        assert status.listening["ssh"][0].startswith("127.0.0.1:")
+        assert status.problems == ()
+        assert node.status() == "0 sessions, 0 chunks to store"
+
+
+async def test_a_port_in_use_is_named_with_the_next_step(settings):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        ssh = Settings(state_dir=settings.state_dir, ssh=SSHSettings(listen=(address,)))
+        error = await why_not(ssh)
+    assert isinstance(error, StartError)
+    assert f"{address} is in use by another program" in str(error)
+    assert "ssh.listen" in str(error)
+
+
+async def test_a_metrics_port_in_use_is_named_too(settings):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        measured = Settings(
+            state_dir=settings.state_dir, metrics=MetricsSettings(listen=listen)
+        )
+        error = await why_not(measured)
+    assert isinstance(error, StartError)
+    assert "metrics.listen" in str(error)
+
+
+async def test_an_address_of_another_machine_is_a_matter_of_settings(settings):
+    elsewhere = SSHSettings(listen=("192.0.2.1:2222",))
+    error = await why_not(Settings(state_dir=settings.state_dir, ssh=elsewhere))
+    assert isinstance(error, ConfigError)
+    assert "192.0.2.1:2222 is no address of this machine" in str(error)
+
+
+async def test_without_init_the_next_step_is_init(tmp_path):
+    error = await why_not(Settings(state_dir=tmp_path / "nowhere"))
+    assert isinstance(error, ConfigError)
+    assert "proxyd init" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("role", "url", "complaint"),
+    [
+        ("engine", "memory:", "would talk to nobody"),
+        ("all", "amqp://user@host/", "amqp: is no bus of this version"),
+    ],
+)
+def test_a_role_and_its_bus_must_fit(role, url, complaint):
+    with pytest.raises(ConfigError, match=complaint):
+        check_bus(role, url)
+    check_bus("all", "memory:")

@@ -1,0 +1,65 @@
+import msgspec
+import pytest
+from samples.chunks import SESSION, three_chunks
+
+from config.errors import ConfigError
+from config.model import BlobSettings, Settings
+from proxyd.metrics import Metrics
+from proxyd.worker import Worker
+from recorder.clock import ManualClock
+from storage.database import Database
+from storage.errors import ChunkConflictError, DamagedChunkError
+
+
+@pytest.fixture
+def database(tmp_path):
+    database = Database(f"sqlite:///{tmp_path}/proxyd.db")
+    database.migrate()
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def metrics():
+    return Metrics()
+
+
+@pytest.fixture
+def clock():
+    return ManualClock()
+
+
+@pytest.fixture
+def worker(tmp_path, database, clock, metrics):
+    return Worker(Settings(state_dir=tmp_path), database, clock, metrics)
+
+
+def test_what_is_stored_can_be_read_back(worker):
+    for chunk in three_chunks():
+        assert worker.store(chunk).digest == chunk.digest
+    stored = worker.chunks.chunks(SESSION, 0)
+    assert [chunk.encoded for chunk in stored] == [chunk.encoded for chunk in three_chunks()]
+    assert worker.unindexed_chunks() == 3
+
+
+def test_the_index_lags_as_long_as_its_oldest_chunk_waits(worker, clock, metrics):
+    assert worker.index_lag_s() == 0
+    worker.store(three_chunks()[0])
+    clock.advance(90)
+    worker.store(three_chunks()[1])
+    assert b"\nproxyd_index_lag_seconds 90.0\n" in metrics.exposition()
+
+
+def test_what_is_refused_is_counted_by_its_reason(worker, metrics):
+    first, second, _ = three_chunks()
+    worker.store(first)
+    header = msgspec.structs.replace(second.header, sequence=0)
+    with pytest.raises((ChunkConflictError, DamagedChunkError)):
+        worker.store(msgspec.structs.replace(second, header=header))
+    assert b'proxyd_chunks_rejected_total{reason="damaged"} 1.0' in metrics.exposition()
+
+
+def test_a_blob_store_of_an_unknown_kind_is_a_matter_of_settings(tmp_path, database, clock):
+    settings = Settings(state_dir=tmp_path, blobs=BlobSettings(url="ftp://host/"))
+    with pytest.raises(ConfigError, match="of kind 'ftp'"):
+        Worker(settings, database, clock, Metrics())
