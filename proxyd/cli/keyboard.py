@@ -38,13 +38,20 @@ class TerminalKeyboard:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        self._pressed = b""
 
     def read(self, wait_s: float | None) -> str | None:
         """Return the next key; `q` once the terminal is gone."""
-        if not select.select([self._descriptor], [], [], wait_s)[0]:
-            return None
-        pressed = os.read(self._descriptor, 16)
-        return _KEYS.get(pressed, pressed[:1].decode("ascii", "replace")) or "q"
+        if not self._pressed:
+            if not select.select([self._descriptor], [], [], wait_s)[0]:
+                return None
+            self._pressed = os.read(self._descriptor, 64) or b"q"
+        for keys, name in _KEYS.items():
+            if self._pressed.startswith(keys):
+                self._pressed = self._pressed[len(keys) :]
+                return name
+        key, self._pressed = self._pressed[:1], self._pressed[1:]
+        return key.decode("ascii", "replace")
 
 
 @contextmanager

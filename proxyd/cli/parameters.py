@@ -34,10 +34,10 @@ class Moment(click.ParamType[dt.datetime]):
         if isinstance(value, dt.datetime):
             return value
         text = str(value).strip()
-        if ago := _AGO.fullmatch(text):
-            seconds = float(ago["number"]) * _UNITS_S[ago["unit"]]
-            return self._clock.now() - dt.timedelta(seconds=seconds)
         try:
+            if ago := _AGO.fullmatch(text):
+                seconds = float(ago["number"]) * _UNITS_S[ago["unit"]]
+                return self._clock.now() - dt.timedelta(seconds=seconds)
             return self._on_the_calendar(text)
         except (ValueError, OverflowError):
             self.fail(f"{text!r} is no time: write 2026-11-23T20:00:00Z, 2026-11-23 or 2h")

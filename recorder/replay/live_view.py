@@ -154,6 +154,12 @@ class _Watched:
                 # Its opening is not stored yet: better a guess than an empty screen.
                 self._has_terminal = self._choose(event.channel)
                 return event.data if self._has_terminal else b""
+            case _:
+                self._follow(event)
+                return b""
+
+    def _follow(self, event: Event) -> None:
+        match event:
             case ChannelOpened(kind=kind) if kind == SESSION_CHANNEL:
                 if self._channel is None:
                     self._choose(event.channel)
@@ -166,7 +172,6 @@ class _Watched:
                 self._channel, self._has_terminal = None, False
             case _:
                 pass
-        return b""
 
     def dump(self) -> bytes:
         """Return what draws the screen on an empty terminal."""

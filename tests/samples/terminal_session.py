@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
+import msgspec
 from samples.chunks import INFO, chunk
 from samples.typescripts import COLUMNS, ROWS
 
-from recorder.chunk import Chunk
+from recorder.chunk import Chunk, encode, frame
 from recorder.events import (
     ChannelClosed,
     ChannelOpened,
@@ -18,6 +19,7 @@ from recorder.events import (
     SessionStarted,
     TargetData,
     TerminalRequested,
+    encode_burst,
 )
 
 STEP_MS = 100
@@ -48,10 +50,14 @@ def terminal_events(shown: bytes, typed: bytes = b"ls\r") -> list[KnownEvent]:
 
 
 def chunks_of(events: list[KnownEvent], size: int = 10) -> list[Chunk]:
-    """Return `events` cut into chunks of `size` events."""
+    """Return `events` cut into chunks of `size` events, each event a frame of its own."""
     chunks: list[Chunk] = []
     for start in range(0, len(events), size):
-        chunks.append(chunk(events[start : start + size], chunks[-1] if chunks else None))
+        some = events[start : start + size]
+        frames = b"".join(frame(encode_burst([event])) for event in some)
+        header = chunk(some, chunks[-1] if chunks else None).header
+        whole = msgspec.structs.replace(header, frames_bytes=len(frames))
+        chunks.append(encode(whole, frames))
     return chunks
 
 

@@ -1,6 +1,6 @@
-import avt
 import pytest
 from samples.chunks import SESSION, STARTED, chunk
+from samples.screens import screen
 from samples.terminal_session import terminal_events
 from samples.typescripts import COLUMNS, ROWS, TYPESCRIPTS
 
@@ -38,13 +38,6 @@ def sealed(bodies: list[bytes], sequence: int) -> Chunk:
         output_bytes=0,
     )
     return encode(header, frames)
-
-
-def screen(*drawings: bytes) -> list[str]:
-    terminal = avt.Vt(COLUMNS, ROWS, 0)
-    for drawing in drawings:
-        terminal.feed_str(drawing.decode())
-    return [terminal[row].text.rstrip() for row in range(ROWS)]
 
 
 OPEN: list[KnownEvent] = [

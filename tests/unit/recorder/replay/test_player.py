@@ -1,7 +1,7 @@
 from collections.abc import Iterator
 
-import avt
 import pytest
+from samples.screens import screen
 from samples.terminal_session import STEP_MS, terminal_events
 from samples.typescripts import COLUMNS, ROWS, TYPESCRIPTS
 
@@ -27,14 +27,6 @@ def player(
         return iter(events)
 
     return Player(begin, terminal, speed=speed, idle_limit_ms=idle_limit_ms)
-
-
-def screen(*drawings: bytes) -> list[str]:
-    """Return what a terminal shows after `drawings`."""
-    terminal = avt.Vt(COLUMNS, ROWS, 0)
-    for drawing in drawings:
-        terminal.feed_str(drawing.decode())
-    return [terminal[row].text.rstrip() for row in range(ROWS)]
 
 
 def played_to(playing: Player, at_ms: int) -> bytes:
