@@ -18,6 +18,7 @@ a removed, altered or reordered chunk shows.
 import datetime as dt
 import enum
 import hashlib
+import struct
 import zlib
 from collections.abc import Iterator
 from typing import Annotated, Literal
@@ -39,6 +40,7 @@ MAGIC = b"PXC1"
 MAX_FRAMES_BYTES = 16 * 1024 * 1024
 """No chunk inflates past this; a larger one is an attack or a bug."""
 MAX_HEADER_BYTES = 64 * 1024
+_FRONT = struct.Struct(">II")
 _LEVEL = 3
 """zstd-3 packs 400 MB/s at 16 % of the size; higher levels cost more than they save."""
 
@@ -113,7 +115,7 @@ class Chunk(Struct, frozen=True, kw_only=True):
 
 def frame(body: bytes) -> bytes:
     """Return `body` with its size and checksum in front, as segments hold it."""
-    return len(body).to_bytes(4, "big") + zlib.crc32(body).to_bytes(4, "big") + body
+    return _FRONT.pack(len(body), zlib.crc32(body)) + body
 
 
 def read_frames(frames: bytes) -> Iterator[bytes]:
@@ -124,7 +126,7 @@ def read_frames(frames: bytes) -> Iterator[bytes]:
         if body is None:
             raise CorruptChunkError(f"damaged frame at byte {offset}")
         yield body
-        offset += 8 + len(body)
+        offset += _FRONT.size + len(body)
 
 
 def whole_frame(frames: bytes, offset: int) -> bytes | None:
@@ -133,10 +135,12 @@ def whole_frame(frames: bytes, offset: int) -> bytes | None:
     No body is empty: after a power cut the end of a file may be zeros, which would
     read as frames without end.
     """
-    size = int.from_bytes(frames[offset : offset + 4], "big")
-    checksum = int.from_bytes(frames[offset + 4 : offset + 8], "big")
-    body = frames[offset + 8 : offset + 8 + size]
-    if not size or len(frames) < offset + 8 + size or zlib.crc32(body) != checksum:
+    start = offset + _FRONT.size
+    if len(frames) < start:
+        return None
+    size, checksum = _FRONT.unpack_from(frames, offset)
+    body = frames[start : start + size]
+    if not size or len(body) != size or zlib.crc32(body) != checksum:
         return None
     return body
 

@@ -6,6 +6,7 @@ seal that failed on the disk is simply tried again.
 """
 
 import datetime as dt
+from typing import Final
 from uuid import UUID
 
 from msgspec import Struct
@@ -30,6 +31,9 @@ from recorder.events import (
 )
 
 
+_SHOWN: Final = (TargetData, TargetErrorData)
+
+
 class Link(Struct, frozen=True, kw_only=True):
     """What the next chunk must know of the chunk before it."""
 
@@ -38,22 +42,26 @@ class Link(Struct, frozen=True, kw_only=True):
 
 
 class _Count:
-    """What a chunk's header says of its events."""
+    """What a chunk's header says of its events. A chunk may hold ten thousand: be brief."""
 
     def __init__(self, at_ms: int) -> None:
-        self.first_ms = self.last_ms = at_ms
+        self.first_ms: int | None = None
+        self.last_ms = at_ms
         self.events = self.input_bytes = self.output_bytes = 0
 
-    def add(self, event: Event) -> None:
-        """Count one event."""
-        if not self.events:
-            self.first_ms = event.at_ms
-        self.last_ms = max(self.first_ms, event.at_ms)
-        self.events += 1
-        if isinstance(event, ClientData):
-            self.input_bytes += len(event.data)
-        elif isinstance(event, TargetData | TargetErrorData):
-            self.output_bytes += len(event.data)
+    def add(self, burst: list[Event]) -> None:
+        """Count the events of one burst."""
+        if not burst:
+            return
+        if self.first_ms is None:
+            self.first_ms = burst[0].at_ms
+        self.last_ms = max(self.first_ms, burst[-1].at_ms)
+        self.events += len(burst)
+        for event in burst:
+            if isinstance(event, _SHOWN):
+                self.output_bytes += len(event.data)
+            elif isinstance(event, ClientData):
+                self.input_bytes += len(event.data)
 
 
 class Chunker:
@@ -83,13 +91,12 @@ class Chunker:
         link = self._previous
         count = _Count(0 if link is None else link.header.last_ms)
         for body in read_frames(frames):
-            for event in decode_burst(body):
-                count.add(event)
+            count.add(decode_burst(body))
         header = ChunkHeader(
             session_id=self._session_id,
             sequence=0 if link is None else link.header.sequence + 1,
             sealed=sealed,
-            first_ms=count.first_ms,
+            first_ms=count.last_ms if count.first_ms is None else count.first_ms,
             last_ms=count.last_ms,
             first_at=first_at,
             previous_digest=GENESIS if link is None else link.digest,
