@@ -41,7 +41,7 @@ def split_partial_key(data: bytes) -> tuple[bytes, bytes]:
         return data, b""
     # The last escape may be the first half of what ends a terminal's reply.
     for start in (data.rfind(b"\x1b", 0, last), last):
-        within = 0 <= start and len(data) - start <= _PARTIAL_LIMIT_BYTES
+        within = start >= 0 and len(data) - start <= _PARTIAL_LIMIT_BYTES
         if within and _KEY_PARTIAL.match(data, start):
             return data[:start], data[start:]
     return data, b""
