@@ -1,5 +1,7 @@
 """What an operator gets back: which results there are, and which requests have many."""
 
+from collections.abc import Iterator
+
 from control.requests import (
     AccessSummary,
     CredentialSummary,
@@ -13,6 +15,7 @@ from control.requests import (
     ListSessions,
     ListUsers,
     LiveFrames,
+    OperatorRequest,
     SearchHit,
     SearchSessions,
     SecretSummary,
@@ -49,3 +52,11 @@ Result = (
     | Status
     | Done
 )
+
+
+def whole_answer(request: OperatorRequest, results: Iterator[Result]) -> Result | list[Result]:
+    """Return all that came for `request`: a list where it may have many results."""
+    if isinstance(request, ManyRequest):
+        return list(results)
+    [result] = results
+    return result

@@ -4,19 +4,25 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
+from typing import Self
 
 from sqlalchemy import func, select
 
 from config.model import Settings
 from control import master_key
+from control.answers import Result, whole_answer
+from control.audit import operator_name
 from control.credentials import Gateways
+from control.errors import UnreachableError
+from control.live import NoLiveSessions
 from control.open_database import open_database
 from control.operations import ControlNode, Operations
 from control.ports import LiveSessions
-from control.requests import Status
+from control.requests import FollowSession, OperatorRequest, Status
 from control.stored import IndexSearch, StoredChunks
 from control.target_test import OneDial
 from control.vault import open_vault
+from control.wire import decode_request, encode_request
 from recorder.clock import SystemClock
 from storage.blobs import open_blobs
 from storage.database import Database
@@ -45,6 +51,33 @@ def open_operations(settings: Settings, live: LiveSessions) -> Iterator[Operatio
                 status=lambda: _status(database),
             )
         )
+
+
+class InProcess:
+    """Carries requests out in this process, which holds the state directory."""
+
+    def __init__(self, operations: Operations) -> None:
+        self._operations = operations
+        self._who = operator_name(os.geteuid())
+
+    @classmethod
+    @contextmanager
+    def opened(cls, settings: Settings) -> Iterator[Self]:
+        """Yield it, its database open; raise `ConfigError` or `ControlError`."""
+        with open_operations(settings, NoLiveSessions()) as operations:
+            yield cls(operations)
+
+    def call(self, request: OperatorRequest) -> Result | list[Result]:
+        """Return the result: a list for the requests in `ManyRequest`."""
+        return whole_answer(request, self.stream(request))
+
+    def stream(self, request: OperatorRequest) -> Iterator[Result]:
+        """Yield the results as they come."""
+        if isinstance(request, FollowSession):
+            raise UnreachableError("no proxyd is running here, so no session is live")
+        # Through the codec, which checks what was given, as a node would.
+        checked = decode_request(encode_request(request))
+        yield from self._operations.carry_out(checked, self._who)
 
 
 def _status(database: Database) -> Status:

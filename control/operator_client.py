@@ -1,6 +1,5 @@
 """The command line's way to a node: over its socket, or, where none runs, in this process."""
 
-import os
 import socket
 import time
 from collections.abc import Iterator
@@ -9,19 +8,13 @@ from pathlib import Path
 from typing import Protocol
 
 from config.model import Settings
-from control.answers import ManyRequest, Result
-from control.audit import operator_name
+from control.answers import Result, whole_answer
 from control.errors import DeniedError, UnreachableError
-from control.live import NoLiveSessions
-from control.offline import open_operations
-from control.operations import Operations
-from control.operator_socket import reachable
-from control.requests import FollowSession, OperatorRequest
-from control.state_dir import StateDirHeldError, hold
+from control.requests import OperatorRequest
+from control.state_lock import StateDirHeldError, hold, socket_address
 from control.wire import (
     MAX_RESULT_BYTES,
     decode_answer,
-    decode_request,
     encode_request,
     framed,
     receive_body,
@@ -45,16 +38,7 @@ class Operator(Protocol):
         ...
 
 
-class _Operator:
-    def stream(self, request: OperatorRequest) -> Iterator[Result]:
-        raise NotImplementedError
-
-    def call(self, request: OperatorRequest) -> Result | list[Result]:
-        results = list(self.stream(request))
-        return results if isinstance(request, ManyRequest) else results[0]
-
-
-class RunningNode(_Operator):
+class RunningNode:
     """A node that answers on its socket; each request is a connection of its own."""
 
     def __init__(self, state_dir: Path) -> None:
@@ -67,6 +51,10 @@ class RunningNode(_Operator):
         except (FileNotFoundError, ConnectionRefusedError):
             return False
         return True
+
+    def call(self, request: OperatorRequest) -> Result | list[Result]:
+        """Return the result: a list for the requests in `ManyRequest`."""
+        return whole_answer(request, self.stream(request))
 
     def stream(self, request: OperatorRequest) -> Iterator[Result]:
         """Yield the results as they come."""
@@ -86,7 +74,7 @@ class RunningNode(_Operator):
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             connection.settimeout(_CONNECT_LIMIT_S)
-            with reachable(self._state_dir) as address:
+            with socket_address(self._state_dir) as address:
                 connection.connect(address)
             # From here on the node decides how long it takes: a search, a live session.
             connection.settimeout(None)
@@ -99,23 +87,6 @@ class RunningNode(_Operator):
             connection.close()
             raise
         return connection
-
-
-class InProcess(_Operator):
-    """Carries requests out here, while this process holds the state directory."""
-
-    def __init__(self, operations: Operations) -> None:
-        self._operations = operations
-        self._who = operator_name(os.geteuid())
-
-    def stream(self, request: OperatorRequest) -> Iterator[Result]:
-        """Yield the results as they come."""
-        if isinstance(request, FollowSession):
-            raise UnreachableError("no proxyd is running here, so no session is live")
-        # Through the codec, which checks what was given, as a node would.
-        yield from self._operations.carry_out(
-            decode_request(encode_request(request)), self._who
-        )
 
 
 @contextmanager
@@ -136,9 +107,10 @@ def connect(settings: Settings, patience_s: float = _PATIENCE_S) -> Iterator[Ope
                     raise
                 time.sleep(_RETRY_S)
             else:
-                yield InProcess(
-                    stack.enter_context(open_operations(settings, NoLiveSessions()))
-                )
+                # What opens databases takes half a second to import.
+                from control.offline import InProcess  # noqa: PLC0415
+
+                yield stack.enter_context(InProcess.opened(settings))
                 return
         yield node
 

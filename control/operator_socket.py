@@ -9,7 +9,7 @@ import os
 import socket
 import struct
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import structlog
@@ -21,7 +21,7 @@ from control.audit import operator_name
 from control.errors import ControlError, DeniedError, UnreachableError
 from control.operations import Operations
 from control.requests import FollowSession, LiveFrames
-from control.state_dir import SOCKET_NAME
+from control.state_lock import SOCKET_NAME, socket_address
 from control.wire import (
     MAX_REQUEST_BYTES,
     decode_request,
@@ -161,7 +161,7 @@ def _listen(state_dir: Path) -> socket.socket:
     try:
         # Before it has a name: the kernel gives the file this mode, and no moment is open.
         os.fchmod(listener.fileno(), _SOCKET_MODE)
-        with reachable(state_dir) as address:
+        with socket_address(state_dir) as address:
             # Whoever left it behind is dead: we hold the state directory.
             (state_dir / SOCKET_NAME).unlink(missing_ok=True)
             listener.bind(address)
@@ -170,19 +170,6 @@ def _listen(state_dir: Path) -> socket.socket:
         listener.close()
         raise
     return listener
-
-
-@contextmanager
-def reachable(state_dir: Path) -> Iterator[str]:
-    """Yield an address of the socket that is short enough however deep the directory lies.
-
-    `sun_path` holds 108 bytes; a path through an open directory needs about thirty.
-    """
-    folder = os.open(state_dir, os.O_PATH | os.O_DIRECTORY)
-    try:
-        yield f"/proc/self/fd/{folder}/{SOCKET_NAME}"
-    finally:
-        os.close(folder)
 
 
 def _peer_uid(connection: socket.socket) -> int:

@@ -1,21 +1,15 @@
 """The state directory: what lies where, who may use it, and how it is set up.
 
-    master.key               the vault's master key
-    ssh_host_ed25519_key     the gateway's host keys
-    ssh_host_rsa_key
-    proxyd.db                the database, unless `[database] url` says otherwise
-    spool/                   recordings that have not been stored yet
-    control.sock             operators reach a running node here
-    control.lock             held by whoever uses the database
-
-One process at a time holds `control.lock`: a running node, or a command line that found
-none running. SQLite never has two writers.
+master.key               the vault's master key
+ssh_host_ed25519_key     the gateway's host keys
+ssh_host_rsa_key
+proxyd.db                the database, unless `[database] url` says otherwise
+spool/                   recordings that have not been stored yet
+control.sock             operators reach a running node here
+control.lock             held by whoever uses the database
 """
 
-import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -32,64 +26,23 @@ from config.errors import ConfigError
 from config.model import Settings
 from control import master_key, users
 from control.audit import Act, operator_name
-from control.errors import ConflictError
 from control.master_key import MasterKeyFile
 from control.open_database import open_database
 from control.private_files import give_to_owner, write_private
 from control.requests import AddUser
+from control.state_lock import LOCK_NAME, hold
 from control.vault import PEPPER, create_pepper, open_vault
 from recorder.ports import Clock
 from storage.database import Database
 from storage.tables import KeyRow, SecretRow, UserRow
 
 HOST_KEY_NAMES = ("ssh_host_ed25519_key", "ssh_host_rsa_key")
-SOCKET_NAME = "control.sock"
-LOCK_NAME = "control.lock"
 _RSA_BITS = 3072
-_PID_BYTES = 32
-
-
-class StateDirHeldError(ConflictError):
-    """Another process uses the state directory."""
 
 
 def host_key_paths(state_dir: Path) -> tuple[Path, ...]:
     """Return where the gateway's host keys are, the preferred first."""
     return tuple(state_dir / name for name in HOST_KEY_NAMES)
-
-
-@contextmanager
-def hold(state_dir: Path) -> Iterator[None]:
-    """Hold the state directory; raise `StateDirHeldError` naming the process that does.
-
-    The kernel lets go when the process ends, however it ends.
-    """
-    try:
-        descriptor = os.open(state_dir / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise ConfigError(
-            f"the state directory {state_dir} cannot be used: {error.strerror}; "
-            "run `proxyd init`, as the user that proxyd runs as"
-        ) from error
-    try:
-        give_to_owner(state_dir / LOCK_NAME)
-        _lock(descriptor, state_dir)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _lock(descriptor: int, state_dir: Path) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        holder = os.pread(descriptor, _PID_BYTES, 0).decode("ascii", "replace").strip()
-        raise StateDirHeldError(
-            f"process {holder or 'unknown'} uses the state directory {state_dir}: wait for it "
-            "to end, or stop it"
-        ) from error
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, str(os.getpid()).encode(), 0)
 
 
 class Initialiser:

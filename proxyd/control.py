@@ -24,7 +24,7 @@ from control.operations import ControlNode, Operations
 from control.operator_socket import OperatorSocket
 from control.ports import ChunkReader, NodeStatus, SessionSearch
 from control.rpc import EngineRequests
-from control.state_dir import StateDirHeldError, hold
+from control.state_lock import StateDirHeldError, hold
 from control.target_test import OneDial
 from control.vault import Vault, open_vault
 from proxyd.service import StartError

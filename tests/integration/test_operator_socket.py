@@ -33,7 +33,7 @@ from control.grants import Grants
 from control.live import BusLiveSessions
 from control.offline import open_operations
 from control.operator_client import connect
-from control.operator_socket import OperatorSocket, reachable
+from control.operator_socket import OperatorSocket
 from control.requests import (
     AddSecret,
     AddUser,
@@ -52,7 +52,8 @@ from control.requests import (
     ShowSecret,
 )
 from control.requests import TerminateSession as Terminate
-from control.state_dir import SOCKET_NAME, Initialiser, StateDirHeldError, hold
+from control.state_dir import Initialiser
+from control.state_lock import SOCKET_NAME, StateDirHeldError, hold, socket_address
 from control.vault import open_vault
 from recorder.clock import SystemClock
 from recorder.session_info import TargetProtocol
@@ -209,7 +210,7 @@ async def test_a_state_directory_may_lie_deeper_than_a_socket_path_is_long(tmp_p
 
 async def test_the_socket_of_a_killed_node_is_replaced(settings, engine):
     left_behind = socket.socket(socket.AF_UNIX)
-    with reachable(settings.state_dir) as address:
+    with socket_address(settings.state_dir) as address:
         left_behind.bind(address)
     left_behind.close()
     assert ask(settings, ListSecrets()) == []
@@ -219,7 +220,7 @@ async def test_the_socket_of_a_killed_node_is_replaced(settings, engine):
 
 def test_a_second_node_is_refused_and_told_who_the_first_is(settings):
     program = (
-        "import sys, pathlib; from control.state_dir import hold\n"
+        "import sys, pathlib; from control.state_lock import hold\n"
         "with hold(pathlib.Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
     )
     first = subprocess.Popen(
@@ -324,7 +325,7 @@ async def test_clients_that_vanish_stall_or_talk_nonsense_hurt_nobody(
 
 def _dial(settings: Settings, data: bytes = b"") -> socket.socket:
     connection = socket.socket(socket.AF_UNIX)
-    with reachable(settings.state_dir) as address:
+    with socket_address(settings.state_dir) as address:
         connection.connect(address)
     connection.sendall(data)
     return connection

@@ -10,13 +10,8 @@ from config.model import ControlSettings, DatabaseSettings, Settings
 from control import users
 from control.errors import InvalidError
 from control.master_key import locate
-from control.state_dir import (
-    Initialiser,
-    StateDirHeldError,
-    hold,
-    host_key_paths,
-    write_host_key,
-)
+from control.state_dir import Initialiser, host_key_paths, write_host_key
+from control.state_lock import StateDirHeldError, hold
 from recorder.clock import ManualClock
 from storage.database import Database
 from storage.tables import AuditRow, UserRow

@@ -12,7 +12,7 @@ from control.requests import (
     ShowSession,
     StoredChunk,
 )
-from control.state_dir import StateDirHeldError
+from control.state_lock import StateDirHeldError
 
 from .conftest import web1
 

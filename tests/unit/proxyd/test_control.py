@@ -9,7 +9,8 @@ from bus.errors import BusUnavailableError
 from bus.memory import MemoryBus
 from config.errors import ConfigError
 from config.model import DatabaseSettings, Settings
-from control.state_dir import Initialiser, hold
+from control.state_dir import Initialiser
+from control.state_lock import hold
 from proxyd import control
 from proxyd.control import FollowedBus, held, opened_database, opened_vault
 from proxyd.service import StartError
