@@ -90,6 +90,10 @@ class Database:
 
     def _unavailable(self, error: Exception) -> StorageUnavailableError:
         cause = getattr(error, "orig", None) or error
+        if "no such table" in str(cause):
+            return StorageUnavailableError(
+                f"the database {self.path} is empty: run `proxyd init` first"
+            )
         return StorageUnavailableError(
             f"the database {self.path} cannot be used: {cause}; check that its disk has room "
             "and that proxyd may write the file and its folder"

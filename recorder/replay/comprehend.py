@@ -8,6 +8,7 @@ to limit.
 
 import hashlib
 import re
+from operator import itemgetter
 
 import msgspec
 from msgspec import Struct
@@ -76,6 +77,9 @@ class _State(Struct, array_like=True):
     """Digest of a line to the `at_ms` of its last showing, oldest first."""
 
 
+_OPENING, _KEYS, _DATA = range(3)
+"""What goes first within a millisecond."""
+
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_State)
 
@@ -92,7 +96,7 @@ def comprehend(
     """
     events = decode(encoded_chunk).unpack()
     reading = _Reading(_decoded(state), with_screens=with_screens)
-    for event in sorted(events, key=_happened):
+    for event in _as_happened(events):
         reading.take(event)
     return Comprehension(state=reading.finish(), lines=reading.lines)
 
@@ -218,10 +222,19 @@ class _Reading:
         return self._channels[number]
 
 
-def _happened(event: Event) -> tuple[int, bool]:
-    """When an event happened: keys are recorded late, and came before their echo."""
-    held_ms = event.held_ms if isinstance(event, ClientData) else 0
-    return event.at_ms - held_ms, not held_ms
+def _as_happened(events: list[Event]) -> list[Event]:
+    """Put keys before their echo: they are recorded when it is clear that they may be kept."""
+    opened_ms = 0
+    ordered = []
+    for event in events:
+        happened_ms, rank = event.at_ms, _DATA
+        if isinstance(event, ChannelOpened | ChannelRequested | TerminalRequested):
+            opened_ms, rank = event.at_ms, _OPENING
+        elif isinstance(event, ClientData) and event.held_ms:
+            happened_ms, rank = max(opened_ms, event.at_ms - event.held_ms), _KEYS
+        ordered.append((happened_ms, rank, event))
+    ordered.sort(key=itemgetter(0, 1))
+    return [event for _, _, event in ordered]
 
 
 def _decoded(state: bytes | None) -> _State:

@@ -87,6 +87,16 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path):
     database.close()
 
 
+def test_a_database_without_tables_says_what_makes_them(tmp_path: Path):
+    database = Database(f"sqlite:///{tmp_path}/proxyd.db")
+    with (
+        pytest.raises(StorageUnavailableError, match="proxyd init"),
+        database.read() as session,
+    ):
+        session.get(BlobRow, "a")
+    database.close()
+
+
 def test_a_database_held_by_somebody_else_is_named(database: Database):
     with database.transaction() as session:
         session.execute(text("PRAGMA busy_timeout=10"))

@@ -122,6 +122,16 @@ def test_keys_recorded_after_their_echo_are_put_before_it():
     assert of_kind(lines, "command") == [(19, "ls")]
 
 
+def test_keys_typed_ahead_of_the_terminal_are_keys():
+    lines = shell(
+        target(3, b"whoami\r\n"),
+        client(3, b"whoami\r", held_ms=5),
+        target(9, b"$ whoami\r\nana\r\n"),
+    )
+    assert of_kind(lines, "command") == [(0, "whoami")]
+    assert of_kind(lines, "input") == [(0, "whoami")]
+
+
 def test_masked_input_leaves_no_line():
     lines = shell(
         target(10, b"Password: "),
