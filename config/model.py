@@ -16,11 +16,19 @@ SecondsOrOff = Annotated[float, Meta(ge=0, le=_A_CENTURY_S)]
 Bytes = Annotated[int, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
 _PORT = "(?:[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+_ADDRESS = rf"(?:\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+):{_PORT}"
 Address = Annotated[
     str,
     Meta(
-        pattern=rf"^(?:\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+):{_PORT}$",
+        pattern=f"^{_ADDRESS}$",
         description="an address and a port, like 0.0.0.0:2222 or [::]:2222",
+    ),
+]
+AddressOrOff = Annotated[
+    str,
+    Meta(
+        pattern=f"^(?:{_ADDRESS})?$",
+        description='an address and a port, like 127.0.0.1:9464, or "" for none',
     ),
 ]
 MaxStartups = Annotated[
@@ -123,7 +131,8 @@ class ControlSettings(_Table, frozen=True, kw_only=True):
 class MetricsSettings(_Table, frozen=True, kw_only=True):
     """`[metrics]`: Prometheus text."""
 
-    listen: Address = "127.0.0.1:9464"
+    listen: AddressOrOff = "127.0.0.1:9464"
+    """Empty: not served."""
 
 
 class Settings(_Table, frozen=True, kw_only=True):

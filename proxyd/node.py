@@ -59,6 +59,8 @@ class WholeNode:
     async def serve(self, started: Callable[[], None]) -> None:
         """Start every role, and serve until cancelled."""
         settings = self._settings
+        if settings.rdp.listen:
+            _log.info("gateway.absent", protocol="rdp", listen=settings.rdp.listen)
         async with held(settings.state_dir), contextlib.AsyncExitStack() as stack:
             database = stack.enter_context(opened_database(settings))
             vault = opened_vault(settings, database)

@@ -2,6 +2,7 @@ import asyncio
 import contextlib
 import socket
 
+import msgspec
 import pytest
 
 from config.errors import ConfigError
@@ -81,6 +82,12 @@ async def test_a_metrics_port_in_use_is_named_too(settings):
         error = await why_not(measured)
     assert isinstance(error, StartError)
     assert "metrics.listen" in str(error)
+
+
+async def test_metrics_may_be_switched_off(settings):
+    silent = msgspec.structs.replace(settings, metrics=MetricsSettings(listen=""))
+    async with serving(silent) as node:
+        assert node.operations is not None
 
 
 async def test_an_address_of_another_machine_is_a_matter_of_settings(settings):
