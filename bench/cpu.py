@@ -10,10 +10,6 @@ from typing import Final
 
 from peers.needed import cpu_s
 
-from bench.peers_path import ROOT
-
-assert ROOT.is_dir()
-
 _V1: Final = Path("/sys/fs/cgroup/cpuacct")
 _V2: Final = Path("/sys/fs/cgroup")
 

@@ -29,7 +29,7 @@ def login(relaying_login: Login) -> Login:
 
 @pytest.fixture
 def putty(relaying: Daemon, login: Login) -> Putty:
-    return Putty(login, relaying.fingerprint())
+    return Putty(login, relaying.fingerprints())
 
 
 @pytest.fixture
@@ -111,8 +111,9 @@ def test_a_target_that_stops_reading_early_is_no_failure(login: Login):
 def test_a_client_that_stops_reading_early_ends_the_command(login: Login, there: Path):
     mark = there / "ended"
     command = shlex.join([*login.ssh(), f"yes; touch {mark}"])
-    done = run(["sh", "-c", f"{command} | head -n 2"], env=login.env)
+    done = run(["sh", "-c", f"{command} | head -n 2"], env=login.env, seconds=15)
     assert done.stdout == b"y\ny\n"
+    wait_until(mark.exists, "the command was not ended")
 
 
 def test_every_byte_passes_both_ways(login: Login):
@@ -183,7 +184,8 @@ def test_a_full_screen_program_draws_the_same_and_replays_the_same(
         "vim": f"{vim} -u NONE -N {there}/text\r",
         "tmux": f"tmux -L {there.name} -f /dev/null new\r",
     }
-    terminal.type("PS1='ok> '\r" + start[program_name])
+    terminal.expect(r"\$ ")
+    terminal.type(start[program_name])
     terminal.settle(1)
     terminal.resize(90, 25)
     terminal.settle(0.6)

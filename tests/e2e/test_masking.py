@@ -137,7 +137,7 @@ def test_a_secret_may_switch_masking_off(
 def test_what_the_vault_and_the_grants_hold_is_nowhere(
     daemon: Daemon, openssh_server: OpenSSHServer
 ):
-    secret = "byword-Tr0ub4dor-3"  # noqa: S105
+    secret = "byword-Tr0ub4dor-3"
     where = ("--username", "byword", "--port", str(openssh_server.port), "--password-stdin")
     daemon.add_target("canary", *where, typed=secret + "\n")
     login = daemon.login("canary")

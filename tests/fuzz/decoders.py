@@ -9,6 +9,7 @@ from typing import Final
 
 from bus import codec
 from bus.errors import BadMessageError
+from control.errors import ControlError
 from control.wire import decode_answer, decode_request
 from protocols.errors import RemoteProtocolError
 from protocols.ssh import packets
@@ -20,7 +21,7 @@ from recorder.errors import CorruptChunkError
 from recorder.events import decode_burst
 from recorder.replay.screen_filter import ScreenFilter
 
-ALLOWED: Final = (RemoteProtocolError, BadMessageError, CorruptChunkError)
+ALLOWED: Final = (RemoteProtocolError, BadMessageError, CorruptChunkError, ControlError)
 
 POLICY: Final = ChannelPolicy(frozenset({"shell", "exec", "sftp", "scp", "local-forward"}))
 
@@ -49,7 +50,7 @@ def _channel_request(data: bytes) -> None:
 def _global_request(data: bytes) -> None:
     request = packets.GlobalRequest.read(data)
     POLICY.client_asks_globally(request.kind)
-    request.detail()
+    str(request.detail)
 
 
 def _pieces(data: bytes) -> list[tuple[int, bytes]]:

@@ -241,13 +241,11 @@ class Daemon:
         }
         return Login(id_, username, password, self.port, config, env)
 
-    def fingerprint(self) -> str:
-        """SHA-256 fingerprint of the gateway's host key, for PuTTY's tools."""
+    def fingerprints(self) -> list[str]:
+        """SHA-256 fingerprints of the gateway's host keys, for PuTTY's tools."""
         keyscan = run([program("ssh-keyscan"), "-p", str(self.port), "127.0.0.1"]).stdout
         prints = run([program("ssh-keygen"), "-lf", "-"], typed=keyscan).text
-        found = re.search(r"SHA256:\S+", prints)
-        assert found is not None, prints
-        return found[0]
+        return re.findall(r"SHA256:\S+", prints)
 
     # --- sessions
 

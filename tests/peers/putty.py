@@ -20,12 +20,12 @@ class Putty:
     """The command-line tools of PuTTY with one credential."""
 
     login: Login
-    fingerprint: str
+    fingerprints: list[str]
 
     def argv(self, name: str, *options: str) -> list[str]:
         given = ("-P", str(self.login.port), "-l", self.login.username)
-        trusted = ("-pw", self.login.password, "-hostkey", self.fingerprint)
-        return [program(name), *given, *trusted, *options]
+        trusted = [word for one in self.fingerprints for word in ("-hostkey", one)]
+        return [program(name), *given, "-pw", self.login.password, *trusted, *options]
 
     def plink(self, *words: str, options: tuple[str, ...] = (), typed: bytes = b"") -> Output:
         argv = self.argv("plink", "-batch", "-ssh", *options)
