@@ -1,0 +1,78 @@
+import os
+import time
+from collections.abc import Iterator
+
+import pytest
+from samples.chunks import three_chunks
+
+from recorder.replay.comprehend import Comprehension, comprehend
+from storage.child import Child, ChildLostError
+
+
+def awkward(state: bytes | None, encoded: bytes, *, with_screens: bool) -> Comprehension:
+    match encoded:
+        case b"die":
+            os._exit(3)
+        case b"hang":
+            time.sleep(60)
+        case b"swell":
+            bytearray(4 * 1024**3)
+        case b"raise":
+            raise LookupError("what is this")
+    return Comprehension(state=b"%d" % os.getpid(), lines=[])
+
+
+@pytest.fixture
+def child() -> Iterator[Child]:
+    child = Child(awkward, time_limit_s=0.5)
+    yield child
+    child.stop()
+
+
+def pid(child: Child) -> int:
+    return int(child.comprehend(None, b"fine").state)
+
+
+def test_another_process_does_the_work(child: Child):
+    assert not child.is_running
+    first = pid(child)
+    assert first != os.getpid()
+    assert pid(child) == first
+    assert child.is_running
+
+
+def test_it_answers_as_the_function_would():
+    first, second, _ = three_chunks()
+    child = Child()
+    try:
+        state = child.comprehend(None, first.encoded).state
+        expected = comprehend(comprehend(None, first.encoded).state, second.encoded)
+        assert child.comprehend(state, second.encoded) == expected
+    finally:
+        child.stop()
+
+
+@pytest.mark.parametrize("trouble", [b"die", b"hang"])
+def test_a_lost_child_is_replaced(child: Child, trouble: bytes):
+    first = pid(child)
+    with pytest.raises(ChildLostError):
+        child.comprehend(None, trouble)
+    assert not child.is_running
+    assert pid(child) != first
+
+
+@pytest.mark.parametrize(
+    ("trouble", "says"), [(b"swell", "MemoryError"), (b"raise", "LookupError: what is this")]
+)
+def test_a_child_that_cannot_says_why_and_goes_on(child: Child, trouble: bytes, says: str):
+    first = pid(child)
+    with pytest.raises(ChildLostError, match=says):
+        child.comprehend(None, trouble)
+    assert pid(child) == first
+
+
+def test_stopping_twice_is_harmless(child: Child):
+    pid(child)
+    child.stop()
+    child.stop()
+    assert not child.is_running
