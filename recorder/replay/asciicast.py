@@ -25,6 +25,7 @@ from recorder.events import (
     TerminalRequested,
     TerminalResized,
 )
+from recorder.replay.drawing import drawing_of
 from recorder.replay.export import SESSION_CHANNEL
 
 PLAIN_COLUMNS = 80
@@ -40,8 +41,8 @@ class PlayedTerminal(Struct, frozen=True, kw_only=True):
     channel: ChannelId
     columns: int = PLAIN_COLUMNS
     rows: int = PLAIN_ROWS
-    terminal: str = ""
-    """The user's `TERM`; empty where no terminal was asked for."""
+    terminal: str | None = None
+    """The user's `TERM`; None where no terminal was asked for."""
 
 
 def find_terminal(
@@ -49,7 +50,7 @@ def find_terminal(
 ) -> PlayedTerminal | None:
     """Return the terminal of `channel`, by default of the first channel with a terminal.
 
-    Where no channel has one, it is the first session channel, and `terminal` is empty.
+    Where no channel has one, it is the first session channel, without one.
     """
     first: PlayedTerminal | None = None
     for event in events:
@@ -120,7 +121,8 @@ class _Cast:
     def _line_of(self, event: KnownEvent) -> Iterator[bytes]:
         match event:
             case TargetData() | TargetErrorData() if event.channel == self._played.channel:
-                yield from self._text("o", self._drawn(event.data))
+                has_terminal = self._played.terminal is not None
+                yield from self._text("o", drawing_of(event, has_terminal=has_terminal))
             case ClientData() if event.channel == self._played.channel:
                 yield from self._text("i", event.data)
             case TerminalResized() if event.channel == self._played.channel:
@@ -128,10 +130,6 @@ class _Cast:
             case _:
                 if (label := marker(event)) is not None:
                     yield self._line("m", label)
-
-    def _drawn(self, data: bytes) -> bytes:
-        # Without a terminal on the target nothing has turned line feeds into new lines.
-        return data if self._played.terminal else data.replace(b"\n", b"\r\n")
 
     def _text(self, code: str, data: bytes) -> Iterator[bytes]:
         if text := self._decoders[code].decode(data):

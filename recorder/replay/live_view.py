@@ -16,6 +16,7 @@ from recorder.events import (
     ChannelId,
     ChannelOpened,
     Event,
+    NoticeShown,
     SessionEnded,
     TargetData,
     TargetErrorData,
@@ -24,6 +25,7 @@ from recorder.events import (
     decode_burst,
 )
 from recorder.replay.asciicast import PLAIN_COLUMNS, PLAIN_ROWS
+from recorder.replay.drawing import Drawn, drawing_of
 from recorder.replay.export import SESSION_CHANNEL
 from recorder.replay.screen_filter import ScreenFilter
 from recorder.replay.terminal import Terminal
@@ -148,8 +150,10 @@ class _Watched:
     def take(self, event: Event) -> bytes:
         """Take the next event; return what it draws."""
         match event:
-            case TargetData() | TargetErrorData() if event.channel == self._channel:
-                return self._show(event.at_ms, event.data)
+            case TargetData() | TargetErrorData() | NoticeShown() if (
+                event.channel == self._channel
+            ):
+                return self._show(event)
             case TargetData() if self._channel is None and self._screen is None:
                 # Its opening is not stored yet: better a guess than an empty screen.
                 self._has_terminal = self._choose(event.channel)
@@ -188,11 +192,10 @@ class _Watched:
         if self._screen is not None:
             self._screen = _new_screen(event.columns, event.rows)
 
-    def _show(self, at_ms: int, data: bytes) -> bytes:
-        if not self._has_terminal:
-            data = data.replace(b"\n", b"\r\n")
+    def _show(self, event: Drawn) -> bytes:
+        data = drawing_of(event, has_terminal=self._has_terminal)
         if self._screen is not None:
-            self._screen.feed(at_ms, self._decoder.decode(data))
+            self._screen.feed(event.at_ms, self._decoder.decode(data))
         return data
 
 

@@ -8,8 +8,9 @@ screen can be drawn as it was at that moment.
 import codecs
 from collections.abc import Callable, Iterator
 
-from recorder.events import KnownEvent, TargetData, TargetErrorData, TerminalResized
+from recorder.events import KnownEvent, TerminalResized
 from recorder.replay.asciicast import PlayedTerminal
+from recorder.replay.drawing import Drawn, drawing_of
 from recorder.replay.screen_filter import ScreenFilter
 from recorder.replay.terminal import Terminal
 
@@ -20,12 +21,7 @@ _CLEAR = b"\x1b[0m\x1b[2J\x1b[H"
 
 OpenEvents = Callable[[], Iterator[KnownEvent]]
 """Begins the recording anew, in recorded order."""
-_Played = TargetData | TargetErrorData | TerminalResized
-
-
-def output_to_draw(data: bytes, terminal: PlayedTerminal) -> bytes:
-    """Return `data` with new lines where no terminal of the target has made them."""
-    return data if terminal.terminal else data.replace(b"\n", b"\r\n")
+_Played = Drawn | TerminalResized
 
 
 class Player:
@@ -103,7 +99,7 @@ class Player:
         self._next: _Played | None = next((event for event in played if event), None)
 
     def _played(self, event: KnownEvent) -> _Played | None:
-        if not isinstance(event, TargetData | TargetErrorData | TerminalResized):
+        if not isinstance(event, _Played):
             return None
         return event if event.channel == self._terminal.channel else None
 
@@ -116,7 +112,7 @@ class Player:
         if isinstance(event, TerminalResized):
             self._screen.resize(event.at_ms, event.columns, event.rows)
         elif event is not None:
-            data = output_to_draw(event.data, self._terminal)
+            data = drawing_of(event, has_terminal=self._terminal.terminal is not None)
             self._screen.feed(event.at_ms, self._decoder.decode(data))
         self._fetch()
         return data

@@ -75,6 +75,8 @@ class _Transcript:
             case SessionEnded():
                 self.close()
         if (remark := _remark(event)) is not None:
+            for channel in self._channels.values():
+                channel.tell_shown()
             self._tell(event.at_ms, f"-- {remark}")
 
     def close(self) -> None:
@@ -111,6 +113,11 @@ class _Channel:
                 self._terminal.resize(event.at_ms, event.columns, event.rows)
             case TerminalRequested() | TerminalResized():
                 self._terminal = Terminal(event.columns, event.rows, self._tell)
+
+    def tell_shown(self) -> None:
+        """Tell the rows that are shown, so that they come before what is told next."""
+        if self._terminal is not None:
+            self._terminal.tell_shown(with_cursor=False)
 
     def close(self, at_ms: int) -> None:
         """Tell what is still shown."""

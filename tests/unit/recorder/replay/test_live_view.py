@@ -9,6 +9,7 @@ from recorder.events import (
     ChannelClosed,
     ChannelOpened,
     KnownEvent,
+    NoticeShown,
     TargetData,
     TerminalRequested,
     encode_burst,
@@ -155,6 +156,14 @@ def test_without_a_terminal_lines_begin_at_the_left() -> None:
     view.store(sealed(frames_of([OPEN[0]]), 0))
     view.redraw()
     assert view.feed(encode_burst([shown(2, b"a\nb")])) == b"a\r\nb"
+
+
+def test_what_proxyd_told_the_user_is_shown() -> None:
+    view = LiveView()
+    view.store(sealed(frames_of(OPEN), 0))
+    view.redraw()
+    notice = NoticeShown(at_ms=2, channel=0, text="five minutes left")
+    assert view.feed(encode_burst([notice])) == b"\r\nfive minutes left\r\n"
 
 
 def test_a_feed_that_is_never_met_is_not_kept_for_ever(

@@ -5,7 +5,7 @@ from samples.screens import screen
 from samples.terminal_session import STEP_MS, terminal_events
 from samples.typescripts import COLUMNS, ROWS, TYPESCRIPTS
 
-from recorder.events import KnownEvent, TargetData
+from recorder.events import KnownEvent, NoticeShown, TargetData
 from recorder.replay.asciicast import PlayedTerminal
 from recorder.replay.player import FASTEST, MOST_BYTES, Player
 
@@ -92,6 +92,11 @@ def test_other_channels_are_not_drawn() -> None:
 def test_without_a_terminal_lines_begin_at_the_left() -> None:
     playing = player([shown(0, b"a\nb")], terminal=PlayedTerminal(channel=0))
     assert playing.pass_time(0) == b"a\r\nb"
+
+
+def test_what_proxyd_told_the_user_is_drawn_as_the_user_saw_it() -> None:
+    playing = player([NoticeShown(at_ms=0, channel=0, text="five minutes\x1b[6n left")])
+    assert playing.pass_time(0) == b"\r\nfive minutes left\r\n"
 
 
 def test_what_acts_outside_the_screen_is_not_drawn() -> None:

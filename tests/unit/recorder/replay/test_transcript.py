@@ -8,6 +8,7 @@ from recorder.events import (
     ChannelRequested,
     CommandExited,
     KnownEvent,
+    NoticeShown,
     SessionStarted,
     TargetData,
 )
@@ -43,6 +44,13 @@ def test_a_line_has_the_time_since_which_it_reads_so() -> None:
         "1:02:05.000  -- exit status 2",
         "1:02:05.000  two",
     ]
+
+
+def test_a_remark_comes_behind_what_was_shown_before_it() -> None:
+    events = terminal_events(b"$ ls\r\nfile\r\n$ ")
+    notice = NoticeShown(at_ms=events[-4].at_ms, channel=0, text="the end is near")
+    lines = texts([*events[:-3], notice, *events[-3:]])
+    assert lines[1:4] == ["$ ls", "file", "-- notice: the end is near"]
 
 
 def test_a_command_that_writes_no_line_feed_is_cut() -> None:
