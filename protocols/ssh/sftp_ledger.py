@@ -208,7 +208,7 @@ class SFTPLedger:
         match kind:
             case Kind.READ:
                 file = self._files.get(fields.string())
-                offset = int.from_bytes(fields.rest()[:8], "big")
+                offset = int.from_bytes(body[-12:-4], "big")
                 self._expect(ident, _Request(kind, file, offset))
             case Kind.OPEN | Kind.OPENDIR:
                 path = text_of(fields.string())

@@ -6,6 +6,7 @@ messages are handed on whole, if they are of interest, and skipped if not.
 """
 
 import enum
+import struct
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -14,6 +15,7 @@ from protocols.errors import RemoteProtocolError
 MESSAGE_LIMIT_BYTES: Final = 256 * 1024
 """OpenSSH's own limit for a whole message. Held for messages without file contents."""
 
+_LENGTH_AND_KIND: Final = struct.Struct(">IB")
 _LENGTH_AND_KIND_BYTES: Final = 5
 _LENGTH_TO_STRING_BYTES: Final = 13
 """Length, kind, id and the length of the first string."""
@@ -85,56 +87,57 @@ class MessageCutter:
             elif self._skip_bytes:
                 end = min(size, offset + self._skip_bytes)
                 self._skip_bytes -= end - offset
-            else:
+            elif self._head:
                 end = min(size, offset + self._needed_bytes - len(self._head))
                 self._head += view[offset:end]
-                self._advance()
+                if len(self._head) == self._needed_bytes and self._parse(self._head):
+                    self._head.clear()
+            else:
+                # What is whole is not copied; what is not waits for the rest of its head.
+                end = offset + self._parse(view[offset:])
+                if end == offset:
+                    self._head += view[offset:]
+                    end = size
             offset = end
 
-    def _advance(self) -> None:
-        """Go on as long as the head holds what the next step needs."""
-        while len(self._head) == self._needed_bytes:
-            wanted = self._next_step()
-            if not wanted:
-                self._head.clear()
-                self._needed_bytes = _LENGTH_AND_KIND_BYTES
-                return
-            self._needed_bytes = wanted
+    def _parse(self, head: memoryview | bytearray) -> int:
+        """Take the message at the beginning of `head`, up to its body if it has one.
 
-    def _next_step(self) -> int:
-        """Return how many bytes of head are needed in all, or 0 where it is done with."""
-        head = self._head
-        end = 4 + int.from_bytes(head[:4], "big")
-        kind = head[4]
-        if kind == self._body_kind:
-            return self._body_step(end)
-        if end - 4 > MESSAGE_LIMIT_BYTES or end < _LENGTH_AND_KIND_BYTES:
-            raise RemoteProtocolError(f"an SFTP message of {end - 4} bytes")
-        if kind not in self._wanted:
-            self._skip_bytes = end - len(head)
+        Return how many bytes that took, or 0 where more are needed, and say how many in all.
+        """
+        self._needed_bytes = _LENGTH_AND_KIND_BYTES
+        if len(head) < _LENGTH_AND_KIND_BYTES:
             return 0
+        length_bytes, kind = _LENGTH_AND_KIND.unpack_from(head)
+        end: int = 4 + length_bytes
+        if kind == self._body_kind:
+            return self._parse_to_body(head, end)
+        if length_bytes > MESSAGE_LIMIT_BYTES or end < _LENGTH_AND_KIND_BYTES:
+            raise RemoteProtocolError(f"an SFTP message of {length_bytes} bytes")
+        if kind not in self._wanted:
+            self._skip_bytes = end - _LENGTH_AND_KIND_BYTES
+            return _LENGTH_AND_KIND_BYTES
         if len(head) < end:
-            return end
-        self._message(kind, bytes(head[_LENGTH_AND_KIND_BYTES:]))
-        return 0
+            self._needed_bytes = end
+            return 0
+        self._message(kind, bytes(head[_LENGTH_AND_KIND_BYTES:end]))
+        return end
 
-    def _body_step(self, end: int) -> int:
-        """Return how much head a WRITE or DATA needs; open its body once that is there."""
-        head = self._head
-        if len(head) < _LENGTH_TO_STRING_BYTES:
-            return _LENGTH_TO_STRING_BYTES
+    def _parse_to_body(self, head: memoryview | bytearray, end: int) -> int:
+        """Take the fields of a WRITE or DATA, and open its body."""
         fields_end = _LENGTH_TO_STRING_BYTES
-        if self._body_kind is Kind.WRITE:
+        if self._body_kind is Kind.WRITE and len(head) >= fields_end:
             handle_bytes = int.from_bytes(head[9:13], "big")
             fields_end += handle_bytes + _OFFSET_AND_LENGTH_BYTES
             if handle_bytes > MESSAGE_LIMIT_BYTES:
                 raise RemoteProtocolError(f"an SFTP handle of {handle_bytes} bytes")
         if len(head) < fields_end:
-            return fields_end
-        body_bytes = int.from_bytes(head[-4:], "big")
+            self._needed_bytes = fields_end
+            return 0
+        body_bytes = int.from_bytes(head[fields_end - 4 : fields_end], "big")
         if fields_end + body_bytes > end:
             raise RemoteProtocolError("an SFTP message that ends before its file contents do")
-        self._taker = self._contents(bytes(head[_LENGTH_AND_KIND_BYTES:]))
+        self._taker = self._contents(bytes(head[_LENGTH_AND_KIND_BYTES:fields_end]))
         self._body_bytes = body_bytes
         self._skip_bytes = end - fields_end - body_bytes
-        return 0
+        return fields_end
