@@ -1,4 +1,6 @@
 import pytest
+from samples.screens import screen
+from samples.typescripts import TYPESCRIPTS
 
 from recorder.replay.screen_filter import ScreenFilter
 
@@ -96,6 +98,18 @@ def test_what_was_put_back_by_the_target_is_left_alone() -> None:
     screen = ScreenFilter()
     screen.feed(b"\x1b[?1049h\x1b[?25l\x1b[?25h\x1b[?1049l")
     assert screen.reset() == b"\x1b[0m"
+
+
+@pytest.mark.parametrize("shown", TYPESCRIPTS.values(), ids=TYPESCRIPTS.keys())
+def test_a_screen_looks_the_same_through_the_filter(shown: bytes) -> None:
+    assert screen(ScreenFilter().feed(shown)) == screen(shown)
+
+
+@pytest.mark.parametrize("name", ["vim", "tmux", "less"])
+def test_after_a_program_that_was_cut_short_the_shell_is_back(name: str) -> None:
+    filtering = ScreenFilter()
+    half = filtering.feed(TYPESCRIPTS[name][: len(TYPESCRIPTS[name]) // 2])
+    assert screen(b"before", half, filtering.reset())[0] == "before"
 
 
 def test_an_unfinished_string_does_not_outlive_the_reset() -> None:
