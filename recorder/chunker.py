@@ -30,7 +30,6 @@ from recorder.events import (
     decode_burst,
 )
 
-
 _SHOWN: Final = (TargetData, TargetErrorData)
 
 

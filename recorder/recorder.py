@@ -286,9 +286,6 @@ class Recorder:
         A kill between the write and the cut leaves those frames twice: better than not
         at all.
         """
-        if segment is not self._segment or not self.live:
-            return
-        self._sync_failures += 1
         _log.error(
             "segment.suspect",
             session_id=str(self.info.session_id),
@@ -296,6 +293,9 @@ class Recorder:
             error=str(error),
             next_step="check the spool's disk: it did not keep what it was given",
         )
+        if segment is not self._segment or not self.live:
+            return  # It is being sealed: what its file lacks then comes from memory.
+        self._sync_failures += 1
         if not self._rewrite(segment) or self._sync_failures > 1:
             self.give_up(f"the disk fails: {error.strerror or error}")
 

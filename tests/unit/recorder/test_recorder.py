@@ -340,3 +340,106 @@ async def test_what_the_disk_lost_of_a_segment_comes_from_memory(tmp_path: Path)
         await running.stored()
         assert running.store.output() == b"from memory"
         assert running.store.chunks[SESSION][0].header.cut_bytes == 0
+
+
+async def test_a_disk_that_keeps_failing_takes_no_descriptor_each_time(
+    tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("recorder.recorder.MAX_UNSEALED", 2)
+    monkeypatch.setattr(Segment, "read", fails_to_read)
+    async with engine(tmp_path) as running:
+        sink = await running.start(info(on_loss=OnLoss.BEST_EFFORT))
+        disk.fails("sync", errno.EIO)
+        for number in range(6):
+            sink.record([shown(sink, b"%d" % number)])
+            failed = disk.failed
+            await until(lambda failed=failed: disk.failed > failed)
+            await asyncio.sleep(0.01)
+        assert len(list((tmp_path / str(SESSION)).glob("*.open"))) == 3
+        disk.works()
+        monkeypatch.undo()
+        await until(lambda: not list((tmp_path / str(SESSION)).glob("0.open")))
+
+
+def fails_to_read(segment: Segment) -> bytes:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+async def test_an_end_that_the_disk_does_not_take_goes_into_a_new_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async with engine(tmp_path) as running:
+        sink = await running.start()
+        append = Segment.append
+
+        def fail_in_the_first(segment: Segment, body: bytes) -> None:
+            if segment.sequence == 0:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            append(segment, body)
+
+        monkeypatch.setattr(Segment, "append", fail_in_the_first)
+        await sink.close(EndReason.CLIENT_LEFT)
+        await running.stored()
+        assert [len(chunk.unpack()) for chunk in running.store.chunks[SESSION]] == [1, 1]
+        assert running.store.events()[-1].reason is EndReason.CLIENT_LEFT
+
+
+async def test_an_end_may_take_the_reserve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    async with engine(tmp_path) as running:
+        sink = await running.start()
+        append, failures = Segment.append, [OSError(errno.ENOSPC, "No space left on device")]
+
+        def fail_once(segment: Segment, body: bytes) -> None:
+            if failures:
+                raise failures.pop()
+            append(segment, body)
+
+        monkeypatch.setattr(Segment, "append", fail_once)
+        await sink.close(EndReason.CLIENT_LEFT)
+        await running.stored()
+        assert running.store.events()[-1].reason is EndReason.CLIENT_LEFT
+        assert not (tmp_path / "reserve").exists()
+
+
+async def test_an_end_that_no_file_takes_is_told_by_the_chunk_alone(
+    tmp_path: Path, disk: Disk, capsys: pytest.CaptureFixture[str]
+):
+    async with engine(tmp_path) as running:
+        sink = await running.start()
+        disk.fails("append", errno.EIO)
+        await sink.close(EndReason.CLIENT_LEFT)
+        await running.stored()
+        last = running.store.chunks[SESSION][-1]
+        assert last.header.end_reason is EndReason.CLIENT_LEFT
+    assert "recording.end_unwritten" in capsys.readouterr().out
+
+
+async def test_closing_waits_only_so_long_for_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr("recorder.recorder.CLOSE_LIMIT_S", 0.05)
+    monkeypatch.setattr(Segment, "read", fails_to_read)
+    async with engine(tmp_path) as running:
+        sink = await running.start()
+        await sink.close(EndReason.CLIENT_LEFT)
+        monkeypatch.undo()
+    assert "recording.unsealed" in capsys.readouterr().out
+
+
+async def test_a_full_segment_that_cannot_be_followed_is_a_loss(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("recorder.recorder.MAX_FRAMES_BYTES", 10_000)
+    async with engine(tmp_path) as running:
+        sink = await running.start()
+
+        def refuse(*arguments: object) -> None:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+        create = Segment.__init__
+        monkeypatch.setattr(Segment, "__init__", refuse)
+        sink.record([shown(sink, b"x" * 4500)])
+        with pytest.raises(RecordingLostError, match="Too many open files"):
+            sink.record([shown(sink, b"x" * 4500)])
+        monkeypatch.setattr(Segment, "__init__", create)
+        await sink.close(EndReason.RECORDING_LOST)

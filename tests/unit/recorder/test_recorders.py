@@ -10,6 +10,7 @@ from config.model import OnLoss, RecorderSettings
 from recorder.clock import ManualClock
 from recorder.errors import RecordingLostError, SpoolFullError
 from recorder.events import ClockStepped, EndReason, SessionEnded, SessionStarted, decode_burst
+from recorder.recorder import Recorder
 
 
 async def test_a_recording_is_on_disk_before_the_session_may_begin(tmp_path: Path):
@@ -212,3 +213,14 @@ async def test_a_dead_disk_thread_ends_the_daemon_rather_than_going_on_unsynced(
     with pytest.raises(BaseExceptionGroup) as raised:
         await record_with_a_defect()
     assert raised.group_contains(MemoryError)
+
+
+async def test_a_clock_that_steps_after_a_loss_is_nobodys_concern(tmp_path: Path):
+    clock = ManualClock()
+    async with engine(tmp_path, clock=clock) as running:
+        sink = await running.start()
+        assert isinstance(sink, Recorder)
+        sink.give_up("for the test")
+        clock.step(10)
+        running.recorders.tick()
+        assert running.recorders.losses == 1
