@@ -66,6 +66,6 @@ def _decode(decoder: msgspec.msgpack.Decoder[_Message], encoded: bytes) -> _Mess
         )
     try:
         return decoder.decode(memoryview(encoded)[1:])
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         # The reason names a place and at most an unknown word there, never a secret's value.
         raise BadMessageError(f"not a message: {error}") from error

@@ -163,7 +163,7 @@ def decode(encoded: bytes) -> Chunk:
         raise CorruptChunkError("damaged chunk: its checksum differs")
     try:
         header = _header_decoder.decode(encoded[12 : 12 + size])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise CorruptChunkError(f"not a chunk: {error}") from error
     return Chunk(header=header, encoded=encoded, payload_offset=12 + size)
 

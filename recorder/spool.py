@@ -179,7 +179,7 @@ class Spool:
             return _link.decode((self.folder(session_id) / LINK).read_bytes())
         except FileNotFoundError:
             return None
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             self.quarantine(self.folder(session_id) / LINK, session_id, str(error))
             return None
 

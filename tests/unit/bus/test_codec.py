@@ -106,6 +106,7 @@ def test_a_message_of_another_version_says_which_node_to_upgrade():
         b"\x01" + msgspec.msgpack.encode({"type": "denied"}),
         b"\x01" + msgspec.msgpack.encode({"type": "denied", "reason": "a whim"}),
         b"\x01" + b"\x91" * 100_000,
+        b"\x01\x82\xa4type\xa6denied\xa6reason\xa2\xff\xfe",
     ],
 )
 def test_noise_is_a_bad_message(noise: bytes):

@@ -50,8 +50,9 @@ def test_noise_is_not_a_chunk(noise: bytes):
         decode(noise)
 
 
-def test_a_header_that_is_none_is_refused():
-    rest = (3).to_bytes(4, "big") + b"\x93\x01\x02"
+@pytest.mark.parametrize("header", [b"\x93\x01\x02", b"\x81\xaasession_id\xa2\xff\xfe"])
+def test_a_header_that_is_none_is_refused(header: bytes):
+    rest = len(header).to_bytes(4, "big") + header
     checksum = chunks.zlib.crc32(rest).to_bytes(4, "big")
     with pytest.raises(CorruptChunkError, match="not a chunk"):
         decode(chunks.MAGIC + checksum + rest)
