@@ -297,14 +297,14 @@ def decode_burst(body: bytes) -> list[Event]:
     """Return the events of one frame body; raise `CorruptChunkError` where it is none."""
     try:
         return list(_known.decode(body))
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return _decode_leniently(body)
 
 
 def _decode_leniently(body: bytes) -> list[Event]:
     try:
         return [_decode_one(bytes(part)) for part in _parts.decode(body)]
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise CorruptChunkError(f"not a burst of events: {error}") from error
 
 

@@ -9,6 +9,17 @@ curves and plain MACs, since a target is as old as it is.
 import re
 from typing import Final
 
+from protocols.ssh.packets import Reader
+
+VERSION: Final = "OpenSSH_9.9_proxyd"
+"""What we call ourselves on both legs.
+
+OpenSSH says that nobody reads a channel any more (`eow@openssh.com`) only to a peer of
+this name; without it, `ssh host yes | head` would never end.
+"""
+
+_COOKIE_BYTES: Final = 16
+
 CLIENT_KEX: Final = (
     # A server's order decides nothing but whose guess is right: dropbear sends its first
     # packet along with a guess, asyncssh takes a guess for right when it is the one that
@@ -52,10 +63,14 @@ def offers_unasked(version: str) -> bool:
     return _UNASKED.match(version) is not None
 
 
-def preferred(ciphers: list[bytes]) -> list[bytes]:
-    """Return what to offer to a client that can do `ciphers`.
+def preferred(kexinit: bytes) -> list[bytes]:
+    """Return the ciphers to offer to a client that sent `kexinit` (RFC 4253 7.1).
 
     AES-GCM costs us a third of the others, so a client that has it is offered nothing else.
     """
-    gcm = [name.encode() for name in GCM if name.encode() in ciphers]
+    fields = Reader(kexinit, 1 + _COOKIE_BYTES)
+    fields.string()
+    fields.string()
+    theirs = fields.string().split(b",")
+    gcm = [name.encode() for name in GCM if name.encode() in theirs]
     return gcm or [name.encode() for name in ALL_CIPHERS]

@@ -1,10 +1,11 @@
-"""What asyncssh asks its server about a user, turned into one question: who is it?
+"""What asyncssh asks its server about a user, turned into one question.
 
 INVARIANT: a name counts only once authentication has completed for that very name;
 what a client merely offers decides nothing.
 """
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 import asyncssh
@@ -89,8 +90,13 @@ class UserLogin(asyncssh.SSHServer):
         return True
 
     def kbdint_auth_supported(self) -> bool:
-        """Take a proxy credential as the answer to a prompt."""
-        return True
+        """Take a proxy credential as the answer to a prompt.
+
+        PuTTY prefers this to a password and puts two lines of noise around the prompt, so
+        it is asked for a password only.
+        """
+        version = str(self._leg.get_extra_info("client_version")) if self._leg else ""
+        return "PuTTY" not in version
 
     async def validate_password(self, username: str, password: str) -> bool:
         """Redeem the proxy credential; every refusal looks and lasts the same."""
@@ -116,10 +122,10 @@ class UserLogin(asyncssh.SSHServer):
         """Ask for the password, hidden."""
         return "", "", "", [("Password: ", False)]
 
-    async def validate_kbdint_response(self, username: str, responses: list[str]) -> bool:
+    async def validate_kbdint_response(self, username: str, responses: Sequence[str]) -> bool:
         """Take the one answer as a password."""
         match responses:
-            case [password]:
+            case [str(password)]:
                 return await self.validate_password(username, password)
             case _:
                 return False

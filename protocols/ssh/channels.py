@@ -5,6 +5,8 @@ import hashlib
 from collections import deque
 from typing import Final
 
+from msgspec import Struct
+
 from protocols.ssh.files import Ledger
 from recorder.events import (
     CaptureTruncated,
@@ -20,6 +22,10 @@ from recorder.masking import Masker
 
 ANSWERS_LIMIT: Final = 1024
 """Requests on one channel that may wait for an answer; PuTTY pipelines some dozens."""
+FORWARDS_LIMIT: Final = 256
+"""Forwarded connections, agents and X clients at a time on one connection."""
+PENDING_LIMIT: Final = 64
+"""Channels that may wait to be confirmed."""
 
 
 class Side(enum.IntEnum):
@@ -32,6 +38,22 @@ class Side(enum.IntEnum):
     def other(self) -> "Side":
         """The leg across."""
         return Side.TARGET if self is Side.CLIENT else Side.CLIENT
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """What one connection may have."""
+
+    sessions: int = 10
+    capture_bytes: int = 16 * 1024 * 1024
+
+
+class Out:
+    """What a burst leads to: bodies for either leg, in order."""
+
+    __slots__ = ("to",)
+
+    def __init__(self) -> None:
+        self.to: tuple[list[bytes], list[bytes]] = ([], [])
 
 
 class Answer(enum.Enum):
@@ -110,7 +132,7 @@ def event_of(stream: Stream, at_ms: int, channel: int, data: bytes) -> KnownEven
     return _EVENT_OF[stream](at_ms=at_ms, channel=channel, data=data)
 
 
-_EVENT_OF: Final = {
+_EVENT_OF: Final[dict[Stream, type[ClientData | TargetData | TargetErrorData]]] = {
     Stream.CLIENT: ClientData,
     Stream.TARGET: TargetData,
     Stream.TARGET_ERROR: TargetErrorData,
@@ -135,6 +157,20 @@ class Channel:
         self.answers: tuple[deque[Answer], deque[Answer]] = (deque(), deque())
         """By the side that asked, oldest first."""
         self.closed_by: set[Side] = set()
+
+    def grant(self, size_bytes: int) -> int:
+        """Take room that the client grants; return how much of it the target may have."""
+        self.room_bytes += size_bytes
+        withheld = min(self.debt_bytes, size_bytes)
+        self.debt_bytes -= withheld
+        return size_bytes - withheld
+
+    def spend(self, text: bytes) -> bytes:
+        """Return as much of our own `text` as the client can take now, and owe it."""
+        fitting = text[: max(0, min(self.room_bytes, self.packet_bytes))]
+        self.room_bytes -= len(fitting)
+        self.debt_bytes += len(fitting)
+        return fitting
 
     def capture(self, stream: Stream, limit_bytes: int | None) -> Capture:
         """Return the capture of `stream`, made when it first carries something."""

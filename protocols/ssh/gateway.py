@@ -46,6 +46,7 @@ class SSHGateway:
         self._options = _options(host_key_paths, settings.login_timeout_s, self._new_login)
         self._sessions: dict[UUID, ServedSession] = {}
         self._ticking: set[ServedSession] = set()
+        self._running: set[asyncio.Task[None]] = set()
         self._servers: list[asyncio.Server] = []
         self._group = asyncio.TaskGroup()
 
@@ -102,12 +103,12 @@ class SSHGateway:
         until = loop.time() + limit_s
         for session in list(self._sessions.values()):
             session.message(text)
-        while self._sessions and loop.time() < until:
-            await asyncio.sleep(min(_TICK_S, limit_s))
+        if self._sessions:
+            await asyncio.wait(self._running, timeout=max(0, until - loop.time()))
         for session in list(self._sessions.values()):
             session.end(EndReason.ENGINE_STOPPED, text)
-        while self._sessions:
-            await asyncio.sleep(_TICK_S / 10)
+        if self._running:
+            await asyncio.wait(self._running)
 
     # --- connections: what `protocols.ssh.auth.Door` asks for
 
@@ -149,7 +150,9 @@ class SSHGateway:
         self._admission.authenticated(ticket)
         session = ServedSession(leg, redeemed, self._around, self._ticking.add)
         self._sessions[redeemed.grant.session_id] = session
-        self._group.create_task(self._guard(session))
+        task = self._group.create_task(self._guard(session))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
 
     # --- inside
 
@@ -164,7 +167,7 @@ class SSHGateway:
         session_id = session.grant.session_id
         try:
             await session.run()
-        except Exception:
+        except Exception:  # noqa: BLE001 - one session never takes another with it
             _log.exception("session.failed", session_id=str(session_id))
         finally:
             self._sessions.pop(session_id, None)
@@ -205,5 +208,5 @@ def _options(
         host_based_auth=False,
         agent_forwarding=False,
         x11_forwarding=False,
-        server_version="proxyd",
+        server_version=algorithms.VERSION,
     )

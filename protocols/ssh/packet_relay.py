@@ -9,14 +9,22 @@ INVARIANT: answers reach each side in the order of its requests, ours among the 
 INVARIANT: a byte that we put into a channel is withheld from the target's window later.
 """
 
-from typing import Final
-
-from msgspec import Struct
+from collections.abc import Callable
 
 from protocols.errors import RemoteProtocolError
 from protocols.ssh import packets
 from protocols.ssh.channel_policy import ChannelPolicy
-from protocols.ssh.channels import ANSWERS_LIMIT, Answer, Channel, Side, event_of
+from protocols.ssh.channels import (
+    ANSWERS_LIMIT,
+    FORWARDS_LIMIT,
+    PENDING_LIMIT,
+    Answer,
+    Channel,
+    Limits,
+    Out,
+    Side,
+    event_of,
+)
 from protocols.ssh.files import ledger_for
 from protocols.ssh.packets import Message, Reader, body_of, payload_of
 from protocols.ssh.requests import GlobalAsks, asked_events
@@ -33,29 +41,9 @@ from recorder.ports import EventSink
 from recorder.session_info import Capture as CaptureTerms
 from recorder.session_info import RecordingTerms
 
-FORWARDS_LIMIT: Final = 256
-"""Forwarded connections, agents and X clients at a time on one connection."""
-PENDING_LIMIT: Final = 64
-"""Channels that may wait to be confirmed."""
-
 _DATA, _ERROR_DATA = int(Message.CHANNEL_DATA), int(Message.CHANNEL_EXTENDED_DATA)
 _ADJUST, _EOF = int(Message.CHANNEL_WINDOW_ADJUST), int(Message.CHANNEL_EOF)
-
-
-class Limits(Struct, frozen=True, kw_only=True):
-    """What one connection may have."""
-
-    sessions: int = 10
-    capture_bytes: int = 16 * 1024 * 1024
-
-
-class Out:
-    """What a burst leads to: bodies for either leg, in order."""
-
-    __slots__ = ("to",)
-
-    def __init__(self) -> None:
-        self.to: tuple[list[bytes], list[bytes]] = ([], [])
+_ADJUST_BYTES = 10
 
 
 class PacketRelay:
@@ -74,6 +62,18 @@ class PacketRelay:
         self._pending = ({}, {})
         """By the side that opens, and its number."""
         self._globals = GlobalAsks(policy)
+        self._handlers: dict[int, Callable[[Side, bytes, Out], bool]] = {
+            Message.CHANNEL_OPEN: self._open,
+            Message.CHANNEL_OPEN_CONFIRMATION: self._confirmed,
+            Message.CHANNEL_OPEN_FAILURE: self._not_opened,
+            Message.CHANNEL_REQUEST: self._asked,
+            Message.CHANNEL_SUCCESS: self._answered,
+            Message.CHANNEL_FAILURE: self._answered,
+            Message.CHANNEL_CLOSE: self._closed,
+            Message.GLOBAL_REQUEST: self._asked_globally,
+            Message.REQUEST_SUCCESS: self._answered_globally,
+            Message.REQUEST_FAILURE: self._answered_globally,
+        }
         self._opened = 0
         self._events: list[KnownEvent] = []
         self._run: list[bytes] = []
@@ -125,12 +125,11 @@ class PacketRelay:
         )
 
     def notice(self, text: str) -> list[bytes]:
-        """Return the bodies that show `text` in the user's sessions, as far as windows allow."""
+        """Return the bodies that show `text` to the user, as far as the windows allow."""
         self._at_ms = self._sink.at_ms()
-        bodies = []
-        for channel in self._channels[Side.CLIENT].values():
-            if channel.kind == "session" and not channel.closed_by:
-                bodies += self._notice_on(channel, text)
+        channels = self._channels[Side.CLIENT].values()
+        shown = [each for each in channels if each.kind == "session" and not each.closed_by]
+        bodies = [body for channel in shown for body in self._notice_on(channel, text)]
         self._record()
         return bodies
 
@@ -204,24 +203,22 @@ class PacketRelay:
         return channel
 
     def _adjusted(self, body: bytes) -> list[bytes]:
-        """Count the client's new room; keep back what we have used of it ourselves."""
-        fields = Reader(payload_of(body), 1)
-        number, size = fields.uint32(), fields.uint32()
+        """Pass on the room that the client grants, less what we have used of it ourselves."""
+        if len(body) != _ADJUST_BYTES + body[0]:
+            raise RemoteProtocolError("a window adjustment of another length than its fields")
+        size_bytes = int.from_bytes(body[6:10], "big")
         channel = self._channel(Side.CLIENT, body[2:6])
-        channel.room_bytes += size
-        if not channel.debt_bytes:
+        granted_bytes = channel.grant(size_bytes)
+        if granted_bytes == size_bytes:
             return [body]
-        held = min(channel.debt_bytes, size)
-        channel.debt_bytes -= held
-        return [body_of(packets.window_adjust(number, size - held))] if size > held else []
+        if not granted_bytes:
+            return []
+        return [body_of(packets.window_adjust(channel.numbers[Side.TARGET], granted_bytes))]
 
     def _notice_on(self, channel: Channel, text: str) -> list[bytes]:
-        line = f"\r\n{text}\r\n".encode()
-        line = line[: max(0, min(channel.room_bytes, channel.packet_bytes))]
+        line = channel.spend(f"\r\n{text}\r\n".encode())
         if not line:
             return []
-        channel.room_bytes -= len(line)
-        channel.debt_bytes += len(line)
         self._events.append(NoticeShown(at_ms=self._at_ms, channel=channel.ident, text=text))
         write = packets.channel_data if channel.terminal else packets.channel_error_data
         return [body_of(write(channel.numbers[Side.CLIENT], line))]
@@ -230,35 +227,25 @@ class PacketRelay:
 
     def _control(self, side: Side, kind: int, payload: bytes, out: Out) -> bool:
         """Look at a packet that is not data; return whether it goes on as it came."""
-        match kind:
-            case Message.CHANNEL_OPEN:
-                return self._open(side, packets.ChannelOpen.read(payload), out)
-            case Message.CHANNEL_OPEN_CONFIRMATION:
-                return self._confirmed(side, packets.OpenConfirmation.read(payload))
-            case Message.CHANNEL_OPEN_FAILURE:
-                return self._not_opened(side, packets.OpenRefusal.read(payload))
-            case Message.CHANNEL_REQUEST:
-                return self._asked(side, packets.ChannelRequest.read(payload), out)
-            case Message.CHANNEL_SUCCESS | Message.CHANNEL_FAILURE:
-                self._answered(side, kind, payload, out)
-                return False
-            case Message.CHANNEL_CLOSE:
-                return self._closed(side, payload)
-            case Message.GLOBAL_REQUEST:
-                request = packets.GlobalRequest.read(payload)
-                passes, refusals, events = self._globals.asked(side, request, self._at_ms)
-                out.to[side].extend(refusals)
-                self._events += events
-                return passes
-            case Message.REQUEST_SUCCESS | Message.REQUEST_FAILURE:
-                answers, events = self._globals.answered(side, kind, payload, self._at_ms)
-                out.to[side.other].extend(answers)
-                self._events += events
-                return False
-            case _:
-                raise RemoteProtocolError(f"message {kind} is not of the connection protocol")
+        if handle := self._handlers.get(kind):
+            return handle(side, payload, out)
+        raise RemoteProtocolError(f"message {kind} is not of the connection protocol")
 
-    def _open(self, side: Side, request: packets.ChannelOpen, out: Out) -> bool:
+    def _asked_globally(self, side: Side, payload: bytes, out: Out) -> bool:
+        request = packets.GlobalRequest.read(payload)
+        passes, refusals, events = self._globals.asked(side, request, self._at_ms)
+        out.to[side].extend(refusals)
+        self._events += events
+        return passes
+
+    def _answered_globally(self, side: Side, payload: bytes, out: Out) -> bool:
+        answers, events = self._globals.answered(side, payload, self._at_ms)
+        out.to[side.other].extend(answers)
+        self._events += events
+        return False
+
+    def _open(self, side: Side, payload: bytes, out: Out) -> bool:
+        request = packets.ChannelOpen.read(payload)
         asks = self._policy.client_opens if side is Side.CLIENT else self._policy.target_opens
         refusal, code = asks(request.kind), packets.OpenFailure.ADMINISTRATIVELY_PROHIBITED
         if refusal is None and self._crowded(request.kind):
@@ -278,18 +265,18 @@ class PacketRelay:
         return False
 
     def _crowded(self, kind: str) -> bool:
-        open_now = self._channels[Side.CLIENT].values()
         pending = [*self._pending[Side.CLIENT].values(), *self._pending[Side.TARGET].values()]
-        if len(pending) >= PENDING_LIMIT:
-            return True
-        if kind != "session":
-            return (
-                sum(each.kind != "session" for each in (*open_now, *pending)) >= FORWARDS_LIMIT
-            )
-        sessions = sum(each.kind == "session" for each in (*open_now, *pending))
-        return sessions >= self._limits.sessions
+        kinds = [request.kind for request in pending]
+        kinds += [channel.kind for channel in self._channels[Side.CLIENT].values()]
+        sessions = kinds.count("session")
+        if kind == "session":
+            crowded = sessions >= self._limits.sessions
+        else:
+            crowded = len(kinds) - sessions >= FORWARDS_LIMIT
+        return crowded or len(pending) >= PENDING_LIMIT
 
-    def _confirmed(self, side: Side, answer: packets.OpenConfirmation) -> bool:
+    def _confirmed(self, side: Side, payload: bytes, _out: Out) -> bool:
+        answer = packets.OpenConfirmation.read(payload)
         request = self._pending[side.other].pop(answer.recipient, None)
         if request is None:
             raise RemoteProtocolError("a confirmation of a channel that was not asked for")
@@ -316,7 +303,8 @@ class PacketRelay:
         )
         return True
 
-    def _not_opened(self, side: Side, answer: packets.OpenRefusal) -> bool:
+    def _not_opened(self, side: Side, payload: bytes, _out: Out) -> bool:
+        answer = packets.OpenRefusal.read(payload)
         request = self._pending[side.other].pop(answer.recipient, None)
         if request is None:
             raise RemoteProtocolError("a refusal of a channel that was not asked for")
@@ -330,7 +318,8 @@ class PacketRelay:
         )
         return True
 
-    def _asked(self, side: Side, request: packets.ChannelRequest, out: Out) -> bool:
+    def _asked(self, side: Side, payload: bytes, out: Out) -> bool:
+        request = packets.ChannelRequest.read(payload)
         channel = self._channel(side, packets.uint32(request.recipient))
         refusal = None
         if side is Side.CLIENT:
@@ -369,15 +358,16 @@ class PacketRelay:
             case "exec" | "subsystem" if not channel.terminal:
                 channel.ledger = ledger_for(request.kind, Reader(request.rest).string())
 
-    def _answered(self, side: Side, kind: int, payload: bytes, out: Out) -> None:
+    def _answered(self, side: Side, payload: bytes, out: Out) -> bool:
         channel = self._channel(side, packets.uint32(Reader(payload, 1).uint32()))
         answers = channel.answers[side.other]
         if not answers:
             raise RemoteProtocolError("an answer that nobody asked for")
-        if answers.popleft() is Answer.TERMINAL and kind == Message.CHANNEL_FAILURE:
+        if answers.popleft() is Answer.TERMINAL and payload[0] == Message.CHANNEL_FAILURE:
             self._without_terminal(channel)
         out.to[side.other].append(body_of(payload))
         self._send_refusals(channel, side.other, out)
+        return False
 
     def _without_terminal(self, channel: Channel) -> None:
         """Take back what `pty-req` assumed: the target has refused it."""
@@ -392,7 +382,7 @@ class PacketRelay:
             answers.popleft()
             out.to[side].append(body_of(packets.channel_failure(channel.numbers[side])))
 
-    def _closed(self, side: Side, payload: bytes) -> bool:
+    def _closed(self, side: Side, payload: bytes, _out: Out) -> bool:
         channel = self._channel(side, packets.uint32(Reader(payload, 1).uint32()))
         channel.closed_by.add(side)
         if len(channel.closed_by) == len(Side):

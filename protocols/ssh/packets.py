@@ -92,7 +92,7 @@ class Reader:
 
 def payload_of(body: bytes) -> bytes:
     """Return the payload in `body`."""
-    padding = body[0]
+    padding = body[0] if body else 0
     if not _MIN_PADDING_BYTES <= padding < len(body) - 1:
         raise RemoteProtocolError("a packet with impossible padding")
     return body[1 : len(body) - padding]

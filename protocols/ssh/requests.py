@@ -113,7 +113,7 @@ class GlobalAsks:
         return False, self._refusals(side), events
 
     def answered(
-        self, side: Side, kind: int, payload: bytes, at_ms: int
+        self, side: Side, payload: bytes, at_ms: int
     ) -> tuple[list[bytes], list[KnownEvent]]:
         """Take the answer of `side`; return what is due to the other side, and recorded."""
         waiting = self._waiting[side.other]
@@ -121,7 +121,7 @@ class GlobalAsks:
             raise RemoteProtocolError("an answer that nobody asked for")
         request = waiting.popleft().request
         events: list[KnownEvent] = []
-        if kind == Message.REQUEST_SUCCESS and request.detail:
+        if payload[0] == Message.REQUEST_SUCCESS and request.detail:
             events.append(
                 ForwardGranted(at_ms=at_ms, request=request.kind, detail=request.detail)
             )

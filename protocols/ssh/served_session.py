@@ -8,7 +8,7 @@ one, however it ends.
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import asyncssh
 import msgspec
@@ -24,8 +24,8 @@ from protocols.ports import GrantBroker, RecorderFactory
 from protocols.session import Happened, Session
 from protocols.ssh.auth import Redeemed
 from protocols.ssh.channel_policy import ChannelPolicy
-from protocols.ssh.channels import Side
-from protocols.ssh.packet_relay import Limits, Out, PacketRelay
+from protocols.ssh.channels import Limits, Out, Side
+from protocols.ssh.packet_relay import PacketRelay
 from protocols.ssh.target import HostKeys, dial
 from protocols.ssh.transport import ClientLeg, Leg, TargetLeg
 from recorder.errors import RecordingLostError
@@ -71,12 +71,12 @@ class ServedSession:
     ) -> None:
         self.grant: Grant = redeemed.grant
         self._opener = redeemed.opener
-        self._client, self._target = client, None
+        self._client = client
         self._around, self._wants_tick = around, wants_tick
         self._life = Session()
         for step in (Happened.CREDENTIAL_PRESENTED, Happened.GRANTED):
             self._life.happened(step)
-        self._target: TargetLeg | None
+        self._target: TargetLeg | None = None
         self._relay: PacketRelay | None = None
         self._sink: EventSink | None = None
         self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
@@ -134,7 +134,8 @@ class ServedSession:
 
     async def _serve(self) -> Ending:
         dialling = self._tasks.create_task(self._dial())
-        await asyncio.wait({dialling, self._ending}, return_when=asyncio.FIRST_COMPLETED)
+        either: set[asyncio.Future[Any]] = {dialling, self._ending}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if not dialling.done():
             dialling.cancel()
             return self._ending.result()

@@ -6,11 +6,10 @@ INVARIANT: no error text holds any part of the credential.
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import asyncssh
-from asyncssh import KeyImportError
 
 from bus.contract import HostKeyPolicy, TargetCredential
 from protocols.errors import TargetUnreachableError
@@ -110,7 +109,7 @@ class _Login(asyncssh.SSHClient):
         return None if self._credential.password is None or self._tries == 0 else ""
 
     def kbdint_challenge_received(
-        self, name: str, instructions: str, lang: str, prompts: list[tuple[str, bool]]
+        self, name: str, instructions: str, lang: str, prompts: Sequence[tuple[str, bool]]
     ) -> list[str] | None:
         """Answer one hidden prompt with the password; anything else is not for us."""
         if not prompts:
@@ -194,36 +193,40 @@ def _options(
         mac_algs=list(algorithms.TARGET_MACS),
         signature_algs=list(algorithms.SIGNATURES),
         compression_algs=None,
+        client_version=algorithms.VERSION,
         login_timeout=0,
         keepalive_interval=0,
     )
 
 
+_REASONS: Final[tuple[tuple[type[Exception], str], ...]] = (
+    (
+        asyncssh.PermissionDenied,
+        "{where} refused the stored credential; an operator can try `proxyd secret test`",
+    ),
+    (asyncssh.KeyExchangeFailed, "{where} and proxyd have no algorithm in common: {why}"),
+    (asyncssh.ProtocolNotSupported, "{where} does not speak SSH 2: {why}"),
+    (asyncssh.ProtocolError, "{where} does not speak SSH as expected: {why}"),
+    (asyncssh.DisconnectError, "{where} ended the connection during login: {why}"),
+    (socket.gaierror, "the host {host} is not known; check its name and DNS"),
+    (
+        ConnectionRefusedError,
+        "{where} refused the connection; check its port and sshd",
+    ),
+    (OSError, "{where} cannot be reached: {why}; check the network between it and proxyd"),
+    (ValueError, "the stored private key cannot be read; replace it with `proxyd secret edit`"),
+)
+"""The first class that fits tells the user what happened; no text holds the credential."""
+
+
 def _explain(error: Exception, where: str, keys: HostKeys) -> str:
-    match error:
-        case asyncssh.HostKeyNotVerifiable():
-            return keys.mismatch()
-        case asyncssh.PermissionDenied():
-            return (
-                f"{where} refused the stored credential; an operator checks it with "
-                "`proxyd secret test NAME` and replaces it with `proxyd secret edit NAME`"
-            )
-        case asyncssh.KeyExchangeFailed():
-            return f"{where} and proxyd have no algorithm in common: {error.reason}"
-        case asyncssh.ProtocolNotSupported() | asyncssh.ProtocolError():
-            return f"{where} does not speak SSH 2 as expected: {error.reason}"
-        case asyncssh.DisconnectError():
-            return f"{where} ended the connection during login: {error.reason}"
-        case socket.gaierror():
-            return f"the host {where.rpartition(':')[0]} is not known; check its name and DNS"
-        case ConnectionRefusedError():
-            return f"{where} refused the connection; check the port and that sshd runs"
-        case OSError():
-            return f"{where} cannot be reached: {error.strerror or error}"
-        case KeyImportError():
-            return "the stored private key cannot be read; replace it with `proxyd secret edit`"
-        case _:
-            return f"{where} cannot be logged on to ({type(error).__name__})"
+    if isinstance(error, asyncssh.HostKeyNotVerifiable):
+        return keys.mismatch()
+    why = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
+    for kind, text in _REASONS:
+        if isinstance(error, kind):
+            return text.format(where=where, host=where.rpartition(":")[0], why=why)
+    return f"{where} cannot be logged on to ({type(error).__name__})"
 
 
 def private_key(data: bytes, passphrase: str | None) -> asyncssh.SSHKey:
