@@ -1,14 +1,17 @@
 """The file ledger against OpenSSH's sftp and scp: names, sizes and digests are true."""
 
+import getpass
 import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from peers import tee
-from peers.needed import program
+from peers.needed import answers, free_port, program, wait_until
+from peers.openssh import make_key, public_half
 
 from protocols.ssh.files import Ledger, SFTPLedger, ledger_for
 from recorder.events import FileTouched
@@ -166,3 +169,72 @@ def test_a_file_that_scp_does_not_find_is_told(folder):
     (told,) = scp(folder, "-O", f"target:{there}/missing", ".", status=1)
     assert (told.operation, told.path) == ("download", f"{there}/missing")
     assert "No such file" in told.outcome
+
+
+SSHD = """\
+Port {port}
+ListenAddress 127.0.0.1
+HostKey {folder}/host_key
+AuthorizedKeysFile {folder}/user_key.pub
+PidFile none
+StrictModes no
+UsePAM no
+UseDNS no
+Subsystem sftp {server}
+ForceCommand {folder}/serve
+"""
+
+Pscp = Callable[..., list[FileTouched]]
+
+
+@pytest.fixture
+def pscp(folder: Path) -> Iterator[Pscp]:
+    """PuTTY's pscp against an sshd that notes what passes on the channel."""
+    port, log = free_port(), folder / "log"
+    make_key(folder / "host_key")
+    key, ppk = make_key(folder / "user_key"), folder / "user_key.ppk"
+    subprocess.run([program("puttygen"), key, "-O", "private", "-o", ppk], check=True)
+    (folder / "serve").write_text(
+        f'#!/bin/sh\nprintf %s "$SSH_ORIGINAL_COMMAND" > {folder}/asked\n'
+        f'exec {sys.executable} {tee.__file__} {log} sh -c "$SSH_ORIGINAL_COMMAND"\n'
+    )
+    (folder / "serve").chmod(0o755)
+    (folder / "sshd_config").write_text(SSHD.format(port=port, folder=folder, server=SERVER))
+    Path("/run/sshd").mkdir(exist_ok=True)
+
+    def copy(*words: str) -> list[FileTouched]:
+        trusted = public_half(folder / "host_key").split()[1]
+        argv = [program("pscp"), "-batch", "-P", str(port), "-i", str(ppk), "-hostkey", trusted]
+        user = getpass.getuser()
+        words = tuple(word.replace("target:", f"{user}@127.0.0.1:") for word in words)
+        subprocess.run(
+            [*argv, *words], cwd=folder / "here", check=True, capture_output=True, timeout=30
+        )
+        ledger = ledger_for("exec", (folder / "asked").read_bytes())
+        assert ledger is not None
+        return tell(ledger, log)
+
+    sshd = subprocess.Popen([program("sshd"), "-D", "-f", folder / "sshd_config"])
+    try:
+        wait_until(lambda: answers(port), "sshd does not listen")
+        yield copy
+    finally:
+        sshd.terminate()
+        sshd.wait(10)
+
+
+@pytest.mark.parametrize("flag", ["-scp", "-sftp"])
+def test_what_pscp_copies_is_told_with_its_digests(pscp, folder, flag):
+    there = folder / "there"
+    up = pscp(flag, "big", f"target:{there}/copy")
+    down = pscp(flag, f"target:{there}/held", "held")
+    assert [
+        (each.operation, each.path, each.size_bytes, each.outcome) for each in up + down
+    ] == [
+        ("upload", f"{there}/copy", 3_000_001, "ok"),
+        ("download", f"{there}/held", 1_234_567, "ok"),
+    ]
+    assert [each.sha256 for each in up + down] == [
+        digest(there / "copy"),
+        digest(there / "held"),
+    ]
