@@ -1,6 +1,5 @@
 """`proxyd session play`: a recording in the operator's terminal."""
 
-import os
 import shutil
 import sys
 import time
@@ -18,6 +17,8 @@ from recorder.replay.player import Player
 
 IDLE_LIMIT_MS = 2000
 SEEK_MS = 5000
+BELOW = b"\x1b[999;1H\r\n"
+"""Goes under whatever is on the screen, however large it is."""
 _LONGEST_WAIT_S = 3600.0
 
 
@@ -119,7 +120,7 @@ def _play(player: Player, keys: Keyboard, at_ms: int) -> None:
                 # Going far back takes a while, which is no time of the recording.
                 before_s = time.monotonic()
     finally:
-        draw(player.end() + os.linesep.encode())
+        draw(player.end() + BELOW)
         click.echo(f"proxyd: stopped at {position_text(round(player.position_ms))}", err=True)
 
 

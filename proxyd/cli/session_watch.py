@@ -12,7 +12,7 @@ from control.errors import ControlError, NotFoundError
 from control.requests import FollowSession, LiveFrames
 from proxyd.cli.invocation import Invocation, Operator, pass_invocation
 from proxyd.cli.keyboard import Keyboard, keyboard
-from proxyd.cli.session_play import draw
+from proxyd.cli.session_play import BELOW, draw
 from proxyd.cli.stored import StoredSession, find
 from recorder.chunk import decode
 from recorder.replay.live_view import LiveView
@@ -51,12 +51,12 @@ def _follow(session: StoredSession, keys: Keyboard, channel: int | None) -> bool
             if view.ended:
                 return True
         finally:
-            draw(view.end() + b"\r\n")
+            draw(view.end() + BELOW)
         # The feed broke off: either the end of the session or we were too slow for it.
         session = find(session.operator, str(session.summary.id))
     view = LiveView(channel)
     _store(session, view)
-    draw(view.redraw() + view.end() + b"\r\n")
+    draw(view.redraw() + view.end() + BELOW)
     return True
 
 

@@ -11,6 +11,7 @@ from samples.terminal_session import chunks_of, terminal_events
 from control.requests import FetchChunks, FollowSession, LiveFrames, OperatorRequest
 from proxyd.cli import main
 from proxyd.cli.invocation import Invocation
+from proxyd.cli.session_play import BELOW
 from recorder.events import encode_burst
 
 
@@ -31,7 +32,7 @@ def live(shown: bytes, stored: int, heard_from: int) -> NodeInMemory:
 def test_a_live_session_is_watched_to_its_end() -> None:
     result = watch(live(b"x" * 97 + b"y" * 97, stored=1, heard_from=6))
     assert result.exit_code == 0
-    assert "".join(screen(result.stdout_bytes)) == "x" * 97 + "y" * 97
+    assert "".join(screen(result.stdout_bytes.removesuffix(BELOW))) == "x" * 97 + "y" * 97
     assert "proxyd: the session ended" in result.stderr
 
 
@@ -82,7 +83,9 @@ def test_what_was_shown_between_the_chunks_and_the_feed_arrives_with_the_next_ch
     node.live[SESSION] = [encode_burst([event]) for event in events[7:]]
     result = watch(node)
     assert result.exit_code == 0
-    assert "".join(screen(result.stdout_bytes)) == "".join(c * 97 for c in "abcd")
+    assert "".join(screen(result.stdout_bytes.removesuffix(BELOW))) == "".join(
+        c * 97 for c in "abcd"
+    )
 
 
 class Ending(NodeInMemory):
