@@ -29,10 +29,8 @@ from protocols.ssh import algorithms
 from protocols.ssh.ciphers import MAX_IGNORED_BYTES, PacketGCM, PacketOpener
 from protocols.ssh.packets import payload_of
 
-WRITE_LIMIT_BYTES: Final = 1024 * 1024
-"""What may wait to be sent on a leg before the other leg is read no more."""
-DEFERRED_LIMIT_BYTES: Final = 1024 * 1024
-"""What may wait for a re-keying leg before the other leg is read no more."""
+WAITING_LIMIT_BYTES: Final = 1024 * 1024
+"""What may wait to be sent, or for new keys, before the other leg is read no more."""
 HELD_LIMIT_BYTES: Final = 256 * 1024
 """What a leg may send before the relay stands."""
 OFFER_LIMIT_S: Final = 0.25
@@ -125,7 +123,7 @@ class Leg(SSHConnection, asyncio.BufferedProtocol):
         self._deferred_bytes += sum(map(len, bodies))
         # Two legs that re-key at once must not stop each other's key exchange.
         if (
-            self._deferred_bytes > DEFERRED_LIMIT_BYTES
+            self._deferred_bytes > WAITING_LIMIT_BYTES
             and self._paced
             and self._paced._kex_complete
         ):
@@ -148,7 +146,7 @@ class Leg(SSHConnection, asyncio.BufferedProtocol):
         """Bound what may wait to be sent."""
         super().connection_made(transport)
         if self._transport:
-            self._transport.set_write_buffer_limits(high=WRITE_LIMIT_BYTES)
+            self._transport.set_write_buffer_limits(high=WAITING_LIMIT_BYTES)
 
     def connection_lost(self, exc: Exception | None = None) -> None:
         """Forget the time limit of a close that is over."""
@@ -398,5 +396,5 @@ class TargetLeg(Leg, asyncssh.SSHClientConnection):
 
 
 def _wait() -> bool:
-    """Stand in for asyncssh's receive handler while a packet is processed in a task."""
+    """Stand in for asyncssh's receive handler while a task processes a packet."""
     return False
