@@ -72,7 +72,8 @@ def decode_request(body: bytes) -> OperatorRequest:
     """Return the request; raise `InvalidError` where a field is not what it must be."""
     try:
         request: OperatorRequest = _request_decoder.decode(body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
+        # A field that nobody knows may nest without an end.
         raise InvalidError(f"the request makes no sense: {error}") from error
     return request
 
@@ -105,7 +106,7 @@ def decode_answer(body: bytes) -> Result | None:
                 return None
             case Failed(kind=kind, message=message):
                 raise _FAILURES.get(kind, ControlError)(message)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise _not_understood() from error
     raise _not_understood()
 

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -32,6 +33,7 @@ from control.errors import (
 from control.grants import Grants
 from control.live import BusLiveSessions
 from control.offline import open_operations
+from control.operations import Operations
 from control.operator_client import connect
 from control.operator_socket import OperatorSocket
 from control.requests import (
@@ -321,6 +323,41 @@ async def test_clients_that_vanish_stall_or_talk_nonsense_hurt_nobody(
             for _ in range(operator_socket._MAX_CONNECTIONS - 1):
                 await server._slots.acquire()
         silent.close()
+
+
+async def test_a_defect_ends_one_request_and_not_the_node(settings, engine, monkeypatch):
+    def broken(self, request, who):
+        raise RuntimeError("a defect of ours")
+
+    async with running(settings, engine):
+        with monkeypatch.context() as patch:
+            patch.setattr(Operations, "carry_out", broken)
+            with pytest.raises(UnreachableError, match="went away before it had answered; see"):
+                await asyncio.to_thread(ask, settings, ListSecrets())
+        assert await asyncio.to_thread(ask, settings, ListSecrets()) == []
+
+
+async def test_a_node_that_stops_in_mid_answer_is_told_apart_from_the_end(settings, engine):
+    engine.frames = []
+    session_id = open_a_session(settings, ask(settings, *SET_UP, ISSUE))
+    async with running(settings, engine):
+        following = asyncio.get_running_loop().run_in_executor(
+            None, ask, settings, FollowSession(id=session_id)
+        )
+        await asyncio.sleep(0.2)
+    with pytest.raises(UnreachableError, match="went away before it had answered"):
+        await following
+
+
+async def test_twenty_operators_at_once_are_all_answered(settings, engine):
+    loop = asyncio.get_running_loop()
+    # Threads of their own: in life the clients are other processes.
+    with ThreadPoolExecutor(20) as pool:
+        async with running(settings, engine):
+            asked = [
+                loop.run_in_executor(pool, ask, settings, ListSecrets()) for _ in range(20)
+            ]
+            assert await asyncio.gather(*asked) == [[]] * 20
 
 
 def _dial(settings: Settings, data: bytes = b"") -> socket.socket:

@@ -104,6 +104,15 @@ def test_every_request_has_someone_who_carries_it_out(operations):
     assert set(operations._handlers) == set(ask.OperatorRequest.__args__)
 
 
+def test_what_is_there_is_shown(do, issued, live):
+    [secret] = do(ask.ListSecrets())
+    assert do(ask.ShowSecret(name="web1")) == [secret]
+    [session] = do(ask.ListSessions())
+    assert do(ask.ShowSession(id=live)) == [session]
+    assert [user.name for user in do(ask.ListUsers())] == ["ada"]
+    assert [(one.user, one.secret) for one in do(ask.ListAccess())] == [("ada", "web1")]
+
+
 def test_every_act_leaves_its_trace(do, issued, trail):
     do(ask.EditSecret(name="web1", port=23))
     do(ask.TestSecret(name="web1"))

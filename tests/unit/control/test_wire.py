@@ -38,9 +38,13 @@ def test_a_field_that_is_not_what_it_must_be_is_named(bad):
         wire.decode_request(wire.encode_request(bad))
 
 
-def test_noise_is_no_request():
+NESTED = b"\x82\xa3ask\xabListSecrets\xa1x" + b"\x91" * 500_000 + b"\xc0"
+
+
+@pytest.mark.parametrize("body", [b"", b"\xc1", b"\x91" * 500_000, NESTED])
+def test_noise_is_no_request(body):
     with pytest.raises(errors.InvalidError):
-        wire.decode_request(b"\xc1")
+        wire.decode_request(body)
 
 
 def test_no_password_is_in_the_complaint():
