@@ -216,11 +216,22 @@ def _credential(given: Given) -> Given:
     fields: Given = {}
     if given["password_stdin"]:
         fields["password"] = from_stdin("password")
-    if given["key_file"] is not None:
-        fields["private_key"] = key_file(given["key_file"])
     if given["passphrase_stdin"]:
         fields["passphrase"] = from_stdin("passphrase")
+    if given["key_file"] is not None:
+        fields["private_key"] = _usable_key(given["key_file"], fields.get("passphrase"))
     return fields
+
+
+def _usable_key(path: Path, passphrase: str | None) -> bytes:
+    from protocols.ssh import keys  # noqa: PLC0415 - brings asyncssh, which takes its time
+
+    data = key_file(path)
+    try:
+        keys.check_private_key(data, passphrase)
+    except keys.UnusableKeyError as error:
+        raise CommandFailedError(f"the key file {path} {error}") from error
+    return data
 
 
 def _trust(summary: SecretSummary) -> str:

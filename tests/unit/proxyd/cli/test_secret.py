@@ -121,8 +121,8 @@ def test_a_key_file_that_is_not_there_is_named(proxyd, tmp_path):
 def test_a_file_that_holds_no_key_is_refused(proxyd, tmp_path):
     (tmp_path / "key").write_text("not a key")
     result = proxyd("secret", "add", "web", *WEB, "--key-file", str(tmp_path / "key"))
-    assert result.exit_code == 2
-    assert "give it in OpenSSH or PEM format" in result.stderr
+    assert result.exit_code == 1
+    assert f"the key file {tmp_path}/key holds no private key" in result.stderr
 
 
 def test_an_encrypted_key_wants_its_passphrase(proxyd, answer, tmp_path):
@@ -130,11 +130,11 @@ def test_an_encrypted_key_wants_its_passphrase(proxyd, answer, tmp_path):
     (tmp_path / "key").write_bytes(key.export_private_key(passphrase="open sesame"))
     options = ("--key-file", str(tmp_path / "key"))
     result = proxyd("secret", "add", "web", *WEB, *options)
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "--passphrase-stdin" in result.stderr
     wrong = proxyd("secret", "add", "web", *WEB, *options, "--passphrase-stdin", typed="no\n")
-    assert wrong.exit_code == 2
-    assert "wrong passphrase" in wrong.stderr
+    assert wrong.exit_code == 1
+    assert "the passphrase is wrong" in wrong.stderr
     shown = answer(
         "secret", "add", "web", *WEB, *options, "--passphrase-stdin", typed="open sesame\n"
     )
