@@ -8,9 +8,9 @@ from control.stored import IndexSearch, StoredChunks
 from proxyd.metrics import Metrics, watch
 from recorder.chunk import Chunk
 from recorder.ports import Clock, StorageReceipt
+from storage import errors
 from storage.blobs import open_blobs
 from storage.database import Database
-from storage.errors import ChunkConflictError, ChunkRefusedError, UnsupportedStoreError
 from storage.reader import Reader
 from storage.search import Search
 from storage.tables import ChunkRow
@@ -25,7 +25,7 @@ class Worker:
     ) -> None:
         try:
             blobs = open_blobs(settings.blobs.url)
-        except UnsupportedStoreError as error:
+        except errors.UnsupportedStoreError as error:
             raise ConfigError(str(error)) from error
         self._worker = StorageWorker(database, blobs, clock)
         self._database, self._clock, self._metrics = database, clock, metrics
@@ -34,11 +34,14 @@ class Worker:
         watch(metrics.index_lag_seconds, self.index_lag_s)
 
     def store(self, chunk: Chunk) -> StorageReceipt:
-        """Return the receipt after the commit. Blocking."""
+        """Return the receipt after the commit. Blocking.
+
+        Raises `recorder.errors.ChunkRefusedError` for a chunk that is in quarantine now.
+        """
         try:
             return self._worker.store(chunk)
-        except ChunkRefusedError as error:
-            reason = "conflict" if isinstance(error, ChunkConflictError) else "damaged"
+        except errors.ChunkRefusedError as error:
+            reason = "conflict" if isinstance(error, errors.ChunkConflictError) else "damaged"
             self._metrics.chunks_rejected_total.labels(reason=reason).inc()
             raise
 

@@ -7,8 +7,8 @@ from config.model import BlobSettings, Settings
 from proxyd.metrics import Metrics
 from proxyd.worker import Worker
 from recorder.clock import ManualClock
+from recorder.errors import ChunkRefusedError
 from storage.database import Database
-from storage.errors import ChunkConflictError, DamagedChunkError
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_what_is_refused_is_counted_by_its_reason(worker, metrics):
     first, second, _ = three_chunks()
     worker.store(first)
     header = msgspec.structs.replace(second.header, sequence=0)
-    with pytest.raises((ChunkConflictError, DamagedChunkError)):
+    with pytest.raises(ChunkRefusedError, match="quarantine"):
         worker.store(msgspec.structs.replace(second, header=header))
     assert b'proxyd_chunks_rejected_total{reason="damaged"} 1.0' in metrics.exposition()
 
