@@ -4,9 +4,10 @@ SSH never tells when a terminal stops echoing, so what is typed on a channel wit
 terminal is held, in memory only, until its line ends and its echo was judged. The relay
 forwards every byte at once and records what this module returns, when it returns it.
 
-A line is masked when none of its keys came back within 3 s, and where a password is
-asked for when no more than half of them did. Unechoed runs within an echoed line are left
-out of it. Where it is uncertain, mask: a masked command still shows in the output.
+A line is masked when no more than half of its keys came back within 3 s, and where a
+password is asked for when no more than four fifths did: a real echo is whole, or nearly.
+Unechoed runs within an echoed line are left out of it. Where it is uncertain, mask: a
+masked command still shows in the output.
 
 On the alternate screen programs draw and do not echo, so keys are kept at once, unless
 what was drawn asks for a secret (sudo within tmux, pinentry).

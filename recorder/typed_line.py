@@ -17,11 +17,15 @@ _NEAR_BYTES: Final = 4
 leads its burst, after a redrawn key or two."""
 _LOOK_AHEAD_BYTES: Final = 16
 """Unechoed keys (of a pager, say) that an echoed one may come behind."""
-_KEPT_SHARE: Final = 0.2
-_KEPT_SHARE_AT_PROMPT: Final = 0.5
+_KEPT_SHARE: Final = 0.5
+_KEPT_SHARE_AT_PROMPT: Final = 0.8
+"""A line is kept if more of it was echoed. Real echoes are whole, or nearly; output of other
+programs, which comes while a password is typed, looks like an echo of some of it."""
 
 _CONTINUATIONS: Final = bytes(range(0x80, 0xC0))
 _LONE_MARK = re.compile(rb"(?<!\x01)\x01(?!\x01)")
+_ECHOED_FROM_SOME_KEY_ON = re.compile(rb"\x00+\x01{3,}\Z")
+_ECHOED_BEHIND_A_SECRET = re.compile(rb"\x00+\x01{5,}\Z")
 _UNECHOED = re.compile(rb"\A\x00+|\x00{4,}")
 
 Piece = tuple[int, bytes]
@@ -142,6 +146,8 @@ class TypedLine:
         found = shown.find(needle, start, end)
         if found < 0 or (unless and unless.search(shown, start, found)):
             return -1
+        if self.prompted and found > start + _NEAR_BYTES:
+            return -1
         self._mark(self._cursor, len(rest))
         found += len(rest)
         return found + (self.ended_ms is not None and shown.startswith(b"\n", found, end))
@@ -225,11 +231,12 @@ class TypedLine:
     def _is_secret(self, marks: bytes) -> bool:
         echoed = _key_count(bytes(compress(self._text, marks))) if self._marked_bytes else 0
         keys = _key_count(self._text)
+        share, parted = _KEPT_SHARE, _ECHOED_FROM_SOME_KEY_ON
         if self.prompted:
-            return echoed <= keys * _KEPT_SHARE_AT_PROMPT
-        # Keys of a pager, unechoed, and then a command, echoed: the runs part them.
-        ends_echoed = marks.endswith(b"\x01\x01")
-        return not echoed or (echoed <= keys * _KEPT_SHARE and not ends_echoed)
+            share, parted = _KEPT_SHARE_AT_PROMPT, _ECHOED_BEHIND_A_SECRET
+        # Unechoed keys of a pager, or a PIN read without Enter, and then an echoed command:
+        # the runs part them.
+        return echoed <= keys * share and not parted.match(marks)
 
     def _with_end(self, kept: list[Piece]) -> list[Piece]:
         if not self.end:

@@ -68,9 +68,10 @@ def test_a_key_typed_ahead_does_not_grow_old():
         (0, False, (b"\r", True)),
         (1, False, (b"\r", True)),
         (2, False, (b"\r", True)),
-        (5, False, (b"01234\r", True)),
-        (5, True, (b"\r", True)),
-        (7, True, (b"0123456789\r", False)),
+        (5, False, (b"\r", True)),
+        (6, False, (b"012345\r", True)),
+        (8, True, (b"\r", True)),
+        (9, True, (b"0123456789\r", False)),
         (7, False, (b"0123456789\r", False)),
     ],
 )
