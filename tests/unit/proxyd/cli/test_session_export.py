@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner, Result
 from samples.chunks import INFO, SESSION, chunk
 from samples.operator import NodeInMemory, summary
+from samples.terminal_session import chunks_of, terminal_events
 
 from proxyd.cli import main
 from proxyd.cli.invocation import Invocation
@@ -99,3 +100,28 @@ def test_a_folder_that_is_not_there_is_named(node: NodeInMemory, tmp_path: Path)
     result = export(node, "--format", "output", "--out", str(tmp_path / "no" / "out"))
     assert result.exit_code == 1
     assert str(tmp_path / "no") in result.stderr
+
+
+def test_a_cast_plays_one_terminal_and_text_reads_all() -> None:
+    node = NodeInMemory()
+    node.store(summary(), chunks_of(terminal_events(b"$ ls\r\nfile\r\n")))
+    header, typed, shown = export(node, "--format", "cast").stdout.splitlines()[:3]
+    assert json.loads(header)["width"] == 80
+    assert json.loads(typed) == [0.04, "i", "ls\r"]
+    assert json.loads(shown) == [0.1, "o", "$ ls\r\nfile\r\n"]
+    assert "0:00:00.100  file" in export(node, "--format", "text").stdout.splitlines()
+
+
+def test_a_channel_that_was_not_opened_has_no_cast(node: NodeInMemory) -> None:
+    result = export(node, "--format", "cast", "--channel", "9")
+    assert result.exit_code == 3
+    assert "opened no session channel 9" in result.stderr
+
+
+def test_what_was_written_is_told_as_json_too(node: NodeInMemory, tmp_path: Path) -> None:
+    out = str(tmp_path / "out")
+    arguments = ["--output", "json", "session", "export", str(SESSION), "--format", "input"]
+    result = CliRunner().invoke(
+        main, [*arguments, "--out", out], obj=Invocation(open_operator=node.open)
+    )
+    assert json.loads(result.stdout) == {"session": str(SESSION), "out": out, "bytes": 3}
