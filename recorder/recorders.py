@@ -185,7 +185,12 @@ class Recorders:
             self._tasks.create_task(self._end(session_id, str(error)))
 
     async def _end(self, session_id: UUID, detail: str) -> None:
-        await self._end_session(session_id, EndReason.RECORDING_LOST, detail)
+        try:
+            await self._end_session(session_id, EndReason.RECORDING_LOST, detail)
+        except (
+            Exception
+        ):  # one session's boundary: the others go on, and this one records no more
+            _log.exception("session.unended", session_id=str(session_id))
 
     def _offset_ms(self) -> int:
         return round(self._clock.now().timestamp() * 1000) - self._clock.monotonic_ms()

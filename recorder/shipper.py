@@ -144,9 +144,18 @@ class Shipper:
         _log.debug("chunk.shipped", session_id=str(session_id), sequence=sequence)
 
     def _load(self, session_id: UUID, sequence: int) -> Chunk | None:
-        """Return the chunk; None where it was damaged on the disk and put aside."""
+        """Return the chunk; None where it is gone, or was damaged and is put aside."""
         try:
             return self._spool.read(session_id, sequence)
+        except FileNotFoundError:
+            _log.error(
+                "chunk.vanished",
+                session_id=str(session_id),
+                sequence=sequence,
+                next_step="find out who deletes files in the spool: the recording has a gap",
+            )
+            self._spool.forget(session_id, sequence)
+            return None
         except CorruptChunkError as error:
             file = self._spool.folder(session_id) / f"{sequence}.chunk"
             self._spool.quarantine(file, session_id, str(error))

@@ -49,7 +49,8 @@ class Spool:
         self._quota_bytes = settings.spool_quota_bytes
         self._clock = clock
         self._lock = threading.Lock()
-        self._waiting: dict[UUID, list[int]] = {}
+        self._waiting: dict[UUID, dict[int, int]] = {}
+        """The size of each chunk of each session, oldest first."""
         self._chunk_bytes = 0
         self._open_bytes = 0
         self._reserve_spent = False
@@ -108,10 +109,9 @@ class Spool:
     def take_over(self, session_id: UUID, sequence: int, size_bytes: int) -> None:
         """Count a chunk that is on the disk as waiting to be shipped."""
         with self._lock:
-            waiting = self._waiting.setdefault(session_id, [])
-            if sequence not in waiting:
-                waiting.append(sequence)
-                self._chunk_bytes += size_bytes
+            waiting = self._waiting.setdefault(session_id, {})
+            self._chunk_bytes += size_bytes - waiting.get(sequence, 0)
+            waiting[sequence] = size_bytes
 
     def waiting(self) -> list[UUID]:
         """Return the sessions that have chunks to ship."""
@@ -121,8 +121,7 @@ class Spool:
     def next_sequence(self, session_id: UUID) -> int | None:
         """Return the oldest chunk of a session that is not stored yet."""
         with self._lock:
-            waiting = self._waiting.get(session_id)
-            return waiting[0] if waiting else None
+            return next(iter(self._waiting.get(session_id, ())), None)
 
     def read(self, session_id: UUID, sequence: int) -> Chunk:
         """Return a sealed chunk; raise `CorruptChunkError` where it was damaged since."""
@@ -146,7 +145,7 @@ class Spool:
             link = Link(header=chunk.header, digest=chunk.digest)
             self._write(self.folder(session_id) / LINK, msgspec.msgpack.encode(link))
             self._chunk_path(session_id, sequence).unlink(missing_ok=True)
-        self._forget(session_id, sequence, len(chunk.encoded))
+        self.forget(session_id, sequence)
         return True
 
     def refuse(self, chunk: Chunk, why: str) -> None:
@@ -162,7 +161,7 @@ class Spool:
         """Move a damaged file aside, so that the rest goes on."""
         aside = self.directory / QUARANTINE / f"{session_id}-{file.name}"
         if file.suffix == ".chunk":
-            self._forget(session_id, int(file.stem), file.stat().st_size)
+            self.forget(session_id, int(file.stem))
         file.replace(aside)
         _log.error(
             "spool.quarantined",
@@ -172,6 +171,14 @@ class Spool:
             next_step="the part of the session in this file is missing from its recording; "
             "check the disk, keep the file as evidence, delete it when it was examined",
         )
+
+    def forget(self, session_id: UUID, sequence: int) -> None:
+        """Count a chunk as waiting no more."""
+        with self._lock:
+            waiting = self._waiting.get(session_id, {})
+            self._chunk_bytes -= waiting.pop(sequence, 0)
+            if not waiting:
+                self._waiting.pop(session_id, None)
 
     def link(self, session_id: UUID) -> Link | None:
         """Return what the chunk shipped last hands to the next; None where none was shipped."""
@@ -201,7 +208,7 @@ class Spool:
         """How long the oldest sealed chunk has waited; 0 where none waits."""
         now_s = self._clock.now().timestamp()
         with self._lock:
-            oldest = [(session_id, waiting[0]) for session_id, waiting in self._waiting.items()]
+            oldest = [(id_, next(iter(waiting))) for id_, waiting in self._waiting.items()]
         sealed_s = now_s
         for session_id, sequence in oldest:
             with contextlib.suppress(FileNotFoundError):
@@ -264,15 +271,6 @@ class Spool:
             if not self.makes_room(error):
                 raise
             write_durably(path, content)
-
-    def _forget(self, session_id: UUID, sequence: int, size_bytes: int) -> None:
-        with self._lock:
-            waiting = self._waiting.get(session_id, [])
-            if sequence in waiting:
-                waiting.remove(sequence)
-                self._chunk_bytes -= size_bytes
-            if not waiting:
-                self._waiting.pop(session_id, None)
 
     def _fill_reserve(self) -> None:
         used, available = _used_and_available(self.directory)

@@ -224,3 +224,17 @@ async def test_a_clock_that_steps_after_a_loss_is_nobodys_concern(tmp_path: Path
         clock.step(10)
         running.recorders.tick()
         assert running.recorders.losses == 1
+
+
+async def test_a_session_that_cannot_be_ended_ends_no_other(tmp_path: Path, capsys):
+    async def fail(session_id: UUID, reason: EndReason, detail: str) -> None:
+        raise RuntimeError("a defect")
+
+    async with engine(tmp_path) as running:
+        running.recorders._end_session = fail
+        sink = await running.start()
+        assert isinstance(sink, Recorder)
+        sink.give_up("for the test")
+        await asyncio.sleep(0.01)
+        await running.start(info(UUID(int=8)))
+    assert "session.unended" in capsys.readouterr().out

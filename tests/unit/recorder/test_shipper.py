@@ -167,6 +167,18 @@ async def test_a_chunk_that_is_refused_for_good_holds_up_no_other(loaded, store)
     assert not loaded.shipper.failing
 
 
+async def test_a_chunk_that_vanished_is_told_and_holds_up_no_other(loaded, store, capsys):
+    loaded.add(chunks=2)
+    (loaded.spool.folder(SESSION) / "0.chunk").unlink()
+    loaded.add(UUID(int=8))
+    store.chunks[SESSION] = [chunk([ClientData(at_ms=0, channel=0, data=b"0")])]
+    async with shipping(loaded):
+        await loaded.shipper.drained()
+    assert UUID(int=8) in store.chunks
+    assert loaded.spool.used_bytes == 0
+    assert "chunk.vanished" in capsys.readouterr().out
+
+
 async def test_only_so_many_sessions_are_under_way_together(loaded, store):
     class Counting(Store):
         now = most = 0
