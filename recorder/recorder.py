@@ -167,7 +167,7 @@ class Recorder:
     @property
     def open_bytes(self) -> int:
         """How many bytes lie in segments."""
-        return self._seals.bytes + self._segment.written_bytes
+        return self._seals.bytes + (self._segment.written_bytes if self.live else 0)
 
     @property
     def done(self) -> bool:
@@ -195,7 +195,8 @@ class Recorder:
 
     def clock_stepped(self, step_ms: int) -> None:
         """Record that the wall clock moved."""
-        if self.live and self._loss is None:
+        # A loss is told where every loss is told; the other sessions' clocks tick on.
+        with contextlib.suppress(RecordingLostError):
             self.record([ClockStepped(at_ms=self.at_ms(), step_ms=step_ms)])
 
     def watch(self, tap: LiveTap) -> None:

@@ -187,9 +187,7 @@ class Recorders:
     async def _end(self, session_id: UUID, detail: str) -> None:
         try:
             await self._end_session(session_id, EndReason.RECORDING_LOST, detail)
-        except (
-            Exception
-        ):  # one session's boundary: the others go on, and this one records no more
+        except Exception:  # noqa: BLE001 - one session's boundary: the others go on
             _log.exception("session.unended", session_id=str(session_id))
 
     def _offset_ms(self) -> int:

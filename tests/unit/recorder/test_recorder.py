@@ -2,6 +2,7 @@ import asyncio
 import errno
 import os
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from samples.chunks import SESSION
@@ -9,6 +10,7 @@ from samples.recordings import engine, info, shown, until
 
 from config.model import OnLoss, RecorderSettings
 from recorder.chunk import MAX_FRAMES_BYTES
+from recorder.clock import ManualClock
 from recorder.errors import RecordingLostError, SpoolFullError
 from recorder.events import (
     ChannelOpened,
@@ -443,3 +445,28 @@ async def test_a_full_segment_that_cannot_be_followed_is_a_loss(
             sink.record([shown(sink, b"x" * 4500)])
         monkeypatch.setattr(Segment, "__init__", create)
         await sink.close(EndReason.RECORDING_LOST)
+
+
+async def test_a_clock_step_on_a_dead_disk_ends_its_session_and_no_other(
+    tmp_path: Path, disk: Disk
+):
+    clock = ManualClock()
+    async with engine(tmp_path, clock=clock) as running:
+        await running.start()
+        disk.fails("append", errno.EIO)
+        clock.step(10)
+        running.recorders.tick()
+        await until(lambda: running.ended)
+        disk.works()
+        await running.start(info(UUID(int=8)))
+
+
+async def test_what_is_being_sealed_counts_once(tmp_path: Path):
+    async with engine(tmp_path) as running:
+        sink = await running.start()
+        assert isinstance(sink, Recorder)
+        before_bytes = sink.open_bytes
+        closed = sink.finish(EndReason.CLIENT_LEFT)
+        assert before_bytes < sink.open_bytes < 2 * before_bytes
+        await closed.wait()
+        assert sink.open_bytes == 0
