@@ -4,6 +4,7 @@ One class a noun; each act is written to the audit trail in its own transaction.
 it blocks: the socket's server calls it on threads.
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,8 @@ from storage.database import Database
 from storage.errors import StorageError
 from storage.tables import SessionRow
 
+_END_PAUSES_S = (0.2, 0.8)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ControlNode:
@@ -54,17 +57,31 @@ class ControlNode:
 
         Call it after the commit that forbids them: no new one starts meanwhile.
         """
+        failed = self._terminate(rows, reason)
+        for pause_s in _END_PAUSES_S:
+            if not failed:
+                return
+            # One may just have ended, or be so new that its engine is yet to hear of it.
+            time.sleep(pause_s)
+            failed = self._terminate([row for row, _ in failed if self._is_live(row)], reason)
+        if failed:
+            raise UnreachableError(
+                f"{reason}, but {len(failed)} of {len(rows)} live sessions could not be ended: "
+                + "; ".join(f"session {row.id}: {error}" for row, error in failed)
+            )
+
+    def _terminate(self, rows: list[SessionRow], reason: str) -> list[tuple[SessionRow, str]]:
         failed = []
         for row in rows:
             try:
                 self.live.terminate(row.engine, row.id, reason)
             except UnreachableError as error:
-                failed.append(f"session {row.id}: {error}")
-        if failed:
-            raise UnreachableError(
-                f"{reason}, but {len(failed)} of {len(rows)} live sessions could not be ended: "
-                + "; ".join(failed)
-            )
+                failed.append((row, str(error)))
+        return failed
+
+    def _is_live(self, row: SessionRow) -> bool:
+        with self.database.read() as session:
+            return sessions.find(session, row.id).state == "live"
 
 
 class Operations:

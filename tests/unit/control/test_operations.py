@@ -27,9 +27,11 @@ class World:
         self.shown = []
         self.logins = []
         self.engine_answers = True
+        self.deaf_times = 0
 
     def terminate(self, engine_id, session_id, reason) -> None:
-        if not self.engine_answers:
+        self.deaf_times -= 1
+        if not self.engine_answers or self.deaf_times >= 0:
             raise UnreachableError(f"engine {engine_id} does not answer")
         self.ended.append((session_id, reason))
 
@@ -181,6 +183,26 @@ def test_a_session_that_could_not_be_ended_is_told(do, live, world, issued):
     world.engine_answers = False
     with pytest.raises(UnreachableError, match=f"1 of 1 live sessions .* session {live}"):
         do(ask.RevokeCredential(id=issued.id))
+
+
+def test_a_session_so_new_that_its_engine_has_not_heard_of_it_is_ended_all_the_same(
+    do, live, world, issued
+):
+    world.deaf_times = 1
+    do(ask.RevokeCredential(id=issued.id))
+    assert world.ended == [(live, "credential revoked")]
+
+
+def test_a_session_that_has_ended_meanwhile_is_no_failure(
+    do, live, world, issued, database, monkeypatch
+):
+    def pause(seconds):
+        with database.transaction() as session:
+            session.get(SessionRow, live).state = "finished"
+
+    monkeypatch.setattr("time.sleep", pause)
+    world.engine_answers = False
+    assert do(ask.RevokeCredential(id=issued.id)) == [ask.Done()]
 
 
 def test_live_sessions_are_ended_and_talked_to(do, live, world):
