@@ -11,7 +11,9 @@ from typing import Final
 ECHO_WINDOW_MS: Final = 3000
 """A key that is not shown by then was not echoed."""
 SURE_RUN_BYTES: Final = 4
-"""So much contiguous text is no coincidence, wherever in the output it stands."""
+"""So much contiguous text proves an echo of a line that was typed ahead."""
+_SURE_ANYWHERE_BYTES: Final = 8
+"""The same for a line that was not typed ahead, whose echo need not be looked for."""
 _NEAR_BYTES: Final = 4
 """A single key counts as echoed only this close to the start of a burst of output: an echo
 leads its burst, after a redrawn key or two."""
@@ -146,7 +148,8 @@ class TypedLine:
         found = shown.find(needle, start, end)
         if found < 0 or (unless and unless.search(shown, start, found)):
             return -1
-        if self.prompted and found > start + _NEAR_BYTES:
+        far = found > start + _NEAR_BYTES and not self.ahead
+        if far and (self.prompted or len(rest) < _SURE_ANYWHERE_BYTES):
             return -1
         self._mark(self._cursor, len(rest))
         found += len(rest)
