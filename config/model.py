@@ -74,6 +74,10 @@ class SSHSettings(_Table, frozen=True, kw_only=True):
     """As OpenSSH's MaxStartups: start refusing at, percent refused there, refuse all at."""
     max_tries: Count = 6
     max_channels: Count = 10
+    target_alive_interval_s: Seconds = 10
+    """How long a target may be silent before it is asked for a sign of life."""
+    target_alive_count: Count = 3
+    """How many such questions may go unanswered."""
     source_penalties: bool = True
 
 

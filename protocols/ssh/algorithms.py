@@ -7,6 +7,7 @@ curves and plain MACs, since a target is as old as it is.
 """
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from protocols.ssh.packets import Reader
@@ -61,6 +62,11 @@ _UNASKED: Final = re.compile(r"SSH-2\.0-(OpenSSH|PuTTY|WinSCP|FileZilla)")
 def offers_unasked(version: str) -> bool:
     """Say whether a client that calls itself `version` sends its algorithms unasked."""
     return _UNASKED.match(version) is not None
+
+
+def without_sha1(host_key_algorithms: Iterable[bytes]) -> list[bytes]:
+    """Return those that we sign with: an RSA key brings `ssh-rsa`, which means SHA-1."""
+    return [name for name in host_key_algorithms if name.decode() in SIGNATURES]
 
 
 def preferred(kexinit: bytes) -> list[bytes]:

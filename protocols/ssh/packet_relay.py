@@ -81,6 +81,8 @@ class PacketRelay:
         self._at_ms = 0
         self.active_ms = 0
         """When data last crossed, in session time."""
+        self.heard_ms = 0
+        """When the target last sent anything, in session time."""
 
     def receive(self, side: Side, bodies: list[bytes]) -> Out:
         """Take what `side` sent; return what to send. All of it is recorded on return.
@@ -89,6 +91,8 @@ class PacketRelay:
         the recording cannot be kept; nothing of the burst may be forwarded then.
         """
         self._at_ms = self._sink.at_ms()
+        if side is Side.TARGET:
+            self.heard_ms = self._at_ms
         out = Out()
         forward = out.to[side.other]
         for body in bodies:
@@ -132,6 +136,10 @@ class PacketRelay:
         bodies = [body for channel in shown for body in self._notice_on(channel, text)]
         self._record()
         return bodies
+
+    def ping(self) -> bytes:
+        """Return the body of a request that a living target answers; the answer stays here."""
+        return self._globals.ping()
 
     def finish(self) -> None:
         """Record how the channels that are still open ended."""

@@ -215,6 +215,11 @@ class GlobalRequest(Struct, frozen=True):
         fields = Reader(payload, 1)
         return cls(fields.text(), fields.boolean(), fields.rest())
 
+    def write(self) -> bytes:
+        """Return the payload."""
+        head = bytes((Message.GLOBAL_REQUEST,)) + string(self.kind.encode())
+        return head + bytes((self.want_reply,)) + self.rest
+
     @property
     def detail(self) -> str:
         """Where it asks to listen: `address:port`, or the path of a socket."""

@@ -3,6 +3,8 @@
 from collections import deque
 from typing import Final
 
+from msgspec import Struct
+
 from protocols.errors import RemoteProtocolError
 from protocols.ssh import packets
 from protocols.ssh.channel_policy import ChannelPolicy
@@ -75,11 +77,13 @@ def _detail(kind: str, fields: Reader) -> bytes:
             return b""
 
 
-class _Waiting:
+class _Waiting(Struct, frozen=True):
     """A global request whose answer is due."""
 
-    def __init__(self, request: packets.GlobalRequest, *, refused: bool) -> None:
-        self.request, self.refused = request, refused
+    request: packets.GlobalRequest
+    refused: bool = False
+    ours: bool = False
+    """Whether we asked in the side's name, so that the answer is for us."""
 
 
 class GlobalAsks:
@@ -88,6 +92,12 @@ class GlobalAsks:
     def __init__(self, policy: ChannelPolicy) -> None:
         self._policy = policy
         self._waiting: tuple[deque[_Waiting], deque[_Waiting]] = (deque(), deque())
+
+    def ping(self) -> bytes:
+        """Return the body of a request to the target that anybody has to answer."""
+        request = packets.GlobalRequest("keepalive@openssh.com", want_reply=True, rest=b"")
+        self._waiting[Side.CLIENT].append(_Waiting(request, ours=True))
+        return body_of(request.write())
 
     def asked(
         self, side: Side, request: packets.GlobalRequest, at_ms: int
@@ -119,7 +129,10 @@ class GlobalAsks:
         waiting = self._waiting[side.other]
         if not waiting:
             raise RemoteProtocolError("an answer that nobody asked for")
-        request = waiting.popleft().request
+        answered = waiting.popleft()
+        if answered.ours:
+            return self._refusals(side.other), []
+        request = answered.request
         events: list[KnownEvent] = []
         if payload[0] == Message.REQUEST_SUCCESS and request.detail:
             events.append(

@@ -82,6 +82,7 @@ class ServedSession:
         self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self._tasks = asyncio.TaskGroup()
         self._draining = False
+        self._checking: asyncio.TimerHandle | None = None
 
     def end(self, reason: EndReason, text: str) -> None:
         """End the session; the first reason given is the one that counts."""
@@ -142,15 +143,16 @@ class ServedSession:
         if isinstance(failure := dialling.result(), Ending):
             return failure
         loop = asyncio.get_running_loop()
-        limit_s = self._around.settings.max_session_s
-        timers = [loop.call_later(limit_s, self._too_long)]
+        limit = loop.call_later(self._around.settings.max_session_s, self._too_long)
+        self._check_target(0)
         if idle_s := self._around.settings.idle_timeout_s:
             self._tasks.create_task(self._watch_idle(idle_s))
         try:
             return await self._ending
         finally:
-            for timer in timers:
-                timer.cancel()
+            limit.cancel()
+            if self._checking:
+                self._checking.cancel()
 
     async def _dial(self) -> Ending | None:
         """Dial and start the relay; return why not, if it failed."""
@@ -237,6 +239,28 @@ class ServedSession:
             self._draining = False
             for leg in filter(None, legs):
                 leg.resume("recording")
+
+    def _check_target(self, unanswered: int) -> None:
+        """Ask a silent target whether it lives; end the session when it does not answer.
+
+        TCP would notice a dead machine, but neither a frozen one nor a frozen sshd.
+        """
+        settings, relay, sink = self._around.settings, self._relay, self._sink
+        if self._ending.done() or not (relay and sink and self._target):
+            return
+        interval_s = settings.target_alive_interval_s
+        if sink.at_ms() - relay.heard_ms < interval_s * 1000:
+            unanswered = 0
+        elif unanswered == settings.target_alive_count:
+            silent_s = interval_s * unanswered
+            text = f"proxyd: the target has not answered for {silent_s:g} s"
+            self.end(EndReason.TARGET_LEFT, text)
+            return
+        else:
+            unanswered += 1
+            self._target.send_bodies([relay.ping()])
+        loop = asyncio.get_running_loop()
+        self._checking = loop.call_later(interval_s, self._check_target, unanswered)
 
     async def _watch_idle(self, limit_s: float) -> None:
         relay, sink = self._relay, self._sink

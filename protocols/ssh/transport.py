@@ -46,7 +46,6 @@ READ_BYTES: Final = 128 * 1024
 """What is read at once: much more leaves the processor's cache before it is decrypted."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
-
 _received = memoryview(bytearray(HELD_LIMIT_BYTES + MAX_IGNORED_BYTES + 2 * READ_BYTES))
 """Where every leg reads into; what was read is taken out before the next leg reads.
 A buffer for each leg would cost more memory than all else of an idle session.
@@ -328,6 +327,7 @@ class ClientLeg(Leg, asyncssh.SSHServerConnection):
 
     def __init__(self, options: asyncssh.SSHServerConnectionOptions) -> None:
         super().__init__(asyncio.get_running_loop(), options)
+        self._server_host_key_algs = algorithms.without_sha1(options.server_host_keys)
         self._offer: asyncio.TimerHandle | None = None
         self.may_fail: Callable[[], bool] = lambda: False
         """Is asked about each failed attempt; says whether another is allowed."""
