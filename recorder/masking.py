@@ -18,6 +18,7 @@ its keys leaves this module.
 
 import re
 from collections import deque
+from itertools import islice
 from typing import Final
 
 from recorder.escapes import (
@@ -42,9 +43,10 @@ _ROW_BYTES: Final = 256
 _BURST_BYTES: Final = 64
 """A longer burst is a paste: its lines are taken together."""
 _LOOK_AHEAD_LINES: Final = 16
+_SPLIT_LINES: Final = 64
 
-_LINE = re.compile(rb"([^\r\n\x03\x04\x15\x1a\x1c]*)(\r\n|[\r\n\x03\x04\x15\x1a\x1c]|\Z)")
-"""Keys up to one that ends or discards a line: Enter, ctrl-C, -D, -U, -Z or -backslash."""
+_LINE = re.compile(rb"([^\r\n\x03\x04\x15\x1a\x1c]*)([\r\n\x03\x04\x15\x1a\x1c]+|\Z)")
+"""Keys up to what ends or discards a line: Enter, ctrl-C, -D, -U, -Z or -backslash."""
 _LINE_ENDS: Final = b"\r\n\x03\x04\x15\x1a\x1c"
 
 _ASKS: Final = (
@@ -64,7 +66,6 @@ class Masker:
     def __init__(self, channel: int) -> None:
         self._channel = channel
         self._lines: deque[TypedLine] = deque()
-        self._held_bytes = 0
         self._partial_key = b""
         self._partial_shown = b""
         self._tail = b""
@@ -73,6 +74,10 @@ class Masker:
         self._alternate = False
         self._shown_ms = 0
         self._head_since_ms = 0
+
+    @property
+    def _held_bytes(self) -> int:
+        return sum(line.size_bytes for line in self._lines)
 
     @property
     def deadline_ms(self) -> int | None:
@@ -127,7 +132,6 @@ class Masker:
         """Decide everything that is held: the channel closes."""
         if self._partial_key:
             self._open_line().add(at_ms, self._partial_key, b"")
-            self._held_bytes += len(self._partial_key)
             self._partial_key = b""
         events: list[KnownEvent] = []
         while self._lines:
@@ -150,12 +154,10 @@ class Masker:
         line.add(at_ms, data, b"")
         line.finish(at_ms, b"")
         self._lines.append(line)
-        self._held_bytes += len(data)
         if data[-1:] in {b"\r", b"\n"}:
             self._tail = b""
 
     def _take(self, at_ms: int, data: bytes) -> None:
-        self._held_bytes += len(data)
         first = _LINE.match(data)
         if first is None or len(data) <= _BURST_BYTES or first.end() == len(data):
             self._take_lines(at_ms, data)
@@ -259,18 +261,21 @@ class Masker:
         return row_end
 
     def _split(self, index: int) -> None:
-        """Take the lines of a block apart: its echo is not just its text."""
+        """Take the first lines of a block apart: its echo is not just its text."""
         block = self._lines[index]
         at_ms, raw = block.pieces()[0]
-        lines, offset = list[TypedLine](), 0
-        for keys, end in _LINE.findall(raw):
+        lines, offset, taken_bytes = list[TypedLine](), 0, 0
+        for found in islice(_LINE.finditer(raw), _SPLIT_LINES):
+            keys, end = found.groups()
             line, text = TypedLine(ahead=True), without_keys(keys)
             line.add(at_ms, keys, text)
             line.take_marks(block.marks(offset, len(text)))
             line.finish(at_ms, end)
             offset += len(text) + len(without_keys(end))
-            if keys or end:
-                lines.append(line)
+            taken_bytes = found.end()
+            lines += [line] if keys or end else []
+        if taken_bytes < len(raw):
+            lines.append(block.rest_of_block(raw[taken_bytes:], offset))
         before = [self._lines.popleft() for _ in range(index + 1)][:-1]
         self._lines.extendleft(reversed(before + lines))
 
@@ -287,7 +292,6 @@ class Masker:
             head = self._lines[0]
             echoed = head.take_echoed()
             if echoed:
-                self._held_bytes -= sum(len(data) for _, data in echoed)
                 events += [self._kept(at_ms, piece) for piece in echoed]
                 continue
             events += self._decide_head(at_ms)
@@ -299,7 +303,6 @@ class Masker:
 
     def _decide_head(self, at_ms: int) -> list[KnownEvent]:
         line = self._lines.popleft()
-        self._held_bytes -= line.size_bytes
         self._head_since_ms = at_ms
         kept, masked = line.verdict()
         events: list[KnownEvent] = []

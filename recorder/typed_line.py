@@ -24,6 +24,9 @@ _KEPT_SHARE_AT_PROMPT: Final = 0.8
 """A line is kept if more of it was echoed. Real echoes are whole, or nearly; output of other
 programs, which comes while a password is typed, looks like an echo of some of it."""
 
+_BURST_OVERHEAD_BYTES: Final = 64
+"""What remembering a burst costs beside its bytes, roughly."""
+
 _CONTINUATIONS: Final = bytes(range(0x80, 0xC0))
 _LONE_MARK = re.compile(rb"(?<!\x01)\x01(?!\x01)")
 _ECHOED_FROM_SOME_KEY_ON = re.compile(rb"\x00+\x01{3,}\Z")
@@ -109,7 +112,7 @@ class TypedLine:
         self._text += text
         self._marks += bytes(len(text))
         self._bursts.append((at_ms, raw, len(self._text)))
-        self.size_bytes += len(raw)
+        self.size_bytes += len(raw) + _BURST_OVERHEAD_BYTES
 
     def finish(self, at_ms: int, end: bytes) -> None:
         """Take the key that ends the line."""
@@ -191,6 +194,15 @@ class TypedLine:
         self._marked_bytes = marks.count(1)
         self._cursor = marks.rfind(1) + 1
 
+    def rest_of_block(self, raw: bytes, start: int) -> "TypedLine":
+        """Return a block of `raw`, the end of this one, whose text begins at `start`."""
+        rest = TypedLine(ahead=True)
+        rest.block = True
+        rest.add(self._bursts[0][0], raw, bytes(self._text[start:]))
+        rest.take_marks(bytes(self._marks[start:]))
+        rest.finish(self.ended_ms or 0, b"")
+        return rest
+
     def take_echoed(self) -> list[Piece]:
         """Hand out the bursts up to the first unechoed key; the rest of the line stays."""
         echoed_bytes = self._marks.find(0)
@@ -207,7 +219,7 @@ class TypedLine:
             self._marked_bytes -= gone_bytes
             self._cursor = max(0, self._cursor - gone_bytes)
             self._expired = max(0, self._expired - count)
-            self.size_bytes -= sum(len(raw) for _, raw, _ in taken)
+            self.size_bytes -= sum(len(raw) + _BURST_OVERHEAD_BYTES for _, raw, _ in taken)
         return [(at_ms, raw) for at_ms, raw, _ in taken]
 
     def pieces(self) -> list[Piece]:

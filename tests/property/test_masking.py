@@ -57,7 +57,6 @@ def play(
         if what in {"shown", "echoed"}:
             told += masker.shown(at_ms, keys if what == "echoed" else output)
         told += masker.tick(at_ms) if what == "tick" else []
-        assert masker._held_bytes == sum(line.size_bytes for line in masker._lines)
         assert masker._held_bytes <= HELD_LIMIT_BYTES
     return sent, told + masker.flush(at_ms + AHEAD_GRACE_MS)
 

@@ -93,7 +93,7 @@ def test_the_echoed_front_of_a_long_line_can_be_handed_out():
     typed = line(b"abcdef", ended=False)
     typed.match_straight(b"abc", 0)
     assert typed.take_echoed() == [(0, b"a"), (0, b"b"), (0, b"c")]
-    assert typed.size_bytes == 3
+    assert typed.pieces() == [(0, b"d"), (0, b"e"), (0, b"f")]
     assert typed.take_echoed() == []
     assert typed.match_straight(b"def", 0) == 3
     assert [raw for _, raw in typed.take_echoed()] == [b"d", b"e", b"f"]
