@@ -406,3 +406,32 @@ def test_of_the_lines_typed_into_real_programs_hardly_one_is_lost(lag_ms, capsys
             f" ({1 - len(lost) / lines:.1%}); not kept: {lost}"
         )
     assert len(lost) <= lines * 0.02
+
+
+def test_a_paste_of_hundreds_of_lines_behind_prompts_is_kept():
+    typist = Typist()
+    lines = [b"entry %d" % number for number in range(300)]
+    typist.show(b"$ ")
+    typist.type(b"\r".join(lines) + b"\r")
+    for start in range(0, 300, 50):
+        typist.show(b"".join(line + b"\r\n> " for line in lines[start : start + 50]))
+    assert (typist.kept, typist.masks) == (b"\r".join(lines) + b"\r", 0)
+
+
+def test_a_later_line_that_is_echoed_ends_the_wait_for_an_earlier_one():
+    typist = Typist()
+    typist.show(b"$ ")
+    typist.type(b"make\rs3cr3t\rdate -u\r")
+    typist.show(b"make\r\nbuilding\r\n$ date -u\r\nMon\r\n$ ")
+    assert (typist.kept, typist.masks) == (b"make\r\rdate -u\r", 1)
+
+
+def test_half_of_a_long_line_that_was_echoed_is_kept_when_room_runs_out():
+    typist = Typist()
+    typist.show(b"> ")
+    typist.type(b"a" * 20_000)
+    typist.show(b"a" * 20_000)
+    typist.type(b"b" * 50_000)
+    assert (typist.kept, typist.masks) == (b"a" * 20_000, 0)
+    typist.close()
+    assert (typist.kept, typist.masks) == (b"a" * 20_000, 1)
