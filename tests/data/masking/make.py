@@ -419,12 +419,12 @@ def full_screen(stage: Stage) -> None:
     shell.keys("jjjj  jjkkq")
     shell.rest()
     shell.line("git --version; date", PROMPT)
-    shell.line("top -d 0.4", None)
+    shell.line(f"top -u {USER} -d 0.4", None)
     shell.rest(0.1, 1.5)
     shell.keys("1", 1.0)
     shell.keys("q")
     shell.rest()
-    shell.line("top -d 0.5 -n 2", PROMPT)
+    shell.line(f"top -u {USER} -d 0.5 -n 2", PROMPT)
     shell.line("ls -l /tmp/../etc/hosts", PROMPT)
 
 

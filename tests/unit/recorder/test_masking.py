@@ -435,3 +435,11 @@ def test_half_of_a_long_line_that_was_echoed_is_kept_when_room_runs_out():
     assert (typist.kept, typist.masks) == (b"a" * 20_000, 0)
     typist.close()
     assert (typist.kept, typist.masks) == (b"a" * 20_000, 1)
+
+
+def test_the_row_of_a_prompt_between_a_line_and_its_supposed_echo_masks_it():
+    typist = Typist()
+    typist.show(b"$ ")
+    typist.type(b"su -c whoami\rroot\r")
+    typist.show(b"su -c whoami\r\nPassword: \r\nroot\r\n$ ")
+    assert (typist.kept, typist.masks) == (b"su -c whoami\r\r", 1)
