@@ -86,6 +86,9 @@ class OperatorSocket:
                 await self._answer(uid, reader, writer)
             finally:
                 writer.close()
+                # The last answers may still be in the buffer: the socket outlives them.
+                async with asyncio.timeout(_WRITE_LIMIT_S):
+                    await writer.wait_closed()
         except (OSError, EOFError, TimeoutError) as error:
             _log.debug("operator.left", error=repr(error))
         except Exception as error:  # noqa: BLE001 - the boundary of one connection
