@@ -3,7 +3,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from config.model import Address, DatabaseSettings, Settings
+from config.model import Address, AddressOrOff, DatabaseSettings, Settings
 
 
 def test_the_database_lies_in_the_state_directory_unless_it_is_named():
@@ -23,3 +23,10 @@ def test_an_address_has_a_port(text):
 def test_anything_else_is_no_address(text):
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(text, Address)
+
+
+def test_what_may_be_switched_off_takes_an_empty_address():
+    assert msgspec.convert("", AddressOrOff) == ""
+    assert msgspec.convert("[::1]:1", AddressOrOff) == "[::1]:1"
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert("nowhere", AddressOrOff)
