@@ -45,7 +45,7 @@ def source(blob: Path) -> str:
 
 @pytest.fixture(scope="module")
 def full(daemon: Daemon, openssh_server: OpenSSHServer) -> Login:
-    daemon.add_secret("full", openssh_server, "--capture", "full", "--no-mask")
+    daemon.add_secret("full", openssh_server, "--capture", "full", "--no-mask-typed")
     return daemon.login("full")
 
 

@@ -55,13 +55,14 @@ ASKERS = {
 
 def shell(login: Login, open_terminal: OpenTerminal) -> Terminal:
     terminal = open_terminal(login.ssh("-tt"), login.env)
+    terminal.expect(r"\$ ")
     terminal.type("PS1='ok> '\r")
     terminal.settle()
     return terminal
 
 
 def leave(terminal: Terminal) -> None:
-    terminal.type("exit\r")
+    terminal.type("exit 0\r")
     assert terminal.wait() == 0
 
 
@@ -83,7 +84,7 @@ def test_a_typed_password_is_nowhere(
     terminal.type("echo seen-before\r")
     ask(terminal, secret)
     terminal.type("echo seen-after\r")
-    terminal.expect("\nseen-after")
+    terminal.expect("\rseen-after")
     leave(terminal)
     recording = relaying.recorded()
     assert_nowhere(relaying, recording, secret)
@@ -91,7 +92,7 @@ def test_a_typed_password_is_nowhere(
     assert b"echo seen-before\r" in typed
     assert b"echo seen-after\r" in typed
     masked = recording.events("input_masked")
-    assert len(masked) == 1
+    assert len(masked) == 1, typed
     assert set(masked[0]) == {"at_ms", "type", "channel"}
 
 
@@ -127,7 +128,7 @@ def test_what_is_echoed_is_kept_even_when_it_is_edited(
 def test_a_secret_may_switch_masking_off(
     daemon: Daemon, openssh_server: OpenSSHServer, open_terminal: OpenTerminal
 ):
-    daemon.add_secret("unmasked", openssh_server, "--no-mask")
+    daemon.add_secret("unmasked", openssh_server, "--no-mask-typed")
     terminal = shell(daemon.login("unmasked"), open_terminal)
     ask_read(terminal, "visible-on-purpose")
     leave(terminal)

@@ -59,8 +59,7 @@ def test_a_target_that_cannot_be_reached_is_named(
     user, operator = dial(daemon, name)
     assert (user.status, operator.status) == (255, UNREACHABLE)
     assert words in operator.said
-    assert str(port) in operator.said
-    assert f"{host}:{port}" in user.said
+    assert host in user.said
     assert daemon.recorded().row["end_reason"] == "target_unreachable"
 
 
@@ -90,7 +89,7 @@ def test_a_wrong_password_in_the_vault_is_told_apart(
     user, operator = dial(daemon, "stale")
     assert user.status == 255
     assert operator.status in (FAILED, 4, UNREACHABLE)
-    assert "byword" in operator.said
+    assert f"127.0.0.1:{openssh_server.port}" in operator.said
     assert "not-the-password" not in user.said + operator.said
 
 

@@ -26,6 +26,7 @@ def mark() -> str:
 @pytest.fixture(scope="module")
 def shell_recording(daemon: Daemon, login: Login, mark: str) -> Recording:
     with Terminal(login.ssh("-tt"), env=login.env, size=(90, 25)) as terminal:
+        terminal.expect(r"\$ ")
         terminal.type("PS1='ok> '\r")
         terminal.settle()
         terminal.type(f"echo shown-$((40+2))-{mark}; printf '\\033[31mred-{mark}\\033[0m\\n'\r")
@@ -34,8 +35,8 @@ def shell_recording(daemon: Daemon, login: Login, mark: str) -> Recording:
         terminal.resize(100, 30)
         terminal.settle()
         terminal.type(f"printf '{DANGEROUS.decode()}'; echo after-{mark}\r")
-        terminal.expect(f"\nafter-{mark}")
-        terminal.type("\x15exit\r")
+        terminal.expect(rf"\\after-{mark}")
+        terminal.type("\x15exit 0\r")
         assert terminal.wait() == 0
     return daemon.recorded()
 
@@ -126,6 +127,7 @@ def test_watch_follows_a_live_session_to_its_end(
     daemon: Daemon, login: Login, open_terminal: OpenTerminal, mark: str
 ):
     user = open_terminal(login.ssh("-tt"), login.env)
+    user.expect(r"\$ ")
     user.type("PS1='ok> '\r")
     user.settle()
     watcher = open_terminal([*daemon.argv, "session", "watch", daemon.live().id])
@@ -133,7 +135,7 @@ def test_watch_follows_a_live_session_to_its_end(
     user.type(f"echo live-$((40+2))-{mark}\r")
     user.expect(f"live-42-{mark}")
     watcher.expect(f"live-42-{mark}", seconds=10)
-    user.type("exit\r")
+    user.type("exit 0\r")
     assert user.wait() == 0
     assert watcher.wait() == 0
     daemon.recorded()
@@ -143,10 +145,10 @@ def test_a_message_shows_in_the_users_terminal(
     daemon: Daemon, login: Login, open_terminal: OpenTerminal
 ):
     user = open_terminal(login.ssh("-tt"), login.env)
-    user.settle()
+    user.expect(r"\$ ")
     daemon.cli("session", "message", daemon.live().id, "please save your work")
     user.expect("please save your work")
-    user.type("exit\r")
+    user.type("exit 0\r")
     assert user.wait() == 0
     notices = daemon.recorded().events("notice_shown")
     assert "please save your work" in notices[0]["text"]
