@@ -281,6 +281,9 @@ KnownEvent = (
 )
 Event = KnownEvent | UnknownEvent
 
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises at bytes that are no events: noise, bad text, arrays without end."""
+
 _encoder = msgspec.msgpack.Encoder()
 _known = msgspec.msgpack.Decoder(list[KnownEvent])
 _one: msgspec.msgpack.Decoder[KnownEvent] = msgspec.msgpack.Decoder(KnownEvent)
@@ -297,14 +300,14 @@ def decode_burst(body: bytes) -> list[Event]:
     """Return the events of one frame body; raise `CorruptChunkError` where it is none."""
     try:
         return list(_known.decode(body))
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _UNREADABLE:
         return _decode_leniently(body)
 
 
 def _decode_leniently(body: bytes) -> list[Event]:
     try:
         return [_decode_one(bytes(part)) for part in _parts.decode(body)]
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         raise CorruptChunkError(f"not a burst of events: {error}") from error
 
 

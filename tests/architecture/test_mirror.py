@@ -9,6 +9,9 @@ OURS = ("proxyd", "protocols", "recorder", "bus", "config", "storage", "control"
 WITHOUT_BEHAVIOUR = {"__init__", "__main__", "errors", "ports"}
 
 EDGES: dict[str, str] = {
+    "protocols/ssh/auth.py": "tests/e2e/test_refusals.py",
+    "protocols/ssh/gateway.py": "tests/e2e/test_clients.py",
+    "protocols/ssh/served_session.py": "tests/e2e/test_durability.py",
     "control/operator_client.py": "tests/integration/test_operator_socket.py",
     "control/operator_socket.py": "tests/integration/test_operator_socket.py",
 }

@@ -1,0 +1,64 @@
+import asyncssh
+import pytest
+
+from bus.contract import HostKeyPolicy
+from protocols.errors import TargetUnreachableError
+from protocols.ssh.target import HostKeys, fingerprint, line_of, private_key
+
+KEY = asyncssh.generate_private_key("ssh-ed25519").convert_to_public()
+OTHER = asyncssh.generate_private_key("ssh-ed25519").convert_to_public()
+
+
+def keys(
+    policy: HostKeyPolicy, *accepted: str, pinned: tuple[str, ...] | None = None
+) -> HostKeys:
+    async def pin(line: str) -> tuple[str, ...]:
+        return pinned or (line,)
+
+    return HostKeys(policy, accepted, pin)
+
+
+def test_a_pinned_key_is_the_only_one_that_is_accepted():
+    pinned = keys(HostKeyPolicy.TOFU, line_of(KEY))
+    assert pinned.accepts(KEY)
+    assert not pinned.accepts(OTHER)
+
+
+def test_the_first_key_is_accepted_and_then_pinned():
+    first = keys(HostKeyPolicy.TOFU)
+    assert first.accepts(KEY)
+
+
+async def test_the_slower_of_two_first_uses_compares_with_the_faster():
+    late = keys(HostKeyPolicy.TOFU, pinned=(line_of(OTHER),))
+    assert late.accepts(KEY)
+    with pytest.raises(TargetUnreachableError, match="No credential was sent"):
+        await late.settle()
+
+
+def test_a_given_policy_without_a_key_accepts_none():
+    assert not keys(HostKeyPolicy.GIVEN).accepts(KEY)
+
+
+def test_any_key_is_accepted_only_where_that_was_chosen():
+    assert keys(HostKeyPolicy.ANY, line_of(OTHER)).accepts(KEY)
+
+
+def test_a_mismatch_tells_what_was_expected_and_what_came():
+    changed = keys(HostKeyPolicy.GIVEN, line_of(OTHER))
+    changed.accepts(KEY)
+    text = changed.mismatch()
+    assert fingerprint(line_of(OTHER)) in text
+    assert KEY.get_fingerprint() in text
+
+
+def test_the_kind_of_the_pinned_key_is_asked_for_first():
+    rsa = asyncssh.generate_private_key("ssh-rsa", key_size=2048).convert_to_public()
+    asked = keys(HostKeyPolicy.GIVEN, line_of(rsa)).algorithms()
+    assert asked[:2] == ["rsa-sha2-512", "rsa-sha2-256"]
+    assert "ssh-ed25519" in asked
+
+
+def test_an_unreadable_private_key_is_a_value_error():
+    with pytest.raises(ValueError, match=r"."):
+        private_key(b"not a key", None)
