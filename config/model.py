@@ -72,6 +72,8 @@ class SSHSettings(_Table, frozen=True, kw_only=True):
     relay: RelayKind = RelayKind.AUTO
     max_startups: MaxStartups = "10:30:100"
     """As OpenSSH's MaxStartups: start refusing at, percent refused there, refuse all at."""
+    max_startups_per_source: Count = 50
+    """One source cannot use up `max_startups` for all."""
     max_tries: Count = 6
     max_channels: Count = 10
     target_alive_interval_s: Seconds = 10

@@ -46,6 +46,16 @@ class Limits(Struct, frozen=True, kw_only=True):
     sessions: int = 10
     capture_bytes: int = 16 * 1024 * 1024
 
+    def crowded(self, kind: str, waiting: list[str], standing: list[str]) -> bool:
+        """Say whether a channel of `kind` is one too many, beside those of these kinds."""
+        kinds = waiting + standing
+        sessions = kinds.count("session")
+        if kind == "session":
+            crowded = sessions >= self.sessions
+        else:
+            crowded = len(kinds) - sessions >= FORWARDS_LIMIT
+        return crowded or len(waiting) >= PENDING_LIMIT
+
 
 class Out:
     """What a burst leads to: bodies for either leg, in order."""

@@ -41,7 +41,10 @@ class SSHGateway:
         settings = around.settings
         self._around = around
         self._admission = Admission(
-            settings.max_startups, settings.max_tries, penalties=settings.source_penalties
+            settings.max_startups,
+            settings.max_tries,
+            penalties=settings.source_penalties,
+            max_startups_per_source=settings.max_startups_per_source,
         )
         self._options = _options(host_key_paths, settings.login_timeout_s, self._new_login)
         self._sessions: dict[UUID, ServedSession] = {}

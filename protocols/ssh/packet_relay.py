@@ -16,8 +16,6 @@ from protocols.ssh import packets
 from protocols.ssh.channel_policy import ChannelPolicy
 from protocols.ssh.channels import (
     ANSWERS_LIMIT,
-    FORWARDS_LIMIT,
-    PENDING_LIMIT,
     Answer,
     Channel,
     Limits,
@@ -131,9 +129,9 @@ class PacketRelay:
     def notice(self, text: str) -> list[bytes]:
         """Return the bodies that show `text` to the user, as far as the windows allow."""
         self._at_ms = self._sink.at_ms()
-        channels = self._channels[Side.CLIENT].values()
-        shown = [each for each in channels if each.kind == "session" and not each.closed_by]
-        bodies = [body for channel in shown for body in self._notice_on(channel, text)]
+        bodies = []
+        for channel in self._channels[Side.CLIENT].values():
+            bodies += self._notice_on(channel, text)
         self._record()
         return bodies
 
@@ -224,6 +222,8 @@ class PacketRelay:
         return [body_of(packets.window_adjust(channel.numbers[Side.TARGET], granted_bytes))]
 
     def _notice_on(self, channel: Channel, text: str) -> list[bytes]:
+        if channel.kind != "session" or channel.closed_by:
+            return []
         line = channel.spend(f"\r\n{text}\r\n".encode())
         if not line:
             return []
@@ -273,15 +273,9 @@ class PacketRelay:
         return False
 
     def _crowded(self, kind: str) -> bool:
-        pending = [*self._pending[Side.CLIENT].values(), *self._pending[Side.TARGET].values()]
-        kinds = [request.kind for request in pending]
-        kinds += [channel.kind for channel in self._channels[Side.CLIENT].values()]
-        sessions = kinds.count("session")
-        if kind == "session":
-            crowded = sessions >= self._limits.sessions
-        else:
-            crowded = len(kinds) - sessions >= FORWARDS_LIMIT
-        return crowded or len(pending) >= PENDING_LIMIT
+        waiting = [each.kind for side in Side for each in self._pending[side].values()]
+        standing = [channel.kind for channel in self._channels[Side.CLIENT].values()]
+        return self._limits.crowded(kind, waiting, standing)
 
     def _confirmed(self, side: Side, payload: bytes, _out: Out) -> bool:
         answer = packets.OpenConfirmation.read(payload)
@@ -364,7 +358,8 @@ class PacketRelay:
                 if self._terms.mask_typed:
                     channel.masker = Masker(channel.ident)
             case "exec" | "subsystem" if not channel.terminal:
-                channel.ledger = ledger_for(request.kind, Reader(request.rest).string())
+                detail = Reader(request.rest).string()
+                channel.ledger = ledger_for(request.kind, detail, channel.ident)
 
     def _answered(self, side: Side, payload: bytes, out: Out) -> bool:
         channel = self._channel(side, packets.uint32(Reader(payload, 1).uint32()))
