@@ -60,6 +60,8 @@ class Cost:
     wall_s: float
     between_s: float
     """CPU of what stands between client and target; 0 where nothing does."""
+    relay_s: float
+    """Of that, what the first thread used: proxyd stores and indexes in others."""
     target_s: float
     """CPU of the target's sshd and of what it ran."""
 
@@ -150,11 +152,16 @@ class Rig:
             said = done.stderr.decode(errors="replace")[-300:]
             raise SystemExit(f"bench: by {way.name}: {argv[-1]}: {done.returncode}: {said}")
         time.sleep(SETTLE_S)
-        between_s, target_s = self._spent_s(way)
-        return Cost(wall_s, between_s - before_s[0], target_s - before_s[1])
+        spent_s = [
+            now - before for now, before in zip(self._spent_s(way), before_s, strict=True)
+        ]
+        return Cost(wall_s, *spent_s)
 
-    def _spent_s(self, way: Way) -> tuple[float, float]:
-        return way.between.read_s() if way.between else 0, self.target_cpu.read_s()
+    def _spent_s(self, way: Way) -> tuple[float, float, float]:
+        target_s = self.target_cpu.read_s()
+        if way.between is None:
+            return 0, 0, target_s
+        return way.between.read_s(), way.between.main_thread_s(), target_s
 
     @contextmanager
     def file(self, size_bytes: int) -> Iterator[Path]:
