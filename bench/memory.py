@@ -12,7 +12,7 @@ import asyncssh
 from peers.needed import cpu_s, environment, rss_bytes
 
 from bench.figures import Figure
-from bench.rig import ROOT, Login, Rig
+from bench.rig import ROOT, Daemon, Login, Rig
 
 Opened = tuple[asyncssh.SSHClientConnection, asyncssh.SSHClientProcess[bytes]]
 
@@ -23,15 +23,22 @@ AT_ONCE = 8
 
 
 def measure(rig: Rig) -> list[Figure]:
-    """Open sessions and leave them alone."""
-    with _light_target() as port:
-        where = ("--port", str(port), "--username", "light", "--password-stdin")
-        rig.daemon.add_target("light", *where, "--host-key-any", typed="light\n")
-        login = rig.daemon.login("light", uses=100_000)
-        # A fresh process: what earlier measurements left behind is not a session's.
-        rig.daemon.restart()
-        _warm_up(login)
-        return asyncio.run(_open_and_weigh(login, rig.daemon.pid))
+    """Open sessions and leave them alone.
+
+    In a daemon of their own: what earlier measurements left behind is not a session's.
+    """
+    del rig
+    daemon = Daemon(PROXYD_SSH__SOURCE_PENALTIES="false")
+    try:
+        daemon.set_up()
+        with _light_target() as port:
+            where = ("--port", str(port), "--username", "light", "--password-stdin")
+            daemon.add_target("light", *where, "--host-key-any", typed="light\n")
+            login = daemon.login("light", uses=100_000)
+            _warm_up(login)
+            return asyncio.run(_open_and_weigh(login, daemon.pid))
+    finally:
+        daemon.remove()
 
 
 @contextmanager
