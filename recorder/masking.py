@@ -80,6 +80,11 @@ class Masker:
         return sum(line.size_bytes for line in self._lines)
 
     @property
+    def holds(self) -> bool:
+        """Whether something that was typed is not decided yet."""
+        return bool(self._lines)
+
+    @property
     def deadline_ms(self) -> int | None:
         """When `tick` decides the oldest ended line, or None while none waits."""
         if not self._lines:
@@ -123,6 +128,18 @@ class Masker:
             return events
         self._match(at_ms, visible(whole), asked=asked)
         return events + self._settle(at_ms)
+
+    def hidden(self) -> None:
+        """Take it from the target that its terminal does not echo what was typed last.
+
+        OpenSSH's server says so without meaning to: each write to a terminal that reads
+        lines and does not echo is followed by an SSH_MSG_IGNORE as large as its echo would
+        have been, so that nobody can count the keys of a password on the wire.
+        """
+        waiting = [line for line in self._lines if line.typed and not line.complete]
+        silent = [line for line in waiting if line.unechoed]
+        for line in (silent or waiting)[-1:]:
+            line.hidden = True
 
     def tick(self, at_ms: int) -> list[KnownEvent]:
         """Let time pass; return what is decided now."""
@@ -297,7 +314,7 @@ class Masker:
             events += self._decide_head(at_ms)
             if head.ended_ms is None:
                 rest = TypedLine(prompted=head.prompted)
-                rest.mask_told = head.mask_told
+                rest.mask_told, rest.hidden = head.mask_told, head.hidden
                 self._lines.append(rest)
         return events
 

@@ -51,6 +51,7 @@ class TypedLine:
         "block",
         "end",
         "ended_ms",
+        "hidden",
         "judged",
         "mask_told",
         "over",
@@ -66,6 +67,8 @@ class TypedLine:
         self.prompted = prompted
         """Typed where a secret was asked for."""
         self.judged = judged
+        self.hidden = False
+        """The target itself has said that it was not echoed."""
         self.block = False
         self.mask_told = False
         """A former piece of this line was masked, and that was recorded."""
@@ -96,6 +99,11 @@ class TypedLine:
     def waits(self) -> bool:
         """Whether an echo can still come, and is wanted."""
         return not self.over and not self.complete
+
+    @property
+    def typed(self) -> bool:
+        """Whether it has printable keys and is to be judged."""
+        return self.judged and bool(self._text)
 
     @property
     def unechoed(self) -> bool:
@@ -228,6 +236,8 @@ class TypedLine:
 
     def verdict(self) -> tuple[list[Piece], bool]:
         """Return what may be kept, oldest first, and whether something was masked."""
+        if self.hidden:
+            return self._with_end([]), True
         if self.complete:
             return self._with_end(self.pieces()), False
         marks = bytes(self._marks)

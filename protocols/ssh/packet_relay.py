@@ -36,7 +36,6 @@ from recorder.events import (
 )
 from recorder.masking import Masker
 from recorder.ports import EventSink
-from recorder.session_info import Capture as CaptureTerms
 from recorder.session_info import RecordingTerms
 
 _DATA, _ERROR_DATA = int(Message.CHANNEL_DATA), int(Message.CHANNEL_EXTENDED_DATA)
@@ -51,9 +50,7 @@ class PacketRelay:
         self, policy: ChannelPolicy, terms: RecordingTerms, limits: Limits, sink: EventSink
     ) -> None:
         self._policy, self._terms, self._limits, self._sink = policy, terms, limits, sink
-        self._capture_limit = (
-            None if terms.capture is CaptureTerms.FULL else limits.capture_bytes
-        )
+        self._capture_limit = None if terms.capture == "full" else limits.capture_bytes
         self._channels: tuple[dict[bytes, Channel], dict[bytes, Channel]] = ({}, {})
         """By the number that a packet to this side carries."""
         self._pending: tuple[dict[int, packets.ChannelOpen], dict[int, packets.ChannelOpen]]
@@ -109,6 +106,13 @@ class PacketRelay:
                     forward.append(body)
         self._record()
         return out
+
+    def ignored(self) -> None:
+        """Take an ignored packet of the target for what it says: a terminal is silent."""
+        channels = self._channels[Side.TARGET].values()
+        maskers = [each.masker for each in channels if each.masker and each.masker.holds]
+        if len(maskers) == 1:
+            maskers[0].hidden()
 
     def tick(self) -> None:
         """Let time pass: typed lines whose echo is not awaited any longer are decided."""

@@ -114,7 +114,7 @@ class ServedSession:
     async def run(self) -> None:
         """Serve the session until it is over. Raises nothing that a peer can cause."""
         log = _log.bind(session_id=str(self.grant.session_id))
-        self._client.on_closed(self._client_closed)
+        self._client.on_closed = self._client_closed
         try:
             self._sink = await self._around.recorders.start(self._info())
         except RecordingLostError as error:
@@ -197,8 +197,9 @@ class ServedSession:
         policy = ChannelPolicy(grant.channels)
         self._relay = PacketRelay(policy, grant.terms, limits, self._sink)
         self._target = target
-        target.on_closed(self._target_closed)
-        target.take_over(self._receiver(Side.TARGET, self._relay), self._client)
+        target.on_closed = self._target_closed
+        receive = self._receiver(Side.TARGET, self._relay)
+        target.take_over(receive, self._client, self._relay.ignored)
         self._client.take_over(self._receiver(Side.CLIENT, self._relay), target)
 
     def _receiver(self, side: Side, relay: PacketRelay) -> Callable[[list[bytes]], None]:

@@ -68,24 +68,27 @@ class Leg(SSHConnection, asyncio.BufferedProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - asyncssh's own
         super().__init__(*args, **kwargs)
         self._receive: Receive | None = None
+        self._ignored: Callable[[], None] = lambda: None
         self._opener: PacketOpener | None = None
         self._pauses: set[str] = set()
         self._paced: Leg | None = None
-        self._on_closed: Callable[[Exception | None], None] | None = None
+        self.on_closed: Callable[[Exception | None], None] | None = None
+        """Is called once when the leg is gone, with what ended it."""
         self._closing: asyncio.TimerHandle | None = None
         self._deferred_bytes = 0
 
     # --- what the relay and the gateway use
 
-    def take_over(self, receive: Receive, paced: "Leg") -> None:
-        """Hand every packet to `receive`; read `paced` no faster than this leg can send."""
-        self._receive = receive
+    def take_over(
+        self, receive: Receive, paced: "Leg", ignored: Callable[[], None] = lambda: None
+    ) -> None:
+        """Hand every packet to `receive`; read `paced` no faster than this leg can send.
+
+        `ignored` is called for each SSH_MSG_IGNORE, at its place between the packets.
+        """
+        self._receive, self._ignored = receive, ignored
         self._paced = paced
         self._loop.call_soon(self._recv_data)
-
-    def on_closed(self, callback: Callable[[Exception | None], None]) -> None:
-        """Call `callback` once when the leg is gone, with what ended it."""
-        self._on_closed = callback
 
     def pause(self, reason: str) -> None:
         """Read no more until `resume` was called with the same reason."""
@@ -241,13 +244,15 @@ class Leg(SSHConnection, asyncio.BufferedProtocol):
         """Let asyncssh handle a transport-layer packet; return whether to go on at once."""
         sequence, packet = self._recv_seq, SSHPacket(payload_of(body))
         number = packet.get_byte()
+        if number == _IGNORE:
+            self._ignored()
         try:
             handler = self._handler_of(number)
             result = handler.process_packet(number, sequence, packet) if handler else True
         except PacketDecodeError as error:
             raise RemoteProtocolError(str(error)) from error
         if inspect.isawaitable(result):
-            self._recv_handler = _wait
+            self._recv_handler = lambda: False
             task = self.create_task(result)
             finish = functools.partial(
                 self._finish_recv_packet, number, sequence, is_async=True
@@ -312,7 +317,7 @@ class Leg(SSHConnection, asyncio.BufferedProtocol):
     def _cleanup(self, exc: Exception | None) -> None:
         super()._cleanup(exc)
         self._deferred_packets = []
-        callback, self._on_closed = self._on_closed, None
+        callback, self.on_closed = self.on_closed, None
         if callback:
             callback(exc)
 
@@ -393,8 +398,3 @@ class TargetLeg(Leg, asyncssh.SSHClientConnection):
 
     def __init__(self, options: asyncssh.SSHClientConnectionOptions) -> None:
         super().__init__(asyncio.get_running_loop(), options, wait="auth")
-
-
-def _wait() -> bool:
-    """Stand in for asyncssh's receive handler while a task processes a packet."""
-    return False

@@ -443,3 +443,33 @@ def test_the_row_of_a_prompt_between_a_line_and_its_supposed_echo_masks_it():
     typist.type(b"su -c whoami\rroot\r")
     typist.show(b"su -c whoami\r\nPassword: \r\nroot\r\n$ ")
     assert (typist.kept, typist.masks) == (b"su -c whoami\r\r", 1)
+
+
+def test_what_the_target_says_it_did_not_echo_is_masked_whatever_is_drawn():
+    masker = Masker(0)
+    masker.typed(0, b"s3cret")
+    masker.hidden()
+    # Another program prints the very same text meanwhile.
+    events = masker.shown(5, b"s3cret") + masker.typed(10, b"\r") + masker.shown(500, b"\r\nok")
+    assert [type(event) for event in events] == [InputMasked, ClientData]
+    assert b"s3cret" not in b"".join(e.data for e in events if isinstance(e, ClientData))
+
+
+def test_the_command_before_a_hidden_line_is_not_hidden_with_it():
+    masker = Masker(0)
+    masker.typed(0, b"a command that wraps\r")
+    masker.shown(1, b"a command that w \rraps\r\nPassword: ")
+    masker.typed(50, b"s3cret\r")
+    masker.hidden()
+    events = masker.flush(60)
+    kept = b"".join(event.data for event in events if isinstance(event, ClientData))
+    assert b"s3cret" not in kept
+    assert sum(isinstance(event, InputMasked) for event in events) == 1
+
+
+def test_a_target_that_hides_nothing_typed_is_not_believed():
+    masker = Masker(0)
+    masker.hidden()
+    events = masker.typed(0, b"ls") + masker.shown(1, b"ls") + masker.typed(2, b"\r")
+    events += masker.shown(3, b"\r\n")
+    assert b"".join(e.data for e in events if isinstance(e, ClientData)) == b"ls\r"
