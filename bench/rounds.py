@@ -38,7 +38,7 @@ def wall_figures(what: str, costs: Costs, limits: Mapping[str, float]) -> list[F
     ]
 
 
-def cpu_figures(what: str, costs: Costs, size_bytes: int, limit: float) -> list[Figure]:
+def cpu_figures(what: str, costs: Costs, size_bytes: int, limit: float | None) -> list[Figure]:
     """Give CPU seconds per GiB: of the engine's relay, of the target's sshd, of the rivals."""
     scale = GIB / size_bytes
     engine = median(cost.relay_s for cost in costs["proxyd"]) * scale
