@@ -50,6 +50,9 @@ Host proxy
 
 ASK: Final = '#!/bin/sh\nprintf "%s\\n" "$SPOKEN_PASSWORD"\n'
 
+RELAYS: Final = ("packet",)
+"""Every relay that the gateway has. The same tests run on each."""
+
 Json = dict[str, Any]
 
 
@@ -309,7 +312,7 @@ def make_daemon() -> Iterator[MakeDaemon]:
         daemon.remove()
 
 
-@pytest.fixture(scope="module", params=["packet", "channel"])
+@pytest.fixture(scope="module", params=RELAYS)
 def relaying(
     request: pytest.FixtureRequest, make_daemon: MakeDaemon, openssh_server: OpenSSHServer
 ) -> Daemon:
