@@ -143,7 +143,7 @@ def test_a_stop_tells_the_user_and_ships_what_there_is(daemon: Daemon, login: Lo
 
 
 def test_a_target_that_dies_ends_the_session(daemon: Daemon, login: Login):
-    done = login.run("echo before; kill -9 $PPID; sleep 5")
+    done = login.run("echo before; sleep 0.3; kill -9 $PPID; sleep 5")
     assert done.status == 255
     recording = daemon.recorded()
     assert recording.row["end_reason"] in ("target_left", "target_unreachable")
