@@ -100,6 +100,18 @@ class UserLogin(asyncssh.SSHServer):
 
     async def validate_password(self, username: str, password: str) -> bool:
         """Redeem the proxy credential; every refusal looks and lasts the same."""
+        try:
+            return await self._judge(username, password)
+        except asyncio.CancelledError:
+            # The client gave it up for another one (RFC 4252 5.1), at once and unanswered.
+            # That counts as well, or a guesser would neither wait nor run out of tries.
+            self._wrong_passwords += 1
+            if self._leg and not self._leg.may_fail():
+                reason = "Too many authentication failures"
+                self._leg.leave(asyncssh.DISC_PROTOCOL_ERROR, reason)
+            raise
+
+    async def _judge(self, username: str, password: str) -> bool:
         loop = asyncio.get_running_loop()
         until = loop.time() + REFUSAL_S
         opener = Opener()
@@ -109,7 +121,8 @@ class UserLogin(asyncssh.SSHServer):
                 self._redeemed = Redeemed(username, grant, opener)
                 return True
         except AccessDeniedError as error:
-            _log.info("credential.denied", username=username, reason=error.reason.value)
+            # Without the name: who mistypes puts a password there.
+            _log.info("credential.denied", reason=error.reason.value)
         except BusUnavailableError as error:
             _log.error("login.unanswered", error=str(error))
         self._wrong_passwords += 1
