@@ -8,7 +8,11 @@ A *source* is an IPv4 address or an IPv6 /64: whoever has one address of a /64 h
 them. Authenticated sessions are never ended by a penalty, and never shorten one; they
 merely no longer count as knocking.
 
-Memory is bounded: at most `full` unauthenticated connections are known, and at most
+A source that has no connection waiting is a newcomer, and competes with other sources
+only: however many connections the others hold, each of them counts once. So a flood from
+few addresses keeps nobody else out, and one from many is met as OpenSSH meets it.
+
+Memory is bounded: at most twice `full` unauthenticated connections are known, and at most
 65 536 penalties of each address family; beyond that the one that ends first goes.
 """
 
@@ -150,7 +154,8 @@ class Admission:
             return Refused(Refusal.PENALTY)
         if self._waiting[key] >= self._per_source:
             return Refused(Refusal.TOO_MANY_FROM_SOURCE)
-        if roll * 100 < self._limits.drop_percent(self.waiting):
+        crowd = self.waiting if key in self._waiting else len(self._waiting)
+        if roll * 100 < self._limits.drop_percent(crowd):
             return Refused(Refusal.TOO_MANY)
         self._waiting[key] += 1
         return Admitted(source=source)

@@ -13,11 +13,16 @@ What no table names is refused: a new kind of channel must be understood before 
 pass a proxy that has to record it.
 """
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
 from protocols.ssh.packets import Reader
+
+_SCP: Final = re.compile(
+    rb"(?:/usr/bin/|/bin/)?scp(?: +-[Cdpqrv346]+)* +-[Cdpqrv346]*[tf][^;&|`$()<>\0\n\r]*"
+)
 
 WORDS: Final = frozenset(
     {
@@ -131,11 +136,8 @@ def is_scp(command: bytes) -> bool:
     """Say whether `command` is what an scp client runs on the target, and nothing else.
 
     The shell of the target interprets the command, so anything that could start a second
-    one disqualifies it.
+    one in any usual shell disqualifies it: `(` alone does in fish, `=(` in zsh. And scp
+    itself starts what `-S` or `-o` name unless it reads `-t` or `-f` as an option of its
+    own, so nothing but its one-letter flags may stand before the path.
     """
-    words = command.split()
-    if not words or words[0] not in (b"scp", b"/usr/bin/scp", b"/bin/scp"):
-        return False
-    if any(mark in command for mark in (b";", b"&", b"|", b"`", b"$(", b"\n", b"<", b">")):
-        return False
-    return any(word in (b"-t", b"-f") for word in words[1:])
+    return _SCP.fullmatch(command) is not None

@@ -161,6 +161,8 @@ class Channel:
         self.packet_bytes = 0
         """The most the client takes in one packet."""
         self.terminal = False
+        """Whether the client asked for a terminal; taken back when none was granted."""
+        self.terminal_granted = False
         self.masker: Masker | None = None
         self.ledger: Ledger | None = None
         self.captures: dict[Stream, Capture] = {}
@@ -188,6 +190,11 @@ class Channel:
         if capture is None:
             capture = self.captures[stream] = Capture(self.ident, stream, limit_bytes)
         return capture
+
+    def without_terminal(self, at_ms: int) -> list[KnownEvent]:
+        """Take back what `pty-req` assumed: the target has refused every one."""
+        masker, self.masker, self.terminal = self.masker, None, False
+        return list(masker.flush(at_ms)) if masker else []
 
     def close(self, at_ms: int) -> list[KnownEvent]:
         """Return the last events: what is held, the ledger, the digests, the close."""

@@ -263,7 +263,8 @@ class PacketRelay:
         if refusal is None and self._crowded(request.kind):
             refusal, code = "too many open channels", packets.OpenFailure.RESOURCE_SHORTAGE
         if refusal is None:
-            if request.sender in self._pending[side]:
+            used = packets.uint32(request.sender) in self._channels[side]
+            if used or request.sender in self._pending[side]:
                 raise RemoteProtocolError("a channel number was used twice")
             self._pending[side][request.sender] = request
             return True
@@ -335,10 +336,9 @@ class PacketRelay:
             raise RemoteProtocolError("too many requests wait for an answer")
         if refusal is None:
             self._events += asked_events(self._at_ms, channel.ident, request)
-            self._note(channel, request)
+            answer = self._note(channel, request) if side is Side.CLIENT else Answer.PEER
             if request.want_reply:
-                terminal = request.kind == "pty-req"
-                answers.append(Answer.TERMINAL if terminal else Answer.PEER)
+                answers.append(answer)
             return True
         self._events.append(
             RequestRefused(
@@ -354,33 +354,32 @@ class PacketRelay:
             self._send_refusals(channel, side, out)
         return False
 
-    def _note(self, channel: Channel, request: packets.ChannelRequest) -> None:
-        """Take from a request that passes what decides how the channel is captured."""
+    def _note(self, channel: Channel, request: packets.ChannelRequest) -> Answer:
+        """Take from a request of the client what decides how its channel is captured."""
         match request.kind:
             case "pty-req":
                 channel.terminal = True
-                if self._terms.mask_typed:
+                channel.terminal_granted |= not request.want_reply
+                if self._terms.mask_typed and channel.masker is None:
                     channel.masker = Masker(channel.ident)
+                return Answer.TERMINAL
             case "exec" | "subsystem" if not channel.terminal:
                 detail = Reader(request.rest).string()
                 channel.ledger = ledger_for(request.kind, detail, channel.ident)
+        return Answer.PEER
 
     def _answered(self, side: Side, payload: bytes, out: Out) -> bool:
         channel = self._channel(side, packets.uint32(Reader(payload, 1).uint32()))
         answers = channel.answers[side.other]
         if not answers:
             raise RemoteProtocolError("an answer that nobody asked for")
-        if answers.popleft() is Answer.TERMINAL and payload[0] == Message.CHANNEL_FAILURE:
-            self._without_terminal(channel)
+        if answers.popleft() is Answer.TERMINAL:
+            channel.terminal_granted |= payload[0] == Message.CHANNEL_SUCCESS
+            if not channel.terminal_granted and Answer.TERMINAL not in answers:
+                self._events += channel.without_terminal(self._at_ms)
         out.to[side.other].append(body_of(payload))
         self._send_refusals(channel, side.other, out)
         return False
-
-    def _without_terminal(self, channel: Channel) -> None:
-        """Take back what `pty-req` assumed: the target has refused it."""
-        if channel.masker:
-            self._events += channel.masker.flush(self._at_ms)
-        channel.terminal, channel.masker = False, None
 
     def _send_refusals(self, channel: Channel, side: Side, out: Out) -> None:
         """Send the refusals whose turn has come to the side that asked."""

@@ -20,6 +20,7 @@ MAX_PACKET_BYTES: Final = 256 * 1024 + 1024
 _BLOCK_BYTES = 16
 """Bodies are padded to this; every cipher that we offer is content with it."""
 _MIN_PADDING_BYTES = 4
+_MAX_NAME_CHARACTERS = 64
 
 
 class Message(enum.IntEnum):
@@ -77,6 +78,13 @@ class Reader:
         """Take a string as text; what is not UTF-8 shows as replacement characters."""
         return self.string().decode("utf-8", "replace")
 
+    def name(self) -> str:
+        """Take a name, which RFC 4250 4.6.1 limits to 64 characters: we repeat it."""
+        name = self.text()
+        if len(name) > _MAX_NAME_CHARACTERS:
+            raise RemoteProtocolError("a name of more than 64 characters")
+        return name
+
     def rest(self) -> bytes:
         """Take what is left."""
         return self._take(len(self._data) - self._offset)
@@ -133,7 +141,7 @@ class ChannelOpen(Struct, frozen=True):
     def read(cls, payload: bytes) -> "ChannelOpen":
         """Read a payload."""
         fields = Reader(payload, 1)
-        kind = fields.text()
+        kind = fields.name()
         sender, window_bytes, packet_bytes = fields.uint32(), fields.uint32(), fields.uint32()
         return cls(kind, sender, window_bytes, packet_bytes, _leads_to(kind, fields))
 
@@ -199,7 +207,7 @@ class ChannelRequest(Struct, frozen=True):
     def read(cls, payload: bytes) -> "ChannelRequest":
         """Read a payload."""
         fields = Reader(payload, 1)
-        return cls(fields.uint32(), fields.text(), fields.boolean(), fields.rest())
+        return cls(fields.uint32(), fields.name(), fields.boolean(), fields.rest())
 
 
 class GlobalRequest(Struct, frozen=True):
@@ -213,7 +221,7 @@ class GlobalRequest(Struct, frozen=True):
     def read(cls, payload: bytes) -> "GlobalRequest":
         """Read a payload."""
         fields = Reader(payload, 1)
-        return cls(fields.text(), fields.boolean(), fields.rest())
+        return cls(fields.name(), fields.boolean(), fields.rest())
 
     def write(self) -> bytes:
         """Return the payload."""

@@ -49,7 +49,7 @@ def test_counts_are_never_negative_and_memory_is_bounded(steps):
                 door.left(tickets[which], how, now_s)
             else:
                 door.authenticated(tickets[which])
-        assert door.waiting == len(waiting) <= 6
+        assert door.waiting == len(waiting) <= 2 * 6
         assert all(count > 0 for count in door._waiting.values())
         for family in door._families.values():
             assert len(family._by_source) <= 4

@@ -54,11 +54,29 @@ def test_an_early_drop_follows_the_roll():
     assert isinstance(door.admit(SOURCE, 0, 0.31), Admitted)
 
 
-def test_at_full_nobody_is_admitted():
+def test_at_full_nobody_gets_another_connection():
     door = Admission()
     fill(door, 50)
     fill(door, 50, "198.51.100.1")
+    assert door.admit(SOURCE, 0, NEVER) == Refused(Refusal.TOO_MANY)
+
+
+def test_a_flood_from_a_few_sources_keeps_nobody_else_out():
+    door = Admission()
+    fill(door, 50)
+    fill(door, 50, "198.51.100.1")
+    assert isinstance(door.admit("203.0.113.9", 0, ALWAYS), Admitted)
+
+
+def test_a_flood_from_many_sources_is_dropped_early_and_then_altogether():
+    door = Admission()
+    for last in range(100):
+        assert isinstance(door.admit(f"192.0.2.{last}", 0, NEVER), Admitted)
     assert door.admit("203.0.113.9", 0, NEVER) == Refused(Refusal.TOO_MANY)
+    door = Admission()
+    for last in range(10):
+        fill(door, 1, f"192.0.2.{last}")
+    assert door.admit("203.0.113.9", 0, ALWAYS) == Refused(Refusal.TOO_MANY)
 
 
 def test_one_source_has_at_most_full_connections():

@@ -71,7 +71,8 @@ def test_one_subsystem_can_be_allowed():
 
 
 @pytest.mark.parametrize(
-    "command", [b"scp -t /tmp", b"scp -r -p -f -- a b", b"/usr/bin/scp -d -t x"]
+    "command",
+    [b"scp -t /tmp", b"scp -r -p -f -- a b", b"/usr/bin/scp -d -t x", b"scp -rt 'a b'"],
 )
 def test_scp_alone_lets_scp_pass(command: bytes):
     scp = ChannelPolicy(frozenset({"scp"}))
@@ -88,6 +89,13 @@ def test_scp_alone_lets_scp_pass(command: bytes):
         b"scp -t x | sh",
         b"scp -t x\nid",
         b"scp -t x > /etc/passwd",
+        b"scp -o -t -S /bin/sh h:x .",
+        b"scp -S /bin/sh -- -t h:x .",
+        b"scp h:x -t",
+        b"scp -f (id)",
+        b"scp -f =(id)",
+        b"scp -t ${HOME}",
+        b"scp -t x\0id",
         b"scp",
         b"scp local remote:",
         b"./scp -t x",

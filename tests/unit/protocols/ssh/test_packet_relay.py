@@ -236,6 +236,48 @@ def test_a_terminal_that_the_target_refuses_is_captured_as_a_pipe():
     assert wire.recorded(ClientData)[0].data == b"not echoed by a pipe\n"
 
 
+def test_a_second_terminal_neither_loses_nor_unmasks_what_is_typed():
+    wire = Wire(mask_typed=True, limits=Limits(capture_bytes=4)).open_session()
+    wire.client(pty())
+    wire.target(success(CLIENT_NUMBER))
+    wire.client(channel_data(TARGET_NUMBER, b"held until"), pty())
+    wire.target(failure(CLIENT_NUMBER), channel_data(CLIENT_NUMBER, b"held until it is echoed"))
+    assert wire.recorded(TargetData)[0].data == b"held until it is echoed"
+    wire.relay.finish()
+    assert b"".join(event.data for event in wire.recorded(ClientData)) == b"held until"
+    assert not wire.recorded(CaptureTruncated)
+
+
+def test_a_terminal_that_is_granted_at_the_second_try_is_one():
+    wire = Wire(limits=Limits(capture_bytes=4)).open_session()
+    wire.client(pty(), pty())
+    wire.target(failure(CLIENT_NUMBER), success(CLIENT_NUMBER))
+    wire.target(channel_data(CLIENT_NUMBER, b"more than four"))
+    assert wire.recorded(TargetData)[0].data == b"more than four"
+
+
+def test_a_target_cannot_talk_a_terminal_away():
+    wire = Wire(limits=Limits(capture_bytes=4)).open_session()
+    wire.client(pty())
+    wire.target(success(CLIENT_NUMBER))
+    ask = request("pty-req", payload_of(body_of(pty()))[17:], to=CLIENT_NUMBER)
+    wire.target(ask)
+    wire.client(failure(TARGET_NUMBER))
+    wire.target(channel_data(CLIENT_NUMBER, b"more than four"))
+    assert wire.recorded(TargetData)[0].data == b"more than four"
+
+
+def test_a_name_is_at_most_64_characters_long():
+    with pytest.raises(RemoteProtocolError, match="64"):
+        Wire().client(opening("x" * 65))
+
+
+def test_who_uses_a_channel_number_twice_is_the_one_that_opens():
+    wire = Wire().open_session()
+    with pytest.raises(RemoteProtocolError, match="twice"):
+        wire.client(opening("session"))
+
+
 def test_a_notice_takes_room_that_is_kept_back_from_the_target():
     wire = Wire().open_session(window=100)
     wire.client(pty())
