@@ -7,6 +7,9 @@ import re
 from typing import Final
 
 _CONTROLS: Final = bytes([*range(0x20), 0x7F])
+_WRAPPED: Final = re.compile(rb"([^\r\n])\r\1| \r(?!\n)")
+"""What readline does at the right margin: it writes the character, returns, and writes it
+again, or writes a space and returns. Neither was typed twice."""
 _CONTROLS_BUT_NEWLINE: Final = _CONTROLS.replace(b"\n", b"")
 _PARTIAL_LIMIT_BYTES: Final = 4096
 """A sequence that is longer is not waited for; real titles and replies are far shorter."""
@@ -66,6 +69,8 @@ def visible(data: bytes) -> bytes:
     """Return the printable bytes of what was shown, and its newlines."""
     if b"\x1b" in data:
         data = _SHOWN.sub(b"", data)
+    if b"\r" in data:
+        data = _WRAPPED.sub(b"\\1", data)
     return data.translate(None, _CONTROLS_BUT_NEWLINE)
 
 

@@ -136,10 +136,10 @@ class Masker:
         lines and does not echo is followed by an SSH_MSG_IGNORE as large as its echo would
         have been, so that nobody can count the keys of a password on the wire.
         """
-        waiting = [line for line in self._lines if line.typed and not line.complete]
-        silent = [line for line in waiting if line.unechoed]
-        for line in (silent or waiting)[-1:]:
-            line.hidden = True
+        for line in self._lines:
+            # Whole lines at once, where nothing was asked for, were typed ahead of a prompt.
+            if line.typed and line.unechoed and (line.prompted or line.ended_ms is None):
+                line.hidden = True
 
     def tick(self, at_ms: int) -> list[KnownEvent]:
         """Let time pass; return what is decided now."""

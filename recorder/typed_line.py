@@ -68,7 +68,10 @@ class TypedLine:
         """Typed where a secret was asked for."""
         self.judged = judged
         self.hidden = False
-        """The target itself has said that it was not echoed."""
+        """The target itself has said that it was not echoed.
+
+        What was typed ahead is hidden as well, and then drawn in full by the next prompt.
+        """
         self.block = False
         self.mask_told = False
         """A former piece of this line was masked, and that was recorded."""
@@ -236,10 +239,10 @@ class TypedLine:
 
     def verdict(self) -> tuple[list[Piece], bool]:
         """Return what may be kept, oldest first, and whether something was masked."""
-        if self.hidden:
-            return self._with_end([]), True
         if self.complete:
             return self._with_end(self.pieces()), False
+        if self.hidden:
+            return self._with_end([]), True
         marks = bytes(self._marks)
         if len(marks) > 2:  # noqa: PLR2004 - a lone key among others is a coincidence.
             marks = _LONE_MARK.sub(b"\x00", marks)

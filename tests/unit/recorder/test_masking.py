@@ -447,12 +447,25 @@ def test_the_row_of_a_prompt_between_a_line_and_its_supposed_echo_masks_it():
 
 def test_what_the_target_says_it_did_not_echo_is_masked_whatever_is_drawn():
     masker = Masker(0)
-    masker.typed(0, b"s3cret")
+    masker.typed(0, b"s3cret-42")
     masker.hidden()
-    # Another program prints the very same text meanwhile.
+    # Another program prints most of the very same text meanwhile.
     events = masker.shown(5, b"s3cret") + masker.typed(10, b"\r") + masker.shown(500, b"\r\nok")
     assert [type(event) for event in events] == [InputMasked, ClientData]
     assert b"s3cret" not in b"".join(e.data for e in events if isinstance(e, ClientData))
+
+
+def test_a_command_that_was_typed_ahead_while_nothing_echoed_is_kept_once_it_is_drawn():
+    masker = Masker(0)
+    masker.typed(0, b"sleep 1\r")
+    events = masker.shown(1, b"ok> sleep 1\r\n")
+    events += masker.typed(2, b"echo later\r")
+    masker.hidden()
+    events += masker.shown(5, b"ok> echo later\r\n") + masker.flush(400)
+    assert (
+        b"".join(e.data for e in events if isinstance(e, ClientData))
+        == b"sleep 1\recho later\r"
+    )
 
 
 def test_the_command_before_a_hidden_line_is_not_hidden_with_it():
