@@ -38,6 +38,7 @@ _MAX_THREADS = 4
 _REQUEST_LIMIT_S = 10.0
 _WRITE_LIMIT_S = 3600.0
 """An operator may pause a playback; one who pauses longer has forgotten it."""
+_ACCEPT_AGAIN_S = 1.0
 _SOCKET_MODE = 0o600
 _PEER = struct.Struct("3i")
 """`struct ucred`: pid, uid, gid."""
@@ -75,7 +76,14 @@ class OperatorSocket:
         async with asyncio.TaskGroup() as connections:
             while True:
                 await self._slots.acquire()
-                connection, _ = await loop.sock_accept(listener)
+                try:
+                    connection, _ = await loop.sock_accept(listener)
+                except OSError as error:
+                    # Out of files, or gone before it was accepted: no reason to end a daemon.
+                    self._slots.release()
+                    _log.error("operator.unheard", error=str(error))
+                    await asyncio.sleep(_ACCEPT_AGAIN_S)
+                    continue
                 connections.create_task(self._serve(connection))
 
     async def _serve(self, connection: socket.socket) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 import socket
 import stat
@@ -347,6 +348,23 @@ async def test_a_node_that_stops_in_mid_answer_is_told_apart_from_the_end(settin
         await asyncio.sleep(0.2)
     with pytest.raises(UnreachableError, match="went away before it had answered"):
         await following
+
+
+async def test_a_node_without_a_file_to_spare_hears_operators_later(
+    settings, engine, monkeypatch
+):
+    monkeypatch.setattr(operator_socket, "_ACCEPT_AGAIN_S", 0.01)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    async with running(settings, engine):
+        await asyncio.to_thread(ask, settings, AskStatus())
+        with socket.socket(socket.AF_UNIX) as knocking:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (knocking.fileno() + 1, before[1]))
+            try:
+                knocking.connect(str(settings.state_dir / SOCKET_NAME))
+                await asyncio.sleep(0.1)
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        assert (await asyncio.to_thread(ask, settings, AskStatus())).running
 
 
 async def test_twenty_operators_at_once_are_all_answered(settings, engine):
