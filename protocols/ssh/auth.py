@@ -5,7 +5,7 @@ what a client merely offers decides nothing.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 import asyncssh
@@ -16,7 +16,7 @@ from bus.errors import BusUnavailableError
 from bus.sealed import Opener
 from protocols.admission import Admitted, Departure
 from protocols.errors import AccessDeniedError
-from protocols.ssh.transport import ClientLeg
+from protocols.ssh.legs import UserLeg
 
 REFUSAL_S: Final = 0.5
 """Every refusal takes this long, whatever its reason: time tells a guesser nothing."""
@@ -36,7 +36,7 @@ class Redeemed:
 class Door(Protocol):
     """What a login asks of its gateway."""
 
-    def arrived(self, leg: ClientLeg) -> Admitted | None:
+    def arrived(self, leg: UserLeg) -> Admitted | None:
         """Admit a connection, or turn it away."""
         ...
 
@@ -48,11 +48,11 @@ class Door(Protocol):
         """Forget a connection that did not authenticate."""
         ...
 
-    async def redeem(self, leg: ClientLeg, name: str, password: str, opener: Opener) -> Grant:
+    async def redeem(self, leg: UserLeg, name: str, password: str, opener: Opener) -> Grant:
         """Ask control for a grant; raise `AccessDeniedError` or `BusUnavailableError`."""
         ...
 
-    def completed(self, leg: ClientLeg, ticket: Admitted, redeemed: Redeemed) -> None:
+    def completed(self, leg: UserLeg, ticket: Admitted, redeemed: Redeemed) -> None:
         """Serve the session that was granted."""
         ...
 
@@ -60,20 +60,22 @@ class Door(Protocol):
 class UserLogin(asyncssh.SSHServer):
     """The login of one connection, by password or keyboard-interactive."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
-        self._leg: ClientLeg | None = None
+    def __init__(
+        self, door: Door, leg_of: Callable[[asyncssh.SSHServerConnection], UserLeg]
+    ) -> None:
+        self._door, self._leg_of = door, leg_of
+        self._leg: UserLeg | None = None
         self._ticket: Admitted | None = None
         self._redeemed: Redeemed | None = None
         self._wrong_passwords = 0
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         """Ask to be let in."""
-        assert isinstance(conn, ClientLeg)  # noqa: S101 - the gateway makes no other
-        ticket = self._ticket = self._door.arrived(conn)
+        leg = self._leg_of(conn)
+        ticket = self._ticket = self._door.arrived(leg)
         if ticket:
-            self._leg = conn
-            conn.may_fail = lambda: self._door.failed(ticket)
+            self._leg = leg
+            leg.may_fail = lambda: self._door.failed(ticket)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Say how the connection left, so that knocking without end has its price."""

@@ -20,9 +20,10 @@ from bus.proof import proof
 from bus.sealed import Opener
 from protocols.admission import Admission, Admitted, Departure, Refused
 from protocols.ssh import algorithms
-from protocols.ssh.auth import Redeemed, UserLogin
+from protocols.ssh.auth import Redeemed
+from protocols.ssh.legs import UserLeg
 from protocols.ssh.served_session import ServedSession, Surroundings
-from protocols.ssh.transport import ClientLeg, install
+from protocols.ssh.serving import chosen
 from recorder.events import EndReason
 from recorder.session_info import TargetProtocol
 
@@ -37,9 +38,9 @@ class SSHGateway:
     """Listens on every address of `[ssh] listen`."""
 
     def __init__(self, around: Surroundings, host_key_paths: Sequence[Path]) -> None:
-        install()
         settings = around.settings
         self._around = around
+        self._serving = chosen(settings.relay)
         self._admission = Admission(
             settings.max_startups,
             settings.max_tries,
@@ -115,7 +116,7 @@ class SSHGateway:
 
     # --- connections: what `protocols.ssh.auth.Door` asks for
 
-    def arrived(self, leg: ClientLeg) -> Admitted | None:
+    def arrived(self, leg: UserLeg) -> Admitted | None:
         """Admit a connection, or turn it away."""
         loop = asyncio.get_running_loop()
         verdict = self._admission.admit(leg.peer_address, loop.time(), random.random())  # noqa: S311
@@ -133,7 +134,7 @@ class SSHGateway:
         """Forget a connection that did not authenticate."""
         self._admission.left(ticket, how, asyncio.get_running_loop().time())
 
-    async def redeem(self, leg: ClientLeg, name: str, password: str, opener: Opener) -> Grant:
+    async def redeem(self, leg: UserLeg, name: str, password: str, opener: Opener) -> Grant:
         """Ask control for a grant; raise `AccessDeniedError` or `BusUnavailableError`."""
         around = self._around
         return await around.broker.redeem(
@@ -148,10 +149,10 @@ class SSHGateway:
             )
         )
 
-    def completed(self, leg: ClientLeg, ticket: Admitted, redeemed: Redeemed) -> None:
+    def completed(self, leg: UserLeg, ticket: Admitted, redeemed: Redeemed) -> None:
         """Serve the session that was granted."""
         self._admission.authenticated(ticket)
-        session = ServedSession(leg, redeemed, self._around, self._ticking.add)
+        session = ServedSession(leg, redeemed, self._around, self._serving, self._ticking.add)
         self._sessions[redeemed.grant.session_id] = session
         task = self._group.create_task(self._guard(session))
         self._running.add(task)
@@ -159,11 +160,11 @@ class SSHGateway:
 
     # --- inside
 
-    def _new_leg(self) -> ClientLeg:
-        return ClientLeg(self._options)
+    def _new_leg(self) -> asyncio.BaseProtocol:
+        return self._serving.new_leg(self._options)
 
-    def _new_login(self) -> UserLogin:
-        return UserLogin(self)
+    def _new_login(self) -> asyncssh.SSHServer:
+        return self._serving.new_login(self)
 
     async def _guard(self, session: ServedSession) -> None:
         """Run a session; whatever it dies of ends here."""
@@ -193,7 +194,9 @@ def split_address(address: str) -> tuple[str, int]:
 
 
 def _options(
-    host_key_paths: Sequence[Path], login_timeout_s: float, new_login: Callable[[], UserLogin]
+    host_key_paths: Sequence[Path],
+    login_timeout_s: float,
+    new_login: Callable[[], asyncssh.SSHServer],
 ) -> asyncssh.SSHServerConnectionOptions:
     return asyncssh.SSHServerConnectionOptions(
         server_factory=new_login,

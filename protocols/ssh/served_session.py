@@ -7,7 +7,7 @@ one, however it ends.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 import asyncssh
@@ -24,10 +24,9 @@ from protocols.ports import GrantBroker, RecorderFactory
 from protocols.session import Happened, Session
 from protocols.ssh.auth import Redeemed
 from protocols.ssh.channel_policy import ChannelPolicy
-from protocols.ssh.channels import Limits, Out, Side
-from protocols.ssh.packet_relay import PacketRelay
-from protocols.ssh.target import HostKeys, dial
-from protocols.ssh.transport import ClientLeg, Leg, TargetLeg
+from protocols.ssh.channels import Limits
+from protocols.ssh.legs import Leg, Relay, Rules, UserLeg, Wiring
+from protocols.ssh.target import HostKeys
 from recorder.errors import RecordingLostError
 from recorder.events import EndReason
 from recorder.ports import Clock, EventSink
@@ -64,24 +63,24 @@ class ServedSession:
 
     def __init__(
         self,
-        client: ClientLeg,
+        client: UserLeg,
         redeemed: Redeemed,
         around: Surroundings,
+        wiring: Wiring,
         wants_tick: Callable[["ServedSession"], None],
     ) -> None:
         self.grant: Grant = redeemed.grant
         self._opener = redeemed.opener
         self._client = client
-        self._around, self._wants_tick = around, wants_tick
+        self._around, self._wiring, self._wants_tick = around, wiring, wants_tick
         self._life = Session()
         for step in (Happened.CREDENTIAL_PRESENTED, Happened.GRANTED):
             self._life.happened(step)
-        self._target: TargetLeg | None = None
-        self._relay: PacketRelay | None = None
+        self._target: Leg | None = None
+        self._relay: Relay | None = None
         self._sink: EventSink | None = None
         self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self._tasks = asyncio.TaskGroup()
-        self._draining = False
         self._checking: asyncio.TimerHandle | None = None
 
     def end(self, reason: EndReason, text: str) -> None:
@@ -94,12 +93,10 @@ class ServedSession:
         if self._relay is None or self._ending.done():
             return False
         try:
-            bodies = self._relay.notice(_printable(text))
+            return self._relay.notice(_printable(text))
         except RecordingLostError as error:
-            self._lost(error)
+            self.lost(error)
             return False
-        self._client.send_bodies(bodies)
-        return bool(bodies)
 
     def tick(self) -> bool:
         """Let time pass; return whether another tick is wanted soon."""
@@ -108,7 +105,7 @@ class ServedSession:
         try:
             self._relay.tick()
         except RecordingLostError as error:
-            self._lost(error)
+            self.lost(error)
         return self._relay.wants_tick
 
     async def run(self) -> None:
@@ -130,6 +127,26 @@ class ServedSession:
             await self._sink.close(ending.reason, ending.text)
             self._life.happened(Happened.CONNECTION_LOST)
             log.info("session.ended", reason=ending.reason.value, detail=ending.text)
+
+    # --- what its relay asks for: `protocols.ssh.legs.Owner`
+
+    @property
+    def over(self) -> bool:
+        """Whether the session ends: nothing is forwarded any more."""
+        return self._ending.done()
+
+    def lost(self, error: RecordingLostError) -> None:
+        """End the session: what crosses can no longer be recorded."""
+        text = f"proxyd: this session can no longer be recorded, so it ends ({error})"
+        self.end(EndReason.RECORDING_LOST, text)
+
+    def tick_soon(self) -> None:
+        """Let the relay be told of time passing."""
+        self._wants_tick(self)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run `work` as part of the session."""
+        return self._tasks.create_task(work)
 
     # --- the steps
 
@@ -153,6 +170,8 @@ class ServedSession:
             limit.cancel()
             if self._checking:
                 self._checking.cancel()
+            if self._relay:
+                self._relay.stop()
 
     async def _dial(self) -> Ending | None:
         """Dial and start the relay; return why not, if it failed."""
@@ -170,7 +189,7 @@ class ServedSession:
         self._tasks.create_task(self._say_ready())
         return None
 
-    async def _dialled(self) -> TargetLeg:
+    async def _dialled(self) -> Leg:
         grant = self.grant
         packed = self._opener.open(grant.sealed_credential, credential_info(grant.session_id))
         credential = _credentials.decode(packed)
@@ -179,7 +198,8 @@ class ServedSession:
             grant.host_keys,
             lambda key: self._around.broker.pin_host_key(grant, key),
         )
-        return await dial(grant.target, credential, keys, self._around.settings.dial_timeout_s)
+        limit_s = self._around.settings.dial_timeout_s
+        return await self._wiring.dial(grant.target, credential, keys, limit_s)
 
     async def _say_ready(self) -> None:
         try:
@@ -187,59 +207,22 @@ class ServedSession:
         except BusError as error:
             _log.warning("session.ready_unsaid", error=str(error))
 
-    def _start_relay(self, target: TargetLeg) -> None:
+    def _start_relay(self, target: Leg) -> None:
         if self._sink is None:
             return
         around, grant = self._around, self.grant
-        limits = Limits(
-            sessions=around.settings.max_channels, capture_bytes=around.capture_limit_bytes
+        rules = Rules(
+            policy=ChannelPolicy(grant.channels),
+            terms=grant.terms,
+            limits=Limits(
+                sessions=around.settings.max_channels,
+                capture_bytes=around.capture_limit_bytes,
+            ),
+            sink=self._sink,
         )
-        policy = ChannelPolicy(grant.channels)
-        self._relay = PacketRelay(policy, grant.terms, limits, self._sink)
         self._target = target
         target.on_closed = self._target_closed
-        receive = self._receiver(Side.TARGET, self._relay)
-        target.take_over(receive, self._client, self._relay.ignored)
-        self._client.take_over(self._receiver(Side.CLIENT, self._relay), target)
-
-    def _receiver(self, side: Side, relay: PacketRelay) -> Callable[[list[bytes]], None]:
-        def receive(bodies: list[bytes]) -> None:
-            if self._ending.done():
-                return
-            try:
-                out = relay.receive(side, bodies)
-            except RecordingLostError as error:
-                self._lost(error)
-                return
-            self._send(out)
-            if relay.wants_tick:
-                self._wants_tick(self)
-
-        return receive
-
-    def _send(self, out: Out) -> None:
-        to_client, to_target = out.to
-        if to_client:
-            self._client.send_bodies(to_client)
-        if to_target and self._target:
-            self._target.send_bodies(to_target)
-        if self._sink and self._sink.congested and not self._draining:
-            self._draining = True
-            self._tasks.create_task(self._drain(self._sink))
-
-    async def _drain(self, sink: EventSink) -> None:
-        """Read nothing more from either leg until the recording has room again."""
-        legs: tuple[Leg | None, ...] = (self._client, self._target)
-        for leg in filter(None, legs):
-            leg.pause("recording")
-        try:
-            await sink.drain()
-        except RecordingLostError as error:
-            self._lost(error)
-        finally:
-            self._draining = False
-            for leg in filter(None, legs):
-                leg.resume("recording")
+        self._relay = self._wiring.start(self._client, target, rules, self)
 
     def _check_target(self, unanswered: int) -> None:
         """Ask a silent target whether it lives; end the session when it does not answer.
@@ -247,7 +230,7 @@ class ServedSession:
         TCP would notice a dead machine, but neither a frozen one nor a frozen sshd.
         """
         settings, relay, sink = self._around.settings, self._relay, self._sink
-        if self._ending.done() or not (relay and sink and self._target):
+        if self._ending.done() or not (relay and sink):
             return
         interval_s = settings.target_alive_interval_s
         if sink.at_ms() - relay.heard_ms < interval_s * 1000:
@@ -259,7 +242,7 @@ class ServedSession:
             return
         else:
             unanswered += 1
-            self._target.send_bodies([relay.ping()])
+            relay.ping()
         loop = asyncio.get_running_loop()
         self._checking = loop.call_later(interval_s, self._check_target, unanswered)
 
@@ -278,10 +261,6 @@ class ServedSession:
         hours = self._around.settings.max_session_s / 3600
         self.end(EndReason.TOO_LONG, f"proxyd: a session may last {hours:g} h")
 
-    def _lost(self, error: RecordingLostError) -> None:
-        text = f"proxyd: this session can no longer be recorded, so it ends ({error})"
-        self.end(EndReason.RECORDING_LOST, text)
-
     def _client_closed(self, error: Exception | None) -> None:
         if isinstance(error, RemoteProtocolError):
             self.end(EndReason.PROTOCOL_ERROR, f"the client: {error}")
@@ -297,7 +276,7 @@ class ServedSession:
         if self._relay:
             try:
                 if ending.reason not in _SILENT:
-                    self._client.send_bodies(self._relay.notice(_printable(ending.text)))
+                    self._relay.notice(_printable(ending.text))
                 self._relay.finish()
             except RecordingLostError as error:
                 _log.warning("session.end_unrecorded", error=str(error))

@@ -7,16 +7,16 @@ INVARIANT: no error text holds any part of the credential.
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 import asyncssh
 
 from bus.contract import HostKeyPolicy, TargetCredential
 from protocols.errors import TargetUnreachableError
 from protocols.ssh import algorithms
-from protocols.ssh.transport import TargetLeg
 from recorder.session_info import Target
 
+_Leg = TypeVar("_Leg")
 Pin = Callable[[str], Awaitable[tuple[str, ...]]]
 """Offers the key seen on first use; returns the keys that hold from now on."""
 
@@ -30,6 +30,9 @@ _HOST_KEY_ALGORITHMS: Final = (
 )
 _PASSWORD_TRIES: Final = 2
 """keyboard-interactive and password; never the same wrong password over and over."""
+_REPEATED_CHARACTERS: Final = 200
+"""How much of the target's own words goes into a message."""
+_BAD_KEY: Final = "the stored private key cannot be read; replace it with `proxyd secret edit`"
 
 
 class HostKeys:
@@ -79,32 +82,41 @@ class HostKeys:
         )
 
 
-class _Login(asyncssh.SSHClient):
+class TargetLogin(asyncssh.SSHClient):
     """Answers what the target asks during login."""
 
     def __init__(self, credential: TargetCredential, keys: HostKeys) -> None:
-        self._credential, self._keys = credential, keys
+        self._credential, self.keys = credential, keys
+        self.username = credential.username
         self._tries = _PASSWORD_TRIES
         self._key_offered = False
         self.failure: TargetUnreachableError | None = None
 
     def validate_host_public_key(
-        self, host: str, addr: str, port: int, key: asyncssh.SSHKey
+        self, _host: str, _addr: str, _port: int, key: asyncssh.SSHKey
     ) -> bool:
-        return self._keys.accepts(key)
+        """Go on with a key that is accepted and with no other."""
+        return self.keys.accepts(key)
 
     async def public_key_auth_requested(self) -> asyncssh.SSHKey | None:
+        """Offer the private key once, if there is one."""
         await self._settle()
         if self._credential.private_key is None or self._key_offered:
             return None
         self._key_offered = True
-        return private_key(self._credential.private_key, self._credential.passphrase)
+        try:
+            return private_key(self._credential.private_key, self._credential.passphrase)
+        except ValueError as error:
+            self.failure = TargetUnreachableError(_BAD_KEY)
+            raise asyncssh.PermissionDenied(_BAD_KEY) from error
 
     async def password_auth_requested(self) -> str | None:
+        """Offer the password, if there is one, and not for ever."""
         await self._settle()
         return self._password()
 
     async def kbdint_auth_requested(self) -> str | None:
+        """Try prompts where there is a password to answer with."""
         await self._settle()
         return None if self._credential.password is None or self._tries == 0 else ""
 
@@ -129,60 +141,41 @@ class _Login(asyncssh.SSHClient):
 
     async def _settle(self) -> None:
         try:
-            await self._keys.settle()
+            await self.keys.settle()
         except TargetUnreachableError as error:
             self.failure = error
             raise asyncssh.HostKeyNotVerifiable(str(error)) from error
 
 
 async def dial(
-    target: Target, credential: TargetCredential, keys: HostKeys, limit_s: float
-) -> TargetLeg:
-    """Return the leg, logged on; raise `TargetUnreachableError` with text for the user."""
+    connect: Callable[[Target, TargetLogin], Awaitable[_Leg]],
+    target: Target,
+    credential: TargetCredential,
+    keys: HostKeys,
+    limit_s: float,
+) -> _Leg:
+    """Return what `connect` does, logged on; raise `TargetUnreachableError` for the user."""
     where = f"{target.host}:{target.port}"
-    login = _Login(credential, keys)
+    login = TargetLogin(credential, keys)
     try:
         async with asyncio.timeout(limit_s):
-            return await _connect(target, credential.username, login, keys)
+            return await connect(target, login)
     except TimeoutError:
         text = f"{where} did not answer within {limit_s:g} s; check host, port and firewall"
         raise TargetUnreachableError(text) from None
-    except (OSError, asyncssh.Error, ValueError) as error:
+    except Exception as error:  # asyncssh hands on whatever a broken packet made it raise
         raise login.failure or TargetUnreachableError(_explain(error, where, keys)) from error
 
 
-async def _connect(target: Target, username: str, login: _Login, keys: HostKeys) -> TargetLeg:
-    loop = asyncio.get_running_loop()
-    options = _options(username, login, keys)
-    options.waiter = loop.create_future()
-    leg: TargetLeg | None = None
-
-    def make() -> TargetLeg:
-        nonlocal leg
-        leg = TargetLeg(options)
-        return leg
-
-    try:
-        await loop.create_connection(make, target.host, target.port)
-        await options.waiter
-    except BaseException:
-        # Also on a time-out: a leg that nobody waits for must not stay half open.
-        if leg is not None:
-            leg.abort()
-        raise
-    if leg is None:
-        raise TargetUnreachableError("the connection was not made")
-    return leg
-
-
-def _options(
-    username: str, login: _Login, keys: HostKeys
-) -> asyncssh.SSHClientConnectionOptions:
+def options_for(target: Target, login: TargetLogin) -> asyncssh.SSHClientConnectionOptions:
+    """Return how to log on to `target` with `login`."""
     return asyncssh.SSHClientConnectionOptions(
         client_factory=lambda: login,
-        username=username,
+        host=target.host,
+        port=target.port,
+        username=login.username,
         known_hosts=([], [], []),
-        server_host_key_algs=keys.algorithms(),
+        server_host_key_algs=login.keys.algorithms(),
         client_keys=None,
         agent_path=None,
         config=None,
@@ -214,7 +207,7 @@ _REASONS: Final[tuple[tuple[type[Exception], str], ...]] = (
         "{where} refused the connection; check its port and sshd",
     ),
     (OSError, "{where} cannot be reached: {why}; check the network between it and proxyd"),
-    (ValueError, "the stored private key cannot be read; replace it with `proxyd secret edit`"),
+    (ValueError, "{where} does not speak SSH as expected: {why}"),
 )
 """The first class that fits tells the user what happened; no text holds the credential."""
 
@@ -225,8 +218,15 @@ def _explain(error: Exception, where: str, keys: HostKeys) -> str:
     why = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
     for kind, text in _REASONS:
         if isinstance(error, kind):
-            return text.format(where=where, host=where.rpartition(":")[0], why=why)
+            host = where.rpartition(":")[0]
+            return text.format(where=where, host=host, why=_printable(str(why)))
     return f"{where} cannot be logged on to ({type(error).__name__})"
+
+
+def _printable(words: str) -> str:
+    """Return the beginning of the target's words, without what a terminal would act on."""
+    shown = words[:_REPEATED_CHARACTERS]
+    return "".join(mark if mark.isprintable() else " " for mark in shown)
 
 
 def private_key(data: bytes, passphrase: str | None) -> asyncssh.SSHKey:

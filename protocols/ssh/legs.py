@@ -1,0 +1,137 @@
+"""What a gateway and a session need from whichever relay serves them.
+
+Two relays do: the packet relay, and behind it the channel relay, which needs nothing but
+asyncssh's public API. Nothing here, in the gateway or in a session knows which one it is.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from bus.contract import TargetCredential
+from protocols.ssh.channel_policy import ChannelPolicy
+from protocols.ssh.channels import Limits
+from protocols.ssh.target import HostKeys
+from recorder.errors import RecordingLostError
+from recorder.ports import EventSink
+from recorder.session_info import RecordingTerms, Target
+
+
+class Leg(Protocol):
+    """One of the two connections of a session."""
+
+    on_closed: Callable[[Exception | None], None] | None
+    """Is called once when the leg is gone, with what ended it."""
+
+    def leave(self, code: int, text: str) -> None:
+        """Say goodbye and close."""
+        ...
+
+    def abort(self) -> None:
+        """Close at once."""
+        ...
+
+
+class UserLeg(Leg, Protocol):
+    """The connection to the user's client."""
+
+    may_fail: Callable[[], bool]
+    """Is asked about each failed attempt; says whether another is allowed."""
+
+    @property
+    def peer_address(self) -> str:
+        """The client's IP address."""
+        ...
+
+    def refuse(self, line: str) -> None:
+        """Turn away a connection that was just made, before any protocol."""
+        ...
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - asyncssh's
+        """Return what asyncssh knows of the connection by `name`."""
+        ...
+
+
+class Rules(Struct, frozen=True, kw_only=True):
+    """What a relay may let pass, and where it records what passes."""
+
+    policy: ChannelPolicy
+    terms: RecordingTerms
+    limits: Limits
+    sink: EventSink
+
+
+class Owner(Protocol):
+    """What a relay asks of its session."""
+
+    @property
+    def over(self) -> bool:
+        """Whether the session ends: nothing is forwarded any more."""
+        ...
+
+    def lost(self, error: RecordingLostError) -> None:
+        """End the session: what crosses can no longer be recorded."""
+        ...
+
+    def tick_soon(self) -> None:
+        """Let the relay be told of time passing."""
+        ...
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run `work` as part of the session."""
+        ...
+
+
+class Relay(Protocol):
+    """The channels of one session, between its two legs."""
+
+    @property
+    def active_ms(self) -> int:
+        """When data last crossed, in session time."""
+        ...
+
+    @property
+    def heard_ms(self) -> int:
+        """When the target last gave a sign of life, in session time."""
+        ...
+
+    @property
+    def wants_tick(self) -> bool:
+        """Whether a typed line waits for its echo."""
+        ...
+
+    def tick(self) -> None:
+        """Let time pass; raise `RecordingLostError`."""
+        ...
+
+    def notice(self, text: str) -> bool:
+        """Show `text` to the user; say whether it could be. Raises `RecordingLostError`."""
+        ...
+
+    def ping(self) -> None:
+        """Ask the target for a sign of life."""
+        ...
+
+    def stop(self) -> None:
+        """Start nothing more: the session ends."""
+        ...
+
+    def finish(self) -> None:
+        """Record how the channels that are still open ended; raise `RecordingLostError`."""
+        ...
+
+
+class Wiring(Protocol):
+    """One of the two ways to serve a session."""
+
+    async def dial(
+        self, target: Target, credential: TargetCredential, keys: HostKeys, limit_s: float
+    ) -> Leg:
+        """Return a leg that is logged on; raise `TargetUnreachableError`."""
+        ...
+
+    def start(self, client: UserLeg, target: Leg, rules: Rules, owner: Owner) -> Relay:
+        """Start to relay between two legs that this wiring made."""
+        ...

@@ -1,0 +1,158 @@
+"""Serves a session with the packet relay: carries its bursts between the two legs."""
+
+import asyncio
+from collections.abc import Callable
+
+import asyncssh
+
+from bus.contract import TargetCredential
+from protocols.ssh import private_names
+from protocols.ssh.auth import Door, UserLogin
+from protocols.ssh.channels import Out, Side
+from protocols.ssh.legs import Leg, Owner, Rules, UserLeg
+from protocols.ssh.packet_relay import PacketRelay
+from protocols.ssh.target import HostKeys, TargetLogin, dial, options_for
+from protocols.ssh.transport import ClientLeg, TargetLeg, install
+from recorder.errors import RecordingLostError
+from recorder.session_info import Target
+
+
+def serving() -> "PacketWiring":
+    """Return the packet relay; raise `ImportError` where asyncssh is not the one it knows."""
+    private_names.check()
+    install()
+    return PacketWiring()
+
+
+class PacketWiring:
+    """The packet relay, between legs of `protocols.ssh.transport`."""
+
+    def new_leg(self, options: asyncssh.SSHServerConnectionOptions) -> asyncio.BaseProtocol:
+        """Return the protocol of a connection that is being accepted."""
+        return ClientLeg(options)
+
+    def new_login(self, door: Door) -> asyncssh.SSHServer:
+        """Return what asks `door` about the user of a connection."""
+        return UserLogin(door, _leg_of)
+
+    async def dial(
+        self, target: Target, credential: TargetCredential, keys: HostKeys, limit_s: float
+    ) -> Leg:
+        """Return a leg that is logged on; raise `TargetUnreachableError`."""
+        return await dial(_connect, target, credential, keys, limit_s)
+
+    def start(self, client: UserLeg, target: Leg, rules: Rules, owner: Owner) -> "Bursts":
+        """Start to relay between two legs that this wiring made."""
+        assert isinstance(client, ClientLeg) and isinstance(target, TargetLeg)  # noqa: S101, PT018
+        return Bursts(client, target, rules, owner)
+
+
+def _leg_of(conn: asyncssh.SSHServerConnection) -> ClientLeg:
+    assert isinstance(conn, ClientLeg)  # noqa: S101 - `new_leg` makes no other
+    return conn
+
+
+async def _connect(target: Target, login: TargetLogin) -> TargetLeg:
+    loop = asyncio.get_running_loop()
+    options = options_for(target, login)
+    options.waiter = loop.create_future()
+    leg = TargetLeg(options)
+    try:
+        await loop.create_connection(lambda: leg, target.host, target.port)
+        await options.waiter
+    except BaseException:
+        # Also on a time-out: a leg that nobody waits for must not stay half open.
+        leg.abort()
+        raise
+    return leg
+
+
+class Bursts:
+    """A packet relay at work: what a leg received goes through it to the other leg."""
+
+    def __init__(
+        self, client: ClientLeg, target: TargetLeg, rules: Rules, owner: Owner
+    ) -> None:
+        self._client, self._target, self._owner = client, target, owner
+        self._sink = rules.sink
+        self._relay = PacketRelay(rules.policy, rules.terms, rules.limits, rules.sink)
+        self._draining = False
+        target.take_over(self._receiver(Side.TARGET), client, self._relay.ignored)
+        client.take_over(self._receiver(Side.CLIENT), target)
+
+    @property
+    def active_ms(self) -> int:
+        """When data last crossed, in session time."""
+        return self._relay.active_ms
+
+    @property
+    def heard_ms(self) -> int:
+        """When the target last sent anything, in session time."""
+        return self._relay.heard_ms
+
+    @property
+    def wants_tick(self) -> bool:
+        """Whether a typed line waits for its echo."""
+        return self._relay.wants_tick
+
+    def tick(self) -> None:
+        """Let time pass; raise `RecordingLostError`."""
+        self._relay.tick()
+
+    def notice(self, text: str) -> bool:
+        """Show `text` to the user; say whether it could be. Raises `RecordingLostError`."""
+        bodies = self._relay.notice(text)
+        self._client.send_bodies(bodies)
+        return bool(bodies)
+
+    def ping(self) -> None:
+        """Ask the target for a sign of life."""
+        self._target.send_bodies([self._relay.ping()])
+
+    def stop(self) -> None:
+        """Nothing has to be stopped: a session that is over takes no burst."""
+
+    def finish(self) -> None:
+        """Record how the channels that are still open ended; raise `RecordingLostError`."""
+        self._relay.finish()
+
+    def _receiver(self, side: Side) -> Callable[[list[bytes]], None]:
+        relay, owner = self._relay, self._owner
+
+        def receive(bodies: list[bytes]) -> None:
+            if owner.over:
+                return
+            try:
+                out = relay.receive(side, bodies)
+            except RecordingLostError as error:
+                owner.lost(error)
+                return
+            self._send(out)
+            if relay.wants_tick:
+                owner.tick_soon()
+
+        return receive
+
+    def _send(self, out: Out) -> None:
+        to_client, to_target = out.to
+        if to_client:
+            self._client.send_bodies(to_client)
+        if to_target:
+            self._target.send_bodies(to_target)
+        if self._sink.congested and not self._draining:
+            self._draining = True
+            self._owner.spawn(self._drain())
+
+    async def _drain(self) -> None:
+        """Read nothing more from either leg until the recording has room again."""
+        legs = (self._client, self._target)
+        for leg in legs:
+            leg.pause("recording")
+        try:
+            await self._sink.drain()
+        except RecordingLostError as error:
+            self._owner.lost(error)
+        finally:
+            self._draining = False
+            for leg in legs:
+                leg.resume("recording")

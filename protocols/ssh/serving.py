@@ -1,0 +1,56 @@
+"""Which relay serves the sessions of a gateway: `[ssh] relay = auto | packet | channel`."""
+
+import asyncio
+import importlib
+from typing import Final, Protocol
+
+import asyncssh
+import structlog
+
+from config.model import RelayKind
+from protocols.ssh.auth import Door
+from protocols.ssh.legs import Wiring
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_MODULES: Final = {
+    RelayKind.PACKET: "protocols.ssh.packet_wiring",
+    RelayKind.CHANNEL: "protocols.ssh.channel_wiring",
+}
+
+
+class Serving(Wiring, Protocol):
+    """A way to serve a session, from the first byte of its connection on."""
+
+    def new_leg(self, options: asyncssh.SSHServerConnectionOptions) -> asyncio.BaseProtocol:
+        """Return the protocol of a connection that is being accepted."""
+        ...
+
+    def new_login(self, door: Door) -> asyncssh.SSHServer:
+        """Return what asks `door` about the user of a connection."""
+        ...
+
+
+def chosen(kind: RelayKind) -> Serving:
+    """Return the relay that `kind` names; for `auto` the packet relay, if it can work.
+
+    Raises `ImportError` where the packet relay is demanded and cannot work.
+    """
+    if kind is not RelayKind.AUTO:
+        return _serving(kind)
+    try:
+        return _serving(RelayKind.PACKET)
+    except ImportError as error:
+        _log.warning(
+            "relay.fallback",
+            relay=RelayKind.CHANNEL.value,
+            reason=str(error),
+            next_step="install the version of asyncssh that this release names",
+        )
+        return _serving(RelayKind.CHANNEL)
+
+
+def _serving(kind: RelayKind) -> Serving:
+    # Only on demand: the packet relay's modules fail to import where asyncssh has changed.
+    serving: Serving = importlib.import_module(_MODULES[kind]).serving()
+    return serving
