@@ -56,7 +56,7 @@ class _Nouns(click.Group):
     "--config",
     "config_path",
     envvar="PROXYD_CONFIG",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path, readable=False),
     help=f"The settings file. Default: {DEFAULT_CONFIG}",
 )
 @click.option(
@@ -65,6 +65,7 @@ class _Nouns(click.Group):
     default=OutputFormat.TABLE.value,
     help="A table for people, or one JSON document for programs.",
 )
+@click.version_option(package_name="proxyd", message="%(prog)s %(version)s")
 @click.pass_context
 def main(ctx: click.Context, config_path: Path | None, output: str) -> None:
     """Record SSH and RDP sessions."""

@@ -72,6 +72,7 @@ _recorded = _options(
     click.option("--capture", type=click.Choice([choice.value for choice in Capture])),
     click.option(
         "--mask-typed/--no-mask-typed",
+        " /--no-mask",
         default=None,
         help="Hide what is typed while the target does not echo. Default: hide.",
     ),

@@ -47,3 +47,11 @@ def test_a_password_in_an_address_is_starred_out(proxyd, config_path):
         shown = proxyd("--output", output, "config", "show").stdout
         assert "user:***@host" in shown
         assert "hunter2-canary" not in shown
+
+
+def test_a_file_that_cannot_be_read_is_a_fault_of_the_configuration(proxyd, config_path):
+    config_path.unlink()
+    config_path.mkdir()
+    result = proxyd("config", "check")
+    assert result.exit_code == 78
+    assert f"{config_path}: Is a directory; name a file with --config" in result.stderr

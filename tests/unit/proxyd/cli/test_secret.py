@@ -145,3 +145,8 @@ def test_a_name_that_is_taken_is_said(web, proxyd):
     result = proxyd("secret", "add", "web", *WEB, "--password-stdin", typed="pw\n")
     assert result.exit_code == 1
     assert "`proxyd secret edit web`" in result.stderr
+
+
+def test_masking_is_switched_off_by_its_short_name_too(web, answer):
+    assert answer("secret", "edit", "web", "--no-mask")["mask_typed"] is False
+    assert answer("secret", "edit", "web", "--mask-typed")["mask_typed"] is True
