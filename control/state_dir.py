@@ -12,6 +12,7 @@ control.lock             held by whoever uses the database
 import os
 from pathlib import Path
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import (
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
     PublicFormat,
+    load_ssh_private_key,
 )
 from sqlalchemy import func, select
 
@@ -43,6 +45,31 @@ _RSA_BITS = 3072
 def host_key_paths(state_dir: Path) -> tuple[Path, ...]:
     """Return where the gateway's host keys are, the preferred first."""
     return tuple(state_dir / name for name in HOST_KEY_NAMES)
+
+
+def usable_host_keys(state_dir: Path) -> tuple[Path, ...]:
+    """Return `host_key_paths`; raise `ConfigError` where one cannot be used as it is."""
+    paths = host_key_paths(state_dir)
+    for path in paths:
+        try:
+            is_open_to_others = path.stat().st_mode & 0o077
+            load_ssh_private_key(path.read_bytes(), None)
+        except FileNotFoundError as error:
+            raise ConfigError(
+                f"{path} is missing: run `proxyd init`, or restore it from a backup"
+            ) from error
+        except OSError as error:
+            raise ConfigError(
+                f"{path} cannot be read: {error.strerror}; run as the user that owns it"
+            ) from error
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+            raise ConfigError(
+                f"{path} holds no host key: restore it from a backup, or remove it and run "
+                "`proxyd init`, which makes another one"
+            ) from error
+        if is_open_to_others:
+            raise ConfigError(f"{path} is open to others: `chmod 600 {path}`")
+    return paths
 
 
 class Initialiser:

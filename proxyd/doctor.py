@@ -25,7 +25,7 @@ from config.model import Settings
 from control import master_key
 from control.errors import ControlError
 from control.operator_client import RunningNode
-from control.state_dir import HOST_KEY_NAMES
+from control.state_dir import usable_host_keys
 from proxyd.control import credentials_dir
 from recorder.spool import REFUSE_PERCENT
 
@@ -84,14 +84,8 @@ def check_master_key(settings: Settings) -> str:
 
 
 def check_host_keys(settings: Settings) -> str:
-    """Look whether they are there, and closed to others."""
-    for name in HOST_KEY_NAMES:
-        path = settings.state_dir / name
-        if not path.exists():
-            raise Ill(f"{path} is missing: run `proxyd init`, or restore it from a backup")
-        if path.stat().st_mode & 0o077:
-            raise Ill(f"{path} is open to others: `chmod 600 {path}`")
-    return ", ".join(HOST_KEY_NAMES)
+    """Look whether they are there, are keys, and are closed to others."""
+    return ", ".join(path.name for path in usable_host_keys(settings.state_dir))
 
 
 def check_database(settings: Settings) -> str:

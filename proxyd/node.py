@@ -14,7 +14,7 @@ from config.errors import ConfigError
 from config.model import Settings
 from control.operations import Operations
 from control.requests import Status
-from control.state_dir import host_key_paths
+from control.state_dir import usable_host_keys
 from proxyd import logs
 from proxyd.control import Control, held, opened_database, opened_vault
 from proxyd.engine import Engine
@@ -68,7 +68,7 @@ class WholeNode:
             control = Control(settings, database, vault, bus, self._clock)
             self._worker = worker = Worker(settings, database, self._clock, self.metrics)
             bus.store(worker.store)
-            host_keys = host_key_paths(settings.state_dir)
+            host_keys = usable_host_keys(settings.state_dir)
             self._engine = engine = Engine(settings, bus, self._clock, host_keys, self.metrics)
             self.operations = control.operations(worker.search, worker.chunks, self.tell)
             await stack.enter_async_context(self._measuring())

@@ -114,3 +114,10 @@ def test_a_role_and_its_bus_must_fit(role, url, complaint):
     with pytest.raises(ConfigError, match=complaint):
         check_bus(role, url)
     check_bus("all", "memory:")
+
+
+async def test_a_missing_host_key_is_named_and_made_by_init(settings):
+    (settings.state_dir / "ssh_host_rsa_key").unlink()
+    error = await why_not(settings)
+    assert isinstance(error, ConfigError)
+    assert "ssh_host_rsa_key is missing: run `proxyd init`" in str(error)
