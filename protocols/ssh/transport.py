@@ -42,7 +42,7 @@ _IGNORE = 2
 _KEX_FIRST, _KEX_LAST = 30, 49
 _NULL_IGNORE = (b"\0\0\0\0",)
 
-READ_BYTES: Final = 128 * 1024
+READ_BYTES: Final = 256 * 1024
 """What is read at once: much more leaves the processor's cache before it is decrypted."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()

@@ -18,7 +18,7 @@ _SMALL = 512
 """A burst of this size may be an echo, and is looked at row by row."""
 _MARK = re.compile(r"\x1b\](0|2|133|633);([^\x07\x1b\x9c]{0,4096})(?:\x07|\x1b\\|\x9c)")
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[^\[\]])")
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f\ufffd]")
+_UNPRINTABLE = bytes({*range(0x20), 0x7F} - set(b"\t\n\x0b\x0c\r\x1b"))
 
 Tell = Callable[[int, str, str], None]
 """Is told `at_ms`, the kind and the text of a line."""
@@ -198,8 +198,9 @@ class Channel:
             text.line = ""
             self._tell(at_ms, kind, _MORE_TEXT)
             return
+        unprintable = len(data) - len(data.translate(None, _UNPRINTABLE))
         decoded = text.decode(data)
-        if len(_UNPRINTABLE.findall(decoded)) * 10 > len(decoded):
+        if (unprintable + decoded.count("\ufffd")) * 10 > len(decoded):
             text.line = ""
             return
         *lines, rest = re.split(r"\r*\n|\r", text.line + decoded)
