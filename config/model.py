@@ -76,7 +76,7 @@ class SSHSettings(_Table, frozen=True, kw_only=True):
     """One source cannot use up `max_startups` for all."""
     max_tries: Count = 6
     max_channels: Count = 10
-    target_alive_interval_s: Seconds = 10
+    target_alive_interval_s: Seconds = 15
     """How long a target may be silent before it is asked for a sign of life."""
     target_alive_count: Count = 3
     """How many such questions may go unanswered."""

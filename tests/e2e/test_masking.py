@@ -83,6 +83,7 @@ def test_a_typed_password_is_nowhere(
     terminal = shell(relaying_login, open_terminal)
     terminal.type("echo seen-before\r")
     ask(terminal, secret)
+    terminal.settle()
     terminal.type("echo seen-after\r")
     terminal.expect("\rseen-after")
     leave(terminal)
