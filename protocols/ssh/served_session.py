@@ -35,6 +35,8 @@ from recorder.session_info import SessionInfo
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _credentials = msgspec.msgpack.Decoder(TargetCredential)
 
+_ANSWER_S: Final = 5
+"""How long a target may think about whether it lives."""
 _SILENT: Final = frozenset({EndReason.CLIENT_LEFT})
 """Ends that the user need not be told of."""
 
@@ -219,6 +221,8 @@ class ServedSession:
                 capture_bytes=around.capture_limit_bytes,
             ),
             sink=self._sink,
+            alive_interval_s=around.settings.target_alive_interval_s,
+            alive_count=around.settings.target_alive_count,
         )
         self._target = target
         target.on_closed = self._target_closed
@@ -232,19 +236,19 @@ class ServedSession:
         settings, relay, sink = self._around.settings, self._relay, self._sink
         if self._ending.done() or not (relay and sink):
             return
-        interval_s = settings.target_alive_interval_s
-        if sink.at_ms() - relay.heard_ms < interval_s * 1000:
+        silent_s = (sink.at_ms() - relay.heard_ms) / 1000
+        wait_s = settings.target_alive_interval_s - silent_s
+        if wait_s > 0:
             unanswered = 0
         elif unanswered == settings.target_alive_count:
-            silent_s = interval_s * unanswered
-            text = f"proxyd: the target has not answered for {silent_s:g} s"
-            self.end(EndReason.TARGET_LEFT, text)
+            text = f"proxyd: the target has not answered for {silent_s:.0f} s"
+            self.end(EndReason.TARGET_UNREACHABLE, text)
             return
         else:
-            unanswered += 1
             relay.ping()
+            unanswered, wait_s = unanswered + 1, _ANSWER_S
         loop = asyncio.get_running_loop()
-        self._checking = loop.call_later(interval_s, self._check_target, unanswered)
+        self._checking = loop.call_later(wait_s, self._check_target, unanswered)
 
     async def _watch_idle(self, limit_s: float) -> None:
         relay, sink = self._relay, self._sink

@@ -91,6 +91,12 @@ class TargetLogin(asyncssh.SSHClient):
         self._tries = _PASSWORD_TRIES
         self._key_offered = False
         self.failure: TargetUnreachableError | None = None
+        self.on_lost: Callable[[Exception | None], None] = lambda _error: None
+        """Is called when the connection is gone, with what ended it."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Say that the connection is gone."""
+        self.on_lost(exc)
 
     def validate_host_public_key(
         self, _host: str, _addr: str, _port: int, key: asyncssh.SSHKey
