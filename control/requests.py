@@ -17,6 +17,8 @@ from recorder.session_info import Capture, RecordingMode, TargetProtocol
 
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
 Port = Annotated[int, Meta(ge=1, le=65535)]
+Line = Annotated[str, Meta(min_length=1, max_length=2000)]
+MAX_USES = 1_000_000
 
 DEFAULT_CHANNELS = ("exec", "scp", "sftp", "shell")
 
@@ -188,7 +190,7 @@ class IssueCredential(_Request, frozen=True, kw_only=True):
     secret: str
     user: str
     ttl_s: Annotated[float, Meta(gt=0)] = 900
-    uses: Annotated[int, Meta(ge=1)] = 1
+    uses: Annotated[int, Meta(ge=1, le=MAX_USES)] = 1
     source: str | None = None
     """A CIDR that the client's address must lie in."""
 
@@ -328,14 +330,14 @@ class TerminateSession(_Request, frozen=True, kw_only=True):
     """End a live session and tell its user why."""
 
     id: UUID
-    reason: str
+    reason: Line
 
 
 class MessageSession(_Request, frozen=True, kw_only=True):
     """Show a line in the user's terminal."""
 
     id: UUID
-    text: Annotated[str, Meta(min_length=1, max_length=2000)]
+    text: Line
 
 
 class RotateMasterKey(_Request, frozen=True, kw_only=True):

@@ -22,14 +22,15 @@ async def log_on_once(login: TargetLogin, limit_s: float) -> TestedTarget:
     """Return how it went; raise `UnreachableError` for a protocol that cannot be tested."""
     # Every command line imports this module; few dial, and asyncssh takes its time.
     from protocols.errors import TargetUnreachableError  # noqa: PLC0415
-    from protocols.ssh.target import HostKeys, dial, line_of  # noqa: PLC0415
+    from protocols.ssh.channel_wiring import ChannelWiring  # noqa: PLC0415
+    from protocols.ssh.target import HostKeys, line_of  # noqa: PLC0415
 
     if login.target.protocol is not TargetProtocol.SSH:
         raise UnreachableError(f"{login.target.protocol} targets cannot be tested yet")
     keys = HostKeys(login.host_key_policy, login.host_keys, _accept_unpinned)
     ok, detail = True, "the target took the stored credential"
     try:
-        leg = await dial(login.target, login.credential, keys, limit_s)
+        leg = await ChannelWiring().dial(login.target, login.credential, keys, limit_s)
         leg.abort()
     except TargetUnreachableError as error:
         ok, detail = False, str(error)

@@ -58,7 +58,9 @@ def add(
     if request.role not in ROLES:
         raise InvalidError(f"there is no role `{request.role}`: choose {', '.join(ROLES)}")
     if session.scalar(select(UserRow.id).where(UserRow.name == request.name)):
-        raise ConflictError(f"there is a user named `{request.name}` already")
+        raise ConflictError(
+            f"there is a user named `{request.name}` already; `proxyd user list` shows them"
+        )
     row = UserRow(
         id=uuid.uuid4(),
         name=request.name,

@@ -20,6 +20,7 @@ from control.credentials import Gateways
 from control.errors import ControlError
 from control.grants import Grants
 from control.live import BusLiveSessions
+from control.open_database import open_database
 from control.operations import ControlNode, Operations
 from control.operator_socket import OperatorSocket
 from control.ports import ChunkReader, NodeStatus, SessionSearch
@@ -30,7 +31,6 @@ from control.vault import Vault, open_vault
 from proxyd.service import StartError
 from recorder.ports import Clock
 from storage.database import Database
-from storage.errors import StorageUnavailableError, UnsupportedStoreError
 
 _HOLD_PATIENCE_S: Final = 5.0
 """A command line that found no node running holds the directory for a moment."""
@@ -57,16 +57,10 @@ async def held(state_dir: Path) -> AsyncIterator[None]:
 @contextlib.contextmanager
 def opened_database(settings: Settings) -> Iterator[Database]:
     """Open the database, its schema up to date; raise `ConfigError` or `StartError`."""
-    try:
-        database = Database(settings.database_url)
-    except UnsupportedStoreError as error:
-        raise ConfigError(str(error)) from error
-    except StorageUnavailableError as error:
-        raise StartError(str(error)) from error
-    with contextlib.closing(database):
+    with contextlib.ExitStack() as stack:
         try:
-            database.migrate()
-        except StorageUnavailableError as error:
+            database = stack.enter_context(open_database(settings))
+        except ControlError as error:
             raise StartError(str(error)) from error
         yield database
 

@@ -27,6 +27,7 @@ from control.errors import ControlError
 from control.operator_client import RunningNode
 from control.state_dir import usable_host_keys
 from proxyd.control import credentials_dir
+from proxyd.node import check_kinds
 from recorder.spool import REFUSE_PERCENT
 
 MIN_FILES: Final = 4096
@@ -53,6 +54,7 @@ def examine(read_settings: Callable[[], Settings]) -> Iterator[Finding]:
     """Yield a finding for each check; where the settings are ill there is only that one."""
     try:
         settings = read_settings()
+        check_kinds(settings)
     except ConfigError as error:
         yield Finding(what="settings", ok=False, detail=str(error))
         return

@@ -158,7 +158,13 @@ class Engine:
             recorders=self.recorders,
             clock=clock,
         )
-        self.gateway = SSHGateway(around, host_key_paths)
+        try:
+            self.gateway = SSHGateway(around, host_key_paths)
+        except ImportError as error:
+            raise ConfigError(
+                f"ssh.relay is {settings.ssh.relay.value}, which cannot work: {error}; set it "
+                "to auto, or install the version of asyncssh that this release names"
+            ) from error
         bus.obey(self.id, self._obey)
         active = metrics.sessions_active.labels(protocol=TargetProtocol.SSH.value)
         watch(active, lambda: len(self.gateway.live_sessions))

@@ -22,6 +22,9 @@ from proxyd.metrics import Metrics, MetricsServer
 from proxyd.service import listen_error
 from proxyd.worker import Worker
 from recorder.clock import SystemClock
+from storage.blobs import open_blobs
+from storage.database import supported_url
+from storage.errors import UnsupportedStoreError
 
 ROLE: Final = "all"
 _MEMORY: Final = "memory:"
@@ -41,6 +44,16 @@ def check_bus(role: str, url: str) -> None:
             f'bus.url: "memory:" joins roles within one process, so `proxyd run {role}` would '
             "talk to nobody: start `proxyd run`, which is every role"
         )
+
+
+def check_kinds(settings: Settings) -> None:
+    """Raise `ConfigError` where a URL names what this version lacks. Opens nothing."""
+    check_bus(ROLE, settings.bus.url)
+    try:
+        supported_url(settings.database_url)
+        open_blobs(settings.blobs.url)
+    except UnsupportedStoreError as error:
+        raise ConfigError(str(error)) from error
 
 
 class WholeNode:

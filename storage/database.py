@@ -1,10 +1,11 @@
 """The database: one transaction scope for writing, one for reading."""
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, inspect, make_url, text
+from sqlalchemy import URL, Connection, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
@@ -13,19 +14,15 @@ from storage import sqlite
 from storage.errors import StorageUnavailableError, UnsupportedStoreError
 from storage.migrations import NEWEST
 
+_WRITE = "write sqlite:////path/to/proxyd.db"
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
 
 class Database:
     """Opens lazily. May be used from any thread; writers wait for each other."""
 
     def __init__(self, url: str) -> None:
-        try:
-            self.url = make_url(url)
-        except ArgumentError as error:
-            raise UnsupportedStoreError(f"[database] url is not a URL: {error}") from error
-        if self.url.get_backend_name() != "sqlite":
-            raise UnsupportedStoreError(
-                f"[database] url is of kind {self.url.drivername!r}: only sqlite is supported"
-            )
+        self.url = supported_url(url)
         self.path = sqlite.database_path(self.url)
         self._writing = threading.Lock()
         try:
@@ -94,10 +91,28 @@ class Database:
             return StorageUnavailableError(
                 f"the database {self.path} is empty: run `proxyd init` first"
             )
+        if getattr(cause, "sqlite_errorcode", None) in _DAMAGED:
+            return StorageUnavailableError(
+                f"the database {self.path} cannot be used: {cause}; restore it from a backup"
+            )
         return StorageUnavailableError(
             f"the database {self.path} cannot be used: {cause}; check that its disk has room "
             "and that proxyd may write the file and its folder"
         )
+
+
+def supported_url(text: str) -> URL:
+    """Return `[database] url`, taken apart; raise `UnsupportedStoreError`. Opens nothing."""
+    try:
+        url = make_url(text)
+    except ArgumentError as error:
+        raise UnsupportedStoreError(f"[database] url is no URL: {_WRITE}") from error
+    if url.get_backend_name() != "sqlite":
+        raise UnsupportedStoreError(
+            f"[database] url: {url.drivername} is no database of this version: {_WRITE}"
+        )
+    sqlite.database_path(url)
+    return url
 
 
 def _revision(connection: Connection) -> str | None:

@@ -1,6 +1,5 @@
-"""Reads sessions and chunks back."""
+"""Reads chunks and keyframes back."""
 
-import datetime as dt
 from collections.abc import Iterator
 from uuid import UUID
 
@@ -9,20 +8,7 @@ from sqlalchemy import select
 
 from storage.blobs import BlobStore
 from storage.database import Database
-from storage.tables import ChunkRow, KeyframeRow, SessionRow
-
-
-class SessionFilter(Struct, frozen=True, kw_only=True):
-    """Which sessions to list."""
-
-    live: bool = False
-    user: str | None = None
-    secret: str | None = None
-    since: dt.datetime | None = None
-    """Started at or after."""
-    until: dt.datetime | None = None
-    """Started before."""
-    limit: int = 10_000
+from storage.tables import ChunkRow, KeyframeRow
 
 
 class StoredBytes(Struct, frozen=True, kw_only=True):
@@ -48,27 +34,6 @@ class Reader:
     def __init__(self, database: Database, blobs: BlobStore) -> None:
         self._database = database
         self._blobs = blobs
-
-    def session(self, session_id: UUID) -> SessionRow | None:
-        """Return one session, or None."""
-        with self._database.read() as session:
-            return session.get(SessionRow, session_id)
-
-    def sessions(self, wanted: SessionFilter) -> list[SessionRow]:
-        """Return sessions, newest first."""
-        query = select(SessionRow).order_by(SessionRow.started_at.desc(), SessionRow.id)
-        if wanted.live:
-            query = query.where(SessionRow.state == "live")
-        if wanted.user is not None:
-            query = query.where(SessionRow.user == wanted.user)
-        if wanted.secret is not None:
-            query = query.where(SessionRow.secret == wanted.secret)
-        if wanted.since is not None:
-            query = query.where(SessionRow.started_at >= wanted.since)
-        if wanted.until is not None:
-            query = query.where(SessionRow.started_at < wanted.until)
-        with self._database.read() as session:
-            return list(session.scalars(query.limit(wanted.limit)))
 
     def chunks(self, session_id: UUID, from_sequence: int = 0) -> Iterator[StoredBytes]:
         """Yield the stored chunks in order; a missing number is simply not there.

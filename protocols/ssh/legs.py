@@ -61,6 +61,10 @@ class Rules(Struct, frozen=True, kw_only=True):
     terms: RecordingTerms
     limits: Limits
     sink: EventSink
+    alive_interval_s: float
+    """How long a target may be silent before it is asked for a sign of life."""
+    alive_count: int
+    """How many such questions may go unanswered."""
 
 
 class Owner(Protocol):

@@ -221,6 +221,8 @@ class ServedSession:
                 capture_bytes=around.capture_limit_bytes,
             ),
             sink=self._sink,
+            alive_interval_s=around.settings.target_alive_interval_s,
+            alive_count=around.settings.target_alive_count,
         )
         self._target = target
         target.on_closed = self._target_closed

@@ -30,6 +30,8 @@ _HOST_KEY_ALGORITHMS: Final = (
 )
 _PASSWORD_TRIES: Final = 2
 """keyboard-interactive and password; never the same wrong password over and over."""
+_CHALLENGES: Final = 8
+"""keyboard-interactive may ask on and on, which costs us time before anything is recorded."""
 _REPEATED_CHARACTERS: Final = 200
 """How much of the target's own words goes into a message."""
 _BAD_KEY: Final = "the stored private key cannot be read; replace it with `proxyd secret edit`"
@@ -90,7 +92,14 @@ class TargetLogin(asyncssh.SSHClient):
         self.username = credential.username
         self._tries = _PASSWORD_TRIES
         self._key_offered = False
+        self._challenges = 0
         self.failure: TargetUnreachableError | None = None
+        self.on_lost: Callable[[Exception | None], None] = lambda _error: None
+        """Is called when the connection is gone, with what ended it."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Say that the connection is gone."""
+        self.on_lost(exc)
 
     def validate_host_public_key(
         self, _host: str, _addr: str, _port: int, key: asyncssh.SSHKey
@@ -124,6 +133,9 @@ class TargetLogin(asyncssh.SSHClient):
         self, name: str, instructions: str, lang: str, prompts: Sequence[tuple[str, bool]]
     ) -> list[str] | None:
         """Answer one hidden prompt with the password; anything else is not for us."""
+        self._challenges += 1
+        if self._challenges > _CHALLENGES:
+            return None
         if not prompts:
             return []
         match prompts:

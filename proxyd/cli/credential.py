@@ -3,6 +3,7 @@
 import click
 
 from control.requests import (
+    MAX_USES,
     CredentialSummary,
     IssueCredential,
     IssuedCredential,
@@ -24,7 +25,7 @@ def credential() -> None:
 @click.argument("secret")
 @click.option("--user", required=True, metavar="NAME", help="Who will use it.")
 @click.option("--ttl", type=Duration(), default="15m", show_default=True, metavar="15m")
-@click.option("--uses", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option("--uses", type=click.IntRange(1, MAX_USES), default=1, show_default=True)
 @click.option("--source", metavar="CIDR", help="Only from these addresses: 10.0.0.0/8.")
 @pass_invocation
 def issue(

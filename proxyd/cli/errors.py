@@ -65,4 +65,10 @@ def reported() -> Iterator[None]:
         raise  # The reader of our output left; click ends quietly.
     except tuple(EXIT_CODES) as error:
         code = next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind))
-        raise CommandFailedError(str(error), code) from error
+        raise CommandFailedError(_in_words(error), code) from error
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)

@@ -4,9 +4,11 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+
+from proxyd.cli.errors import CommandFailedError
 
 STANDARD_OUTPUT = "-"
 
@@ -14,16 +16,24 @@ STANDARD_OUTPUT = "-"
 def write_all(pieces: Iterable[bytes], out: str) -> int:
     """Write `pieces` to the file `out` names; return how many bytes that were.
 
-    A file that is already there stays as it was until the new one is whole.
+    A file that is already there stays as it was until the new one is whole. Raises
+    `CommandFailedError` where the file cannot be written.
     """
     if out == STANDARD_OUTPUT:
         return _copy(pieces, sys.stdout.buffer)
     path = Path(out).resolve()
-    if path.exists() and not path.is_file():
-        with path.open("wb") as device:
-            return _copy(pieces, device)
-    with _replacing(path) as file:
-        return _copy(pieces, file)
+    try:
+        with _opened(path) as file:
+            return _copy(pieces, file)
+    except OSError as error:
+        raise CommandFailedError(
+            f"{path} cannot be written: {error.strerror}; name another file with --out"
+        ) from error
+
+
+def _opened(path: Path) -> AbstractContextManager[BinaryIO]:
+    is_device = path.exists() and not path.is_file()
+    return path.open("wb") if is_device else _replacing(path)
 
 
 def _copy(pieces: Iterable[bytes], file: BinaryIO) -> int:

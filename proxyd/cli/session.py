@@ -16,6 +16,7 @@ from proxyd.cli import stored
 from proxyd.cli.invocation import Invocation, pass_invocation
 from proxyd.cli.output import OutputFormat, print_fields, print_json, print_table
 from proxyd.cli.parameters import Moment, position_text
+from proxyd.cli.request import build
 from proxyd.cli.session_export import export
 from proxyd.cli.session_play import play
 from proxyd.cli.session_verify import verify
@@ -107,7 +108,7 @@ def show(invocation: Invocation, session_id: str) -> None:
 @pass_invocation
 def search(invocation: Invocation, text: str, places: str | None, limit: int) -> None:
     """Find TEXT in what was typed, shown, run, and moved."""
-    request = SearchSessions(text=text, kinds=_kinds(places), limit=limit)
+    request = build(SearchSessions, text=text, kinds=_kinds(places), limit=limit)
     with invocation.operator() as operator:
         hits: list[SearchHit] = list(operator.stream(request))
     if invocation.output is OutputFormat.JSON:
@@ -139,7 +140,7 @@ def terminate(invocation: Invocation, session_id: str, reason: str) -> None:
     """End a live session and tell its user why."""
     with invocation.operator() as operator:
         chosen = stored.find_id(operator, session_id)
-        done = operator.call(TerminateSession(id=chosen, reason=reason))
+        done = operator.call(build(TerminateSession, id=chosen, reason=reason))
     _report(invocation, done, f"session {chosen} was ended")
 
 
@@ -151,7 +152,7 @@ def message(invocation: Invocation, session_id: str, text: str) -> None:
     """Show TEXT in the terminal of a live session's user."""
     with invocation.operator() as operator:
         chosen = stored.find_id(operator, session_id)
-        done = operator.call(MessageSession(id=chosen, text=text))
+        done = operator.call(build(MessageSession, id=chosen, text=text))
     _report(invocation, done, f"session {chosen} was shown the message")
 
 

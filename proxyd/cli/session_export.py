@@ -83,7 +83,10 @@ def _warn(session: StoredSession, broken: str) -> None:
     if session.live:
         text = "the session is still live; this is what has been stored of it so far"
     else:
-        text = f"warning: exported up to a hole {broken}; ask `proxyd session verify`"
+        text = (
+            f"warning: the recording is not whole ({broken}) and was exported up to there; "
+            "ask `proxyd session verify`"
+        )
     click.echo(f"proxyd: {text}", err=True)
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import click
 
-from control.errors import NotFoundError
+from control.errors import IntegrityError, NotFoundError
 from control.requests import (
     FetchChunks,
     ListSessions,
@@ -45,8 +45,18 @@ class StoredSession:
         return Recording(chunk.encoded for chunk in self.chunks())
 
     def terminal(self, channel: int | None = None) -> PlayedTerminal:
-        """Return what to play on; raise `NotFoundError` where nothing was shown."""
-        found = find_terminal(self.recording().events(), channel)
+        """Return what to play on.
+
+        Raises `NotFoundError` where nothing was shown, `IntegrityError` where the recording
+        breaks off before that.
+        """
+        recording = self.recording()
+        found = find_terminal(recording.events(), channel)
+        if found is None and recording.broken and self.summary.chunks and not self.live:
+            raise IntegrityError(
+                f"session {self.summary.id} cannot be shown: its recording is not whole "
+                f"({recording.broken}); ask `proxyd session verify`"
+            )
         if found is None:
             what = "no session channel" if channel is None else f"no session channel {channel}"
             raise NotFoundError(

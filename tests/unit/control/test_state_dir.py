@@ -122,7 +122,7 @@ def test_a_database_of_an_unknown_kind_is_a_matter_of_settings(settings):
     strange = Settings(
         state_dir=settings.state_dir, database=DatabaseSettings(url="mysql://localhost/x")
     )
-    with pytest.raises(ConfigError, match="only sqlite is supported"):
+    with pytest.raises(ConfigError, match="is no database of this version: write sqlite:"):
         initialise(strange)
 
 

@@ -51,7 +51,7 @@ async def test_a_second_node_is_refused_and_the_first_one_named(tmp_path, monkey
 def test_a_database_of_an_unknown_kind_is_a_matter_of_settings(tmp_path):
     database = DatabaseSettings(url="mysql://host/db")
     with (
-        pytest.raises(ConfigError, match="only sqlite"),
+        pytest.raises(ConfigError, match="mysql is no database"),
         opened_database(Settings(state_dir=tmp_path, database=database)),
     ):
         pass

@@ -3,6 +3,7 @@ import errno
 import os
 import signal
 import socket
+import sys
 
 import pytest
 
@@ -126,3 +127,13 @@ def test_a_port_that_cannot_be_had_is_named_with_the_next_step(number, kind, wor
     assert "0.0.0.0:22" in str(error)
     assert "ssh.listen" in str(error)
     assert words in str(error)
+
+
+def test_a_name_that_is_not_known_is_no_address_to_listen_on():
+    error = listen_error("ssh.listen", "no.invalid:22", socket.gaierror(-2, "not known"))
+    assert str(error).startswith("ssh.listen: the name in no.invalid:22 is not known: write")
+
+
+def test_a_thread_that_stores_gives_the_interpreter_back_soon():
+    service.run(Signalling(signal.SIGTERM))
+    assert sys.getswitchinterval() == pytest.approx(0.0005)

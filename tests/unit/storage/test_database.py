@@ -36,7 +36,7 @@ def test_a_missing_folder_is_named(tmp_path: Path):
 def test_a_file_that_is_no_database_is_named(tmp_path: Path):
     (tmp_path / "proxyd.db").write_text("not a database " * 100)
     database = Database(f"sqlite:///{tmp_path}/proxyd.db")
-    with pytest.raises(StorageUnavailableError, match=r"proxyd\.db cannot be used.*database"):
+    with pytest.raises(StorageUnavailableError, match=r"proxyd\.db.*from a backup"):
         database.migrate()
     database.close()
 
@@ -67,8 +67,8 @@ def test_a_database_held_by_somebody_else_is_named(database: Database):
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("proxyd.db", "not a URL"),
-        ("mysql://db/proxyd", "only sqlite"),
+        ("proxyd.db", "is no URL: write sqlite:"),
+        ("mysql://db/proxyd", "mysql is no database of this version"),
         ("sqlite://", "names no file"),
     ],
 )

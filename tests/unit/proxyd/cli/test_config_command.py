@@ -27,6 +27,25 @@ def test_a_mistake_is_named_with_its_place_and_ends_with_78(
     assert str(config_path) in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ('[bus]\nurl = "pigeon:"', "bus.url: pigeon: is no bus of this version"),
+        ('[database]\nurl = "mysql://db/x"', "[database] url: mysql is no database of"),
+        ('[database]\nurl = "sqlite://"', "names no file: write sqlite:////"),
+        ('[blobs]\nurl = "ftp://x"', "[blobs] url is of kind 'ftp': write database: or"),
+    ],
+)
+def test_what_this_version_lacks_is_found_before_anything_starts(
+    proxyd, config_path, line, complaint
+):
+    config_path.write_text(line)
+    result = proxyd("config", "check")
+    assert result.exit_code == 78
+    assert complaint in result.stderr
+    assert "FAIL  settings: " in proxyd("doctor").stdout
+
+
 def test_a_file_that_is_not_there_is_named(proxyd, config_path):
     config_path.unlink()
     result = proxyd("config", "check")

@@ -36,6 +36,12 @@ def test_an_error_has_its_exit_code(error: Exception, exit_code: int) -> None:
     assert failed.value.message == str(error)
 
 
+def test_a_file_that_cannot_be_had_comes_first_and_without_a_number() -> None:
+    with pytest.raises(CommandFailedError) as failed, reported():
+        raise PermissionError(13, "Permission denied", "/srv/out")
+    assert failed.value.message == "/srv/out: Permission denied"
+
+
 def test_a_defect_of_ours_is_not_dressed_up() -> None:
     with pytest.raises(KeyError), reported():
         raise KeyError("state")

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from control.errors import UnreachableError
+from proxyd.cli.errors import CommandFailedError
 from proxyd.cli.output_file import write_all
 
 
@@ -17,14 +19,19 @@ def test_a_file_holds_what_was_written(tmp_path: Path) -> None:
 def test_what_fails_half_way_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     def pieces() -> Iterator[bytes]:
         yield b"half"
-        raise OSError("the node went away")
+        raise UnreachableError("the node went away")
 
     out = tmp_path / "out"
     out.write_bytes(b"older")
-    with pytest.raises(OSError, match="went away"):
+    with pytest.raises(UnreachableError, match="went away"):
         write_all(pieces(), str(out))
     assert out.read_bytes() == b"older"
     assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_full_disk_is_named_with_its_file() -> None:
+    with pytest.raises(CommandFailedError, match="/dev/full cannot be written: No space left"):
+        write_all([b"one"], "/dev/full")
 
 
 def test_a_link_is_followed(tmp_path: Path) -> None:

@@ -88,6 +88,16 @@ def test_a_hole_is_exported_up_to_with_a_warning(node: NodeInMemory) -> None:
     assert "expected chunk 1, got 2" in result.stderr
 
 
+def test_what_is_damaged_from_the_first_chunk_on_has_nothing_to_show(
+    node: NodeInMemory,
+) -> None:
+    node.sessions[SESSION] = summary(chunks=3)
+    del node.chunks[SESSION][0]
+    result = export(node, "--format", "cast")
+    assert result.exit_code == 6
+    assert "its recording is not whole" in result.stderr
+
+
 def test_a_live_session_is_exported_as_far_as_it_is_stored(node: NodeInMemory) -> None:
     node.sessions[SESSION] = summary(state="live")
     del node.chunks[SESSION][2]
@@ -99,7 +109,10 @@ def test_a_live_session_is_exported_as_far_as_it_is_stored(node: NodeInMemory) -
 def test_a_folder_that_is_not_there_is_named(node: NodeInMemory, tmp_path: Path) -> None:
     result = export(node, "--format", "output", "--out", str(tmp_path / "no" / "out"))
     assert result.exit_code == 1
-    assert str(tmp_path / "no") in result.stderr
+    assert result.stderr == (
+        f"proxyd: {tmp_path}/no/out cannot be written: No such file or directory; "
+        "name another file with --out\n"
+    )
 
 
 def test_a_cast_plays_one_terminal_and_text_reads_all() -> None:
