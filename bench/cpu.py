@@ -31,10 +31,20 @@ class Meter:
         lines = (self._group / "cpu.stat").read_text().splitlines()
         return int(dict(line.split() for line in lines)["usage_usec"]) / 1e6
 
-    def main_thread_s(self) -> float:
-        """Return CPU seconds of the process's first thread so far: in proxyd, the relay's."""
-        schedstat = Path(f"/proc/{self._pid}/task/{self._pid}/schedstat")
-        return int(schedstat.read_text().split()[0]) / 1e9
+    def engine_s(self) -> float:
+        """Return CPU seconds of the threads of proxyd's engine so far.
+
+        They are the first thread, which relays, and the `recorder-*` ones, which sync, pack
+        and seal. Control, storage and index have threads and a process of their own.
+        """
+        threads = Path(f"/proc/{self._pid}/task")
+        nanoseconds = 0
+        for thread in threads.iterdir():
+            with suppress(OSError):
+                engine = (thread / "comm").read_text().startswith("recorder")
+                if engine or thread.name == str(self._pid):
+                    nanoseconds += int((thread / "schedstat").read_text().split()[0])
+        return nanoseconds / 1e9
 
     def close(self) -> None:
         """Remove the group, if its processes have ended."""

@@ -161,7 +161,7 @@ class Rig:
         target_s = self.target_cpu.read_s()
         if way.between is None:
             return 0, 0, target_s
-        return way.between.read_s(), way.between.main_thread_s(), target_s
+        return way.between.read_s(), way.between.engine_s(), target_s
 
     @contextmanager
     def file(self, size_bytes: int) -> Iterator[Path]:

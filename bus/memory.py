@@ -21,6 +21,7 @@ from bus.ports import Answer, Obey, Store
 from recorder.chunk import Chunk
 from recorder.errors import ChunkRefusedError
 from recorder.ports import StorageReceipt
+from recorder.thread_names import show_thread_name
 
 FEED_BYTES = 4 * 1024 * 1024
 """A watcher further behind than this is cut off: he must not slow the session down."""
@@ -33,7 +34,7 @@ class MemoryBus:
 
     def __init__(self, answer_timeout_s: float) -> None:
         self._answer_timeout_s = answer_timeout_s
-        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+        self._writer = ThreadPoolExecutor(1, "store", show_thread_name)
         self._answer: Answer | None = None
         self._store: Store | None = None
         self._engines: dict[str, Obey] = {}

@@ -22,6 +22,7 @@ from recorder.errors import CorruptChunkError
 from recorder.events import EndReason
 from recorder.segment import Segment
 from recorder.spool import Spool
+from recorder.thread_names import show_thread_name
 
 SyncFailed = Callable[[Segment, OSError], None]
 Sealed = Callable[["SealJob", Chunk | Exception], None]
@@ -58,7 +59,9 @@ class Syncer:
         self._hurried = False
         self._stopping = False
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._several = ThreadPoolExecutor(SYNCS_AT_ONCE, thread_name_prefix="recorder-sync")
+        self._several = ThreadPoolExecutor(
+            SYNCS_AT_ONCE, thread_name_prefix="recorder-sync", initializer=show_thread_name
+        )
         self._thread = threading.Thread(target=self._run, name="recorder-disk")
         self.defect: BaseException | None = None
         """What ended the thread before its time."""
@@ -97,6 +100,7 @@ class Syncer:
     # --- the thread
 
     def _run(self) -> None:
+        show_thread_name()
         try:
             next_round_s = time.monotonic()
             while self._jobs or not self._stopping:

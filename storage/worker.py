@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from recorder.chunk import Chunk
 from recorder.ports import Clock, StorageReceipt
+from recorder.thread_names import show_thread_name
 from storage.blobs import BlobStore
 from storage.database import Database
 from storage.indexer import Indexer
@@ -30,7 +31,7 @@ class Worker:
 
     async def run(self) -> None:
         """Index until cancelled, beginning with what an earlier run left."""
-        with ThreadPoolExecutor(1, thread_name_prefix="indexer") as threads:
+        with ThreadPoolExecutor(1, "indexer", show_thread_name) as threads:
             work = asyncio.get_running_loop().run_in_executor(threads, self._indexer.run)
             try:
                 await asyncio.shield(work)
