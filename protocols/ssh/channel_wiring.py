@@ -11,7 +11,7 @@ from typing import Any
 import asyncssh
 
 from bus.contract import TargetCredential
-from protocols.errors import RemoteProtocolError
+from protocols.errors import RemoteProtocolError, TargetUnreachableError
 from protocols.ssh import algorithms
 from protocols.ssh.auth import Door, UserLogin
 from protocols.ssh.channel_pair import PACKET_BYTES, WINDOW_BYTES
@@ -65,7 +65,8 @@ class ChannelWiring:
         """Start to relay between two legs that this wiring made."""
         assert isinstance(client, ChannelUser)  # noqa: S101 - `new_leg` makes no other
         assert isinstance(target, ChannelTarget)  # noqa: S101 - `dial` makes no other
-        target.conn.set_keepalive(rules.alive_interval_s, rules.alive_count)
+        # asyncssh awaits each answer as long as it waits before it asks at all.
+        target.conn.set_keepalive(rules.alive_interval_s / 2, rules.alive_count)
         relay = ChannelRelay(client, target.conn, rules, owner)
         client.stands(relay)
         return relay
@@ -230,6 +231,13 @@ def _tell(callback: Callable[[Exception | None], None] | None, error: Exception 
         callback(RemoteProtocolError(str(error)) if wrong else error)
 
 
+def _silent(error: Exception | None) -> Exception | None:
+    """Tell a target that gave no sign of life from one that closed the connection."""
+    if isinstance(error, asyncssh.ConnectionLost) and "keepalive" in str(error):
+        return TargetUnreachableError("the target has not answered for too long")
+    return error
+
+
 async def _connect(target: Target, login: TargetLogin) -> ChannelTarget:
     options = options_for(target, login)
     options = asyncssh.SSHClientConnectionOptions(
@@ -237,5 +245,5 @@ async def _connect(target: Target, login: TargetLogin) -> ChannelTarget:
     )
     conn = await asyncssh.connect(target.host, target.port, options=options, config=None)
     leg = ChannelTarget(conn)
-    login.on_lost = lambda error: _tell(leg.on_closed, error)
+    login.on_lost = lambda error: _tell(leg.on_closed, _silent(error))
     return leg

@@ -273,6 +273,8 @@ class ServedSession:
     def _target_closed(self, error: Exception | None) -> None:
         if isinstance(error, RemoteProtocolError):
             self.end(EndReason.PROTOCOL_ERROR, f"the target: {error}")
+        if isinstance(error, TargetUnreachableError):
+            self.end(EndReason.TARGET_UNREACHABLE, f"proxyd: {error}")
         self.end(EndReason.TARGET_LEFT, "proxyd: the target closed the connection")
 
     def _leave(self, ending: Ending) -> None:
