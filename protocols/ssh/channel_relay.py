@@ -14,6 +14,13 @@ have no public way:
   and leave no event.
 - The client's order of ciphers decides, and chacha20 is not offered: whether strict key
   exchange was agreed on, which it needs (CVE-2023-48795), cannot be asked.
+- dropbear then needs MACs over the plain text, which are offered last; an RSA host key
+  also signs with SHA-1 for a client that asks for it.
+- A terminal that the target refuses ends the session instead of going on without one, and
+  what OpenSSH hides behind ignored packets does not help to mask what is typed.
+- Only wrong passwords count as failed tries; other methods end with the login's time limit.
+- asyncssh ends a connection without waiting for a client that is slow to read its last
+  words.
 """
 
 import asyncio
