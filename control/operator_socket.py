@@ -100,7 +100,7 @@ class OperatorSocket:
         except (OSError, EOFError, TimeoutError) as error:
             _log.debug("operator.left", error=repr(error))
         except Exception as error:  # noqa: BLE001 - the boundary of one connection
-            _log.error("operator.failed", error=repr(error), exc_info=True)
+            _log.error("operator.failed", error=error)
         finally:
             connection.close()
             self._slots.release()

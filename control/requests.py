@@ -260,7 +260,8 @@ class SessionSummary(Struct, frozen=True, kw_only=True):
     """A session, as lists show it."""
 
     id: UUID
-    protocol: TargetProtocol
+    protocol: str
+    """`ssh` or `rdp`; `?`, as below, where the recording does not say."""
     state: str
     """`live`, `finished`, `interrupted` or `lost`."""
     user: str

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 from control.errors import ConflictError, NotFoundError
 from control.requests import ListSessions, SessionSummary
 from recorder.events import EndReason
-from recorder.session_info import TargetProtocol
 from storage.tables import SessionRow
+from storage.writer import is_complete
 
 
 def find(session: Session, session_id: UUID) -> SessionRow:
@@ -82,10 +82,9 @@ def lose(session: Session, engine_id: str, kept: tuple[UUID, ...], now: dt.datet
 
 def summary(row: SessionRow) -> SessionSummary:
     """Return a session as lists show it."""
-    arrived = row.last_sequence is not None and row.chunks == row.last_sequence + 1
     return SessionSummary(
         id=row.id,
-        protocol=TargetProtocol(row.protocol),
+        protocol=row.protocol,
         state=row.state,
         user=row.user,
         secret=row.secret,
@@ -99,5 +98,5 @@ def summary(row: SessionRow) -> SessionSummary:
         chunks=row.chunks,
         input_bytes=row.input_bytes,
         output_bytes=row.output_bytes,
-        complete=arrived and not row.chain_broken,
+        complete=is_complete(row),
     )

@@ -1,9 +1,13 @@
 import pytest
+from samples.chunks import chunk
 
 from control import sessions
 from control.requests import ListSessions
-from recorder.events import EndReason
+from recorder.clock import ManualClock
+from recorder.events import EndReason, SessionEnded
+from storage.blobs import DatabaseBlobs
 from storage.tables import SessionRow
+from storage.writer import Writer
 
 from .conftest import presented
 
@@ -44,6 +48,14 @@ def test_complete_means_every_chunk_and_a_whole_chain(session_id, database):
     assert not complete(last_sequence=2, chunks=2)
     assert complete(last_sequence=2, chunks=3)
     assert not complete(last_sequence=2, chunks=3, chain_broken=True)
+
+
+def test_a_recording_that_does_not_say_whose_it_is_is_listed_too(database):
+    writer = Writer(database, DatabaseBlobs(), ManualClock())
+    writer.store(chunk([SessionEnded(at_ms=1, reason=EndReason.ENGINE_CRASHED)], sequence=1))
+    with database.read() as session:
+        [row] = sessions.list_all(session, ListSessions())
+    assert (row.protocol, row.user, row.complete) == ("?", "?", False)
 
 
 def test_a_failed_session_with_chunks_is_left_to_the_store(session_id, database, clock):
