@@ -25,6 +25,7 @@ from config.model import Settings
 from control import master_key
 from control.errors import ControlError
 from control.operator_client import RunningNode
+from control.requests import AskStatus, Status
 from control.state_dir import usable_host_keys
 from proxyd.control import credentials_dir
 from proxyd.node import check_kinds
@@ -134,6 +135,19 @@ def check_ports(settings: Settings) -> str:
     return ", ".join(address for _, address in addresses) + " can be had"
 
 
+def check_node(settings: Settings) -> str:
+    """Look whether the running node, if there is one, complains of anything."""
+    if not settings.state_dir.is_dir():
+        return "does not run"
+    node = RunningNode(settings.state_dir)
+    if not node.answers():
+        return "does not run"
+    [status] = node.stream(AskStatus())
+    if isinstance(status, Status) and status.problems:
+        raise Ill("; ".join(status.problems))
+    return "runs, and complains of nothing"
+
+
 def check_clock(settings: Settings) -> str:
     """Look whether it is later than what was already written."""
     now = dt.datetime.now(dt.UTC)
@@ -178,6 +192,7 @@ CHECKS: Final = {
     "database": check_database,
     "spool": check_spool,
     "ports": check_ports,
+    "node": check_node,
     "clock": check_clock,
     "asyncssh": check_asyncssh,
     "limits": check_limits,

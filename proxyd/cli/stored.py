@@ -6,7 +6,7 @@ from uuid import UUID
 
 import click
 
-from control.errors import IntegrityError, NotFoundError
+from control.errors import ControlError, IntegrityError, NotFoundError
 from control.requests import (
     FetchChunks,
     ListSessions,
@@ -52,18 +52,25 @@ class StoredSession:
         """
         recording = self.recording()
         found = find_terminal(recording.events(), channel)
-        if found is None and recording.broken and self.summary.chunks and not self.live:
-            raise IntegrityError(
-                f"session {self.summary.id} cannot be shown: its recording is not whole "
-                f"({recording.broken}); ask `proxyd session verify`"
+        if found is not None:
+            return found
+        if recording.broken is not None and not self.live:
+            raise self._nothing_whole(recording.broken)
+        what = "no session channel" if channel is None else f"no session channel {channel}"
+        raise NotFoundError(
+            f"session {self.summary.id} opened {what}, so there is nothing to show; "
+            "`export --format events` has everything"
+        )
+
+    def _nothing_whole(self, broken: str) -> ControlError:
+        if not self.summary.chunks:
+            return NotFoundError(
+                f"nothing of session {self.summary.id} was stored, so there is nothing to show"
             )
-        if found is None:
-            what = "no session channel" if channel is None else f"no session channel {channel}"
-            raise NotFoundError(
-                f"session {self.summary.id} opened {what}, so there is nothing to show; "
-                "`export --format events` has everything"
-            )
-        return found
+        return IntegrityError(
+            f"session {self.summary.id} cannot be shown: its recording is not whole "
+            f"({broken}); ask `proxyd session verify`"
+        )
 
 
 def find(operator: Operator, text: str) -> StoredSession:

@@ -9,6 +9,8 @@ from config.errors import ConfigError
 from config.model import MetricsSettings, Settings, SSHSettings
 from control.requests import AskStatus
 from control.state_dir import Initialiser
+from proxyd import doctor
+from proxyd import node as node_module
 from proxyd.node import WholeNode, check_bus
 from proxyd.service import StartError, leaves
 from recorder.clock import SystemClock
@@ -61,6 +63,16 @@ async def test_a_node_says_how_it_is(settings):
         assert status.listening["ssh"][0].startswith("127.0.0.1:")
         assert status.problems == ()
         assert node.status() == "0 sessions, 0 chunks to store"
+
+
+async def test_doctor_asks_a_running_node_what_it_complains_of(settings, monkeypatch):
+    async with serving(settings):
+        well = await asyncio.to_thread(doctor.check_node, settings)
+        monkeypatch.setattr(node_module, "_problems", lambda _: ["the spool is full"])
+        with pytest.raises(doctor.Ill, match="the spool is full"):
+            await asyncio.to_thread(doctor.check_node, settings)
+    assert well == "runs, and complains of nothing"
+    assert doctor.check_node(settings) == "does not run"
 
 
 async def test_a_port_in_use_is_named_with_the_next_step(settings):

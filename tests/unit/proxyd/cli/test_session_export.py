@@ -98,6 +98,14 @@ def test_what_is_damaged_from_the_first_chunk_on_has_nothing_to_show(
     assert "its recording is not whole" in result.stderr
 
 
+def test_a_lost_session_says_that_nothing_was_stored(node: NodeInMemory) -> None:
+    node.sessions[SESSION] = summary(state="lost")
+    node.chunks[SESSION].clear()
+    result = export(node, "--format", "cast")
+    assert result.exit_code == 3
+    assert f"nothing of session {SESSION} was stored" in result.stderr
+
+
 def test_a_live_session_is_exported_as_far_as_it_is_stored(node: NodeInMemory) -> None:
     node.sessions[SESSION] = summary(state="live")
     del node.chunks[SESSION][2]
