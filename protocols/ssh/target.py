@@ -212,7 +212,10 @@ _REASONS: Final[tuple[tuple[type[Exception], str], ...]] = (
     (asyncssh.KeyExchangeFailed, "{where} and proxyd have no algorithm in common: {why}"),
     (asyncssh.ProtocolNotSupported, "{where} does not speak SSH 2: {why}"),
     (asyncssh.ProtocolError, "{where} does not speak SSH as expected: {why}"),
-    (asyncssh.DisconnectError, "{where} ended the connection during login: {why}"),
+    (
+        asyncssh.DisconnectError,
+        "{where} ended the connection during login: {why}; is it an SSH server?",
+    ),
     (socket.gaierror, "the host {host} is not known; check its name and DNS"),
     (
         ConnectionRefusedError,
@@ -226,7 +229,7 @@ _REASONS: Final[tuple[tuple[type[Exception], str], ...]] = (
 
 def _explain(error: Exception, where: str, keys: HostKeys) -> str:
     if isinstance(error, asyncssh.HostKeyNotVerifiable):
-        return keys.mismatch()
+        return f"{where}: {keys.mismatch()}"
     why = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
     for kind, text in _REASONS:
         if isinstance(error, kind):

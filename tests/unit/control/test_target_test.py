@@ -61,6 +61,7 @@ async def test_another_host_key_gets_no_password(target):
     other = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip()
     tested = await log_on_once(login(port, CANARY, other), 5)
     assert (tested.ok, tested.host_key) == (False, key)
+    assert tested.detail.startswith(f"127.0.0.1:{port}: the target's host key is not")
 
 
 async def test_nobody_there_is_told():
@@ -72,3 +73,16 @@ async def test_nobody_there_is_told():
 async def test_what_cannot_be_tested_is_refused():
     with pytest.raises(UnreachableError, match="rdp targets cannot be tested"):
         await log_on_once(login(1, protocol=TargetProtocol.RDP), 5)
+
+
+async def test_what_is_no_ssh_server_is_named_and_doubted():
+    async def hang_up(reader, writer):
+        await reader.read(65536)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        tested = await log_on_once(login(port), 5)
+    assert tested.detail.startswith(f"127.0.0.1:{port} ended the connection during login")
+    assert tested.detail.endswith("is it an SSH server?")
