@@ -56,6 +56,10 @@ class Door(Protocol):
         """Serve the session that was granted."""
         ...
 
+    def abandoned(self, grant: Grant) -> None:
+        """End a session whose client has left before it was served."""
+        ...
+
 
 class UserLogin(asyncssh.SSHServer):
     """The login of one connection, by password or keyboard-interactive."""
@@ -67,6 +71,7 @@ class UserLogin(asyncssh.SSHServer):
         self._leg: UserLeg | None = None
         self._ticket: Admitted | None = None
         self._redeemed: Redeemed | None = None
+        self._served = False
         self._wrong_passwords = 0
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
@@ -81,6 +86,8 @@ class UserLogin(asyncssh.SSHServer):
         """Say how the connection left, so that knocking without end has its price."""
         if self._ticket:
             self._door.left(self._ticket, self._departure(exc))
+        if self._redeemed and not self._served:
+            self._door.abandoned(self._redeemed.grant)
         self._leg = None
 
     def begin_auth(self, _username: str) -> bool:
@@ -151,6 +158,7 @@ class UserLogin(asyncssh.SSHServer):
         if leg is None or ticket is None:
             return
         if redeemed and redeemed.username == leg.get_extra_info("username"):
+            self._served = True
             self._door.completed(leg, ticket, redeemed)
         else:
             leg.leave(asyncssh.DISC_BY_APPLICATION, "not authenticated")

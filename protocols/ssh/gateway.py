@@ -16,9 +16,11 @@ import asyncssh
 import structlog
 
 from bus.contract import Grant, RedeemCredential
+from bus.errors import BusError
 from bus.proof import proof
 from bus.sealed import Opener
 from protocols.admission import Admission, Admitted, Departure, Refused
+from protocols.errors import AccessDeniedError
 from protocols.ssh import algorithms
 from protocols.ssh.auth import Redeemed
 from protocols.ssh.legs import UserLeg
@@ -137,17 +139,27 @@ class SSHGateway:
     async def redeem(self, leg: UserLeg, name: str, password: str, opener: Opener) -> Grant:
         """Ask control for a grant; raise `AccessDeniedError` or `BusUnavailableError`."""
         around = self._around
-        return await around.broker.redeem(
-            RedeemCredential(
-                engine_id=around.engine_id,
-                site=around.site,
-                protocol=TargetProtocol.SSH,
-                username=name,
-                password_proof=proof(name, password),
-                client_address=leg.peer_address,
-                seal_to=opener.public,
-            )
+        request = RedeemCredential(
+            engine_id=around.engine_id,
+            site=around.site,
+            protocol=TargetProtocol.SSH,
+            username=name,
+            password_proof=proof(name, password),
+            client_address=leg.peer_address,
+            seal_to=opener.public,
         )
+        answer: asyncio.Future[Grant] = asyncio.get_running_loop().create_future()
+        self._group.create_task(self._ask(request, answer))
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            if answer.done() and not answer.cancelled() and not answer.exception():
+                self.abandoned(answer.result())
+            raise
+
+    def abandoned(self, grant: Grant) -> None:
+        """End a session whose client has left before it was served."""
+        self._group.create_task(self._give_back(grant))
 
     def completed(self, leg: UserLeg, ticket: Admitted, redeemed: Redeemed) -> None:
         """Serve the session that was granted."""
@@ -159,6 +171,26 @@ class SSHGateway:
         task.add_done_callback(self._running.discard)
 
     # --- inside
+
+    async def _ask(self, request: RedeemCredential, answer: asyncio.Future[Grant]) -> None:
+        """Ask to the end, also when the client leaves meanwhile: a grant is a session."""
+        try:
+            grant = await self._around.broker.redeem(request)
+        except (AccessDeniedError, BusError) as error:
+            if not answer.done():
+                answer.set_exception(error)
+        else:
+            if answer.done():
+                await self._give_back(grant)
+            else:
+                answer.set_result(grant)
+
+    async def _give_back(self, grant: Grant) -> None:
+        text = "the client left during login"
+        try:
+            await self._around.broker.session_failed(grant, EndReason.CLIENT_LEFT, text)
+        except BusError as error:
+            _log.warning("session.end_unsaid", error=str(error))
 
     def _new_leg(self) -> asyncio.BaseProtocol:
         return self._serving.new_leg(self._options)

@@ -9,10 +9,11 @@ from bus.contract import TargetCredential
 from protocols.ssh import private_names
 from protocols.ssh.auth import Door, UserLogin
 from protocols.ssh.channels import Out, Side
+from protocols.ssh.client_leg import ClientLeg
 from protocols.ssh.legs import Leg, Owner, Rules, UserLeg
 from protocols.ssh.packet_relay import PacketRelay
 from protocols.ssh.target import HostKeys, TargetLogin, dial, options_for
-from protocols.ssh.transport import ClientLeg, TargetLeg, install
+from protocols.ssh.transport import TargetLeg, install
 from recorder.errors import RecordingLostError
 from recorder.session_info import Target
 
@@ -127,18 +128,18 @@ class Bursts:
             except RecordingLostError as error:
                 owner.lost(error)
                 return
-            self._send(out)
+            self._send(side, out)
             if relay.wants_tick:
                 owner.tick_soon()
 
         return receive
 
-    def _send(self, out: Out) -> None:
-        to_client, to_target = out.to
-        if to_client:
-            self._client.send_bodies(to_client)
-        if to_target:
-            self._target.send_bodies(to_target)
+    def _send(self, side: Side, out: Out) -> None:
+        legs = (self._client, self._target)
+        if forwarded := out.to[side.other]:
+            legs[side.other].send_bodies(forwarded)
+        if answers := out.to[side]:
+            legs[side].answer(answers)
         if self._sink.congested and not self._draining:
             self._draining = True
             self._owner.spawn(self._drain())

@@ -28,6 +28,7 @@ CLASSES: Final[dict[str, tuple[str, ...]]] = {
 ATTRIBUTES: Final[tuple[str, ...]] = (
     *("_auth_complete", "_deferred_packets", "_enc_algs", "_ignore_first_kex", "_inpbuf"),
     *("_kex", "_kex_complete", "_kexinit_sent", "_loop", "_peer_addr", "_recv_blocksize"),
+    *("_pktlen",),
     *("_recv_encryption", "_recv_handler", "_recv_macsize", "_recv_seq", "_rekey_bytes"),
     *("_rekey_bytes_sent", "_rekey_seconds", "_rekey_time", "_send_encryption", "_send_seq"),
     *("_strict_kex", "_transport"),

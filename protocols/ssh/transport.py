@@ -1,4 +1,4 @@
-"""The one place that touches asyncssh's private names.
+"""The legs of the packet relay, and with `client_leg` all that touches private names.
 
 asyncssh does version exchange, key exchange, authentication and re-keying on each leg.
 Once a leg is authenticated, this module takes the connection layer out of its hands:
@@ -21,11 +21,10 @@ import asyncssh
 import structlog
 from asyncssh import encryption as asyncssh_encryption
 from asyncssh.connection import SSHConnection
-from asyncssh.constants import MSG_KEXINIT, MSG_UNIMPLEMENTED
+from asyncssh.constants import MSG_UNIMPLEMENTED
 from asyncssh.packet import PacketDecodeError, SSHPacket, SSHPacketHandler
 
 from protocols.errors import RemoteProtocolError
-from protocols.ssh import algorithms
 from protocols.ssh.ciphers import MAX_IGNORED_BYTES, PacketGCM, PacketOpener
 from protocols.ssh.packets import payload_of
 
@@ -33,8 +32,6 @@ WAITING_LIMIT_BYTES: Final = 1024 * 1024
 """What may wait to be sent, or for new keys, before the other leg is read no more."""
 HELD_LIMIT_BYTES: Final = 256 * 1024
 """What a leg may send before the relay stands."""
-OFFER_LIMIT_S: Final = 0.25
-"""How long our list of algorithms waits for the client's."""
 FLUSH_LIMIT_S: Final = 30
 """How long a leg that is being closed may take to read what it was sent."""
 
@@ -76,6 +73,8 @@ class Leg(SSHConnection, asyncio.BufferedProtocol):
         """Is called once when the leg is gone, with what ended it."""
         self._closing: asyncio.TimerHandle | None = None
         self._deferred_bytes = 0
+        self._clogged = False
+        """Whether the peer reads more slowly than we write."""
 
     # --- what the relay and the gateway use
 
@@ -101,6 +100,12 @@ class Leg(SSHConnection, asyncio.BufferedProtocol):
         self._pauses.discard(reason)
         if not self._pauses and self._transport and not self._transport.is_closing():
             self._transport.resume_reading()
+
+    def answer(self, bodies: list[bytes]) -> None:
+        """Send what the peer itself has caused; hear it no more until it reads that."""
+        self.send_bodies(bodies)
+        if self._clogged:
+            self.pause("answers")
 
     def send_bodies(self, bodies: list[bytes]) -> None:
         """Encrypt and send `bodies`, in one write where the cipher is AES-GCM."""
@@ -158,11 +163,14 @@ class Leg(SSHConnection, asyncio.BufferedProtocol):
 
     def pause_writing(self) -> None:
         """Slow the other leg down: this one cannot send as fast."""
+        self._clogged = True
         if self._paced:
             self._paced.pause("peer")
 
     def resume_writing(self) -> None:
         """Let the other leg go on."""
+        self._clogged = False
+        self.resume("answers")
         if self._paced:
             self._paced.resume("peer")
 
@@ -221,6 +229,9 @@ class Leg(SSHConnection, asyncio.BufferedProtocol):
             special = self._open_burst(received, bodies)
             self._recv_seq = (self._recv_seq + len(bodies)) & 0xFFFFFFFF
             if bodies:
+                if self._kex is not None:
+                    # What we answer would be held until an exchange ends that need not end.
+                    raise RemoteProtocolError("a channel's packet within a key exchange")
                 self._receive(bodies)
             if special is None or not self._process_special(special):
                 return
@@ -261,6 +272,8 @@ class Leg(SSHConnection, asyncio.BufferedProtocol):
             return False
         if not result:
             self.send_packet(MSG_UNIMPLEMENTED, sequence.to_bytes(4, "big"))
+            if self._clogged:
+                self.pause("answers")
         self._finish_recv_packet(number, sequence)
         return True
 
@@ -320,77 +333,6 @@ class Leg(SSHConnection, asyncio.BufferedProtocol):
         callback, self.on_closed = self.on_closed, None
         if callback:
             callback(exc)
-
-
-class ClientLeg(Leg, asyncssh.SSHServerConnection):
-    """The connection to the user's client: we are its server.
-
-    Of the ciphers that a client can do, its own order decides, and OpenSSH's puts the
-    cheap ones last. So our offer waits for the client's where the client is known to
-    send it unasked, and names what we prefer among what it can do.
-    """
-
-    def __init__(self, options: asyncssh.SSHServerConnectionOptions) -> None:
-        super().__init__(asyncio.get_running_loop(), options)
-        self._server_host_key_algs = algorithms.without_sha1(options.server_host_keys)
-        self._offer: asyncio.TimerHandle | None = None
-        self.may_fail: Callable[[], bool] = lambda: False
-        """Is asked about each failed attempt; says whether another is allowed."""
-
-    @property
-    def peer_address(self) -> str:
-        """The client's IP address."""
-        return self._peer_addr
-
-    def _recv_version(self) -> bool:
-        line, newline, _ = bytes(self._inpbuf[:256]).partition(b"\n")
-        if newline and algorithms.offers_unasked(line.decode("ascii", "replace")):
-            self._offer = self._loop.call_later(OFFER_LIMIT_S, self._make_offer)
-        going_on = super()._recv_version()
-        if self._offer:
-            self._kexinit_sent = False
-        return going_on
-
-    def _send_kexinit(self) -> None:
-        if self._offer is None:
-            super()._send_kexinit()
-
-    def _make_offer(self) -> None:
-        self._offer = None
-        if self._transport:
-            self._send_kexinit()
-            self._kexinit_sent = True
-
-    def _process_kexinit(self, number: int, sequence: int, packet: SSHPacket) -> Any:  # noqa: ANN401
-        if self._offer:
-            self._offer.cancel()
-            self._offer = None
-            self._enc_algs = algorithms.preferred(packet.get_full_payload())
-        return super()._process_kexinit(number, sequence, packet)
-
-    _packet_handlers = {  # noqa: RUF012 - asyncssh's own table, which holds functions
-        **asyncssh.SSHServerConnection._packet_handlers,
-        MSG_KEXINIT: _process_kexinit,
-    }
-
-    async def reload_config(self) -> None:
-        """Do nothing: asyncssh would read all host keys again for each login, 100 ms long."""
-
-    def send_userauth_failure(self, partial_success: bool) -> None:  # noqa: FBT001 - asyncssh's
-        """Count the failure; disconnect when it was one too many."""
-        if self.may_fail():
-            super().send_userauth_failure(partial_success)
-        else:
-            reason = "Too many authentication failures"
-            self._fail(asyncssh.DISC_PROTOCOL_ERROR, reason, asyncssh.PermissionDenied(reason))
-
-    def refuse(self, line: str) -> None:
-        """Turn away a connection that was just made, before any protocol."""
-        if self._transport:
-            self._transport.write(line.encode() + b"\r\n")
-            self._transport.close()
-            self._transport = None
-            self._loop.call_soon(self._cleanup, None)
 
 
 class TargetLeg(Leg, asyncssh.SSHClientConnection):

@@ -15,6 +15,7 @@ EDGES = {
     "protocols/ssh/channel_relay.py": "tests/e2e/test_policy.py",
     "protocols/ssh/channel_session.py": "tests/e2e/test_clients.py",
     "protocols/ssh/channel_wiring.py": "tests/e2e/test_refusals.py",
+    "protocols/ssh/client_leg.py": "tests/e2e/test_hostile_client.py",
     "protocols/ssh/gateway.py": "tests/e2e/test_clients.py",
     "protocols/ssh/legs.py": "tests/e2e/test_clients.py",
     "protocols/ssh/packet_wiring.py": "tests/e2e/test_clients.py",

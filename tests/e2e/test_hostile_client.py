@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 from peers.daemon import Daemon, Login, MakeDaemon
-from peers.needed import rss_bytes, wait_until
+from peers.needed import cpu_s, rss_bytes, wait_until
 from peers.openssh import OpenSSHServer
-from peers.raw_ssh import RawPeer, RawTarget, raw_client, raw_target, stranger
+from peers.raw_ssh import RawPeer, RawTarget, Stranger, raw_client, raw_target, stranger
 from samples.ssh_packets import (
     CLIENT_NUMBER,
     TARGET_NUMBER,
@@ -84,6 +84,19 @@ async def pairs(daemon: Daemon) -> AsyncIterator[tuple[RawTarget, Login]]:
         yield target, await asyncio.to_thread(daemon.login, name)
 
 
+async def seconds_to_be_greeted(port: int, source: str = "127.0.0.2") -> float:
+    """How long somebody else waits for the gateway's version."""
+
+    def connect() -> float:
+        started = time.monotonic()
+        with socket.create_connection(("127.0.0.1", port), 10, (source, 0)) as other:
+            other.settimeout(10)
+            assert other.recv(4) == b"SSH-"
+        return time.monotonic() - started
+
+    return await asyncio.to_thread(connect)
+
+
 # --- before authentication
 
 
@@ -115,6 +128,46 @@ async def test_who_is_authenticated_is_who_proved_it(daemon: Daemon, login: Logi
     await asyncio.sleep(1)
     assert SUCCESS not in both.heard
     both.abort()
+
+
+async def test_a_client_that_leaves_during_login_leaves_no_live_session(
+    daemon: Daemon, login: Login
+):
+    for tenths_ms in range(0, 60, 6):
+        leaving = await stranger(daemon.port)
+        leaving.guess(login.username, login.password)
+        await asyncio.sleep(tenths_ms / 10_000)
+        leaving.abort()
+    await asyncio.to_thread(
+        wait_until,
+        lambda: all(row["state"] != "live" for row in daemon.sessions()),
+        "a session of nobody is live",
+    )
+
+
+def long_password(guest: Stranger) -> None:
+    guest.guess(USER, "p" * 250_000)
+
+
+def ignored(guest: Stranger) -> None:
+    for _ in range(20_000):
+        guest.send_packet(2, string(b""))
+
+
+def unheard_of(guest: Stranger) -> None:
+    for _ in range(20_000):
+        guest.send_packet(9)
+
+
+@pytest.mark.parametrize("attack", [long_password, ignored, unheard_of])
+async def test_a_stranger_cannot_make_others_wait(daemon: Daemon, attack):
+    guest = await stranger(daemon.port)
+    spent_s, held = cpu_s(daemon.pid), rss_bytes(daemon.pid)
+    attack(guest)
+    assert await seconds_to_be_greeted(daemon.port) < 0.25
+    assert await guest.is_cut()
+    assert cpu_s(daemon.pid) - spent_s < 0.3
+    assert rss_bytes(daemon.pid) - held < 4 * MIB
 
 
 def test_a_flood_from_one_source_keeps_no_other_out(daemon: Daemon, login: Login):

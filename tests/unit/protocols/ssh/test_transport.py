@@ -8,17 +8,18 @@ import asyncssh
 import pytest
 from samples.ssh_packets import opening
 
-from protocols.ssh import private_names, transport
+from protocols.ssh import client_leg, private_names, transport
 from protocols.ssh.packets import Message, body_of
 from protocols.ssh.transport import TargetLeg, install
 
-SOURCE = ast.parse(Path(transport.__file__).read_text())
-
 
 def private_uses() -> set[str]:
-    """The underscored attributes that the module reads, but neither sets nor defines itself."""
+    """The underscored attributes that the legs read, but neither set nor define themselves."""
     used, own = set(), set()
-    for node in ast.walk(SOURCE):
+    sources = [
+        ast.parse(Path(module.__file__).read_text()) for module in (transport, client_leg)
+    ]
+    for node in (node for source in sources for node in ast.walk(source)):
         if (
             isinstance(node, ast.Attribute)
             and node.attr.startswith("_")
