@@ -77,7 +77,7 @@ class Bursts:
         self._client, self._target, self._owner = client, target, owner
         self._sink = rules.sink
         self._relay = PacketRelay(rules.policy, rules.terms, rules.limits, rules.sink)
-        self._draining = False
+        self._draining: asyncio.Task[None] | None = None
         target.take_over(self._receiver(Side.TARGET), client, self._relay.ignored)
         client.take_over(self._receiver(Side.CLIENT), target)
 
@@ -111,7 +111,9 @@ class Bursts:
         self._target.send_bodies([self._relay.ping()])
 
     def stop(self) -> None:
-        """Nothing has to be stopped: a session that is over takes no burst."""
+        """Wait for the disk no longer: a session that is over takes no burst."""
+        if self._draining:
+            self._draining.cancel()
 
     def finish(self) -> None:
         """Record how the channels that are still open ended; raise `RecordingLostError`."""
@@ -140,9 +142,8 @@ class Bursts:
             legs[side.other].send_bodies(forwarded)
         if answers := out.to[side]:
             legs[side].answer(answers)
-        if self._sink.congested and not self._draining:
-            self._draining = True
-            self._owner.spawn(self._drain())
+        if self._sink.congested and self._draining is None:
+            self._draining = self._owner.spawn(self._drain())
 
     async def _drain(self) -> None:
         """Read nothing more from either leg until the recording has room again."""
@@ -154,6 +155,6 @@ class Bursts:
         except RecordingLostError as error:
             self._owner.lost(error)
         finally:
-            self._draining = False
+            self._draining = None
             for leg in legs:
                 leg.resume("recording")
