@@ -42,6 +42,10 @@ class ChildLostError(StorageError):
     """The child died, took too long, or met what it could not understand."""
 
 
+class ChildUnavailableError(StorageError):
+    """The child did not start. No chunk is to blame: try again later."""
+
+
 class _Answer(Struct, array_like=True):
     comprehension: Comprehension | None
     error: str = ""
@@ -69,7 +73,11 @@ class Child:
     def comprehend(
         self, state: bytes | None, encoded: bytes, *, with_screens: bool = True
     ) -> Comprehension:
-        """Return what the chunk means after `state`; raise `ChildLostError`."""
+        """Return what the chunk means after `state`.
+
+        Raises `ChildLostError` where the chunk may be to blame, `ChildUnavailableError`
+        where there was no child to give it to.
+        """
         pipe = self._ready_pipe()
         try:
             pipe.send_bytes(msgspec.msgpack.encode((state, encoded, with_screens)))
@@ -112,19 +120,37 @@ class Child:
 
 
 def _start(work: Comprehend) -> tuple[BaseProcess, Connection]:
+    try:
+        process, pipe = _spawn(work)
+    except OSError as error:
+        raise ChildUnavailableError(
+            f"the process that reads recordings cannot be started: {error.strerror or error}"
+        ) from error
+    try:
+        if pipe.poll(_START_LIMIT_S) and pipe.recv_bytes() == b"ready":
+            return process, pipe
+        reason = "did not start in time"
+    except (EOFError, OSError):
+        reason = "died before it was ready"
+    process.kill()
+    process.join(_STOP_LIMIT_S)
+    pipe.close()
+    raise ChildUnavailableError(f"the process that reads recordings {reason}")
+
+
+def _spawn(work: Comprehend) -> tuple[BaseProcess, Connection]:
     # Spawned, not forked: the daemon has threads, and secrets in its memory.
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, work), name="indexer", daemon=True)
-    process.start()
-    theirs.close()
     try:
-        if ours.poll(_START_LIMIT_S) and ours.recv_bytes() == b"ready":
-            return process, ours
-    except (EOFError, OSError) as error:
-        raise ChildLostError("the process that reads recordings did not start") from error
-    process.kill()
-    raise ChildLostError("the process that reads recordings did not start in time")
+        process.start()
+    except OSError:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+    return process, ours
 
 
 def _serve(pipe: Connection, work: Comprehend) -> None:

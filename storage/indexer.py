@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, aliased
 from recorder.ports import Clock
 from recorder.replay.comprehend import Comprehension, Line, without_screens
 from storage.blobs import BlobStore
-from storage.child import Child, ChildLostError
+from storage.child import Child, ChildLostError, ChildUnavailableError
 from storage.database import Database
 from storage.errors import StorageUnavailableError
 from storage.tables import ChunkRow, KeyframeRow, LineRow
@@ -29,6 +29,9 @@ _LINES_AT_ONCE = 500
 _IDLE_S = 120.0
 """An unused child is let go after this."""
 _RETRY_S = 5.0
+_LONGEST_RETRY_S = 300.0
+"""How seldom it is tried to start a child that does not start."""
+_NEXT = "chunks stay unindexed, and it is tried again; see what keeps processes from starting"
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -44,12 +47,18 @@ class Indexer:
     """Works through what is stored and not indexed, oldest first, sessions in order."""
 
     def __init__(
-        self, database: Database, blobs: BlobStore, clock: Clock, child: Child | None = None
+        self,
+        database: Database,
+        blobs: BlobStore,
+        clock: Clock,
+        child: Child | None = None,
+        retry_s: float = _RETRY_S,
     ) -> None:
         self._database = database
         self._blobs = blobs
         self._clock = clock
         self._child = child or Child()
+        self._retry_s = retry_s
         self._wake = threading.Event()
         self._stopping = threading.Event()
 
@@ -70,24 +79,31 @@ class Indexer:
         self._child.stop()
 
     def run(self) -> None:
-        """Index until stopped; wait for the database where it cannot be used."""
+        """Index until stopped; wait for the database, and for a child, where there is none."""
+        waited_s = 0.0
         while not self._stopping.is_set():
             self._wake.clear()
             try:
-                if self.index_next():
-                    continue
+                idle = not self.index_next()
+                waited_s = 0.0
             except StorageUnavailableError as error:
                 _log.warning("index.delayed", reason=str(error))
-                self._stopping.wait(_RETRY_S)
-                continue
-            if not self._wake.wait(_IDLE_S):
-                self._child.stop()
+                self._stopping.wait(self._retry_s)
+            except ChildUnavailableError as error:
+                if not waited_s:
+                    _log.error("index.child_unavailable", reason=str(error), next_step=_NEXT)
+                waited_s = min(2 * waited_s or self._retry_s, _LONGEST_RETRY_S)
+                self._stopping.wait(waited_s)
+            else:
+                if idle and not self._wake.wait(_IDLE_S):
+                    self._child.stop()
         self._child.stop()
 
     def index_next(self) -> bool:
         """Index one chunk; return whether there was one.
 
-        Raises `StorageUnavailableError`; the chunk is then still to be done.
+        Raises `StorageUnavailableError` or `ChildUnavailableError`; the chunk is then still
+        to be done.
         """
         job = self._next()
         if job is None:

@@ -1,4 +1,7 @@
+import multiprocessing
 import os
+import resource
+import sys
 import time
 from collections.abc import Iterator
 
@@ -6,7 +9,7 @@ import pytest
 from samples.chunks import three_chunks
 
 from recorder.replay.comprehend import Comprehension, comprehend
-from storage.child import Child, ChildLostError
+from storage.child import Child, ChildLostError, ChildUnavailableError
 
 
 def awkward(state: bytes | None, encoded: bytes, *, with_screens: bool) -> Comprehension:
@@ -76,3 +79,30 @@ def test_stopping_twice_is_harmless(child: Child):
     child.stop()
     child.stop()
     assert not child.is_running
+
+
+def test_a_child_whose_program_is_missing_is_unavailable_and_starts_once_it_is_back(
+    child: Child,
+):
+    pid(child)
+    child.stop()
+    spawning = multiprocessing.get_context("spawn")
+    spawning.set_executable("/nowhere/python")
+    try:
+        with pytest.raises(ChildUnavailableError, match="died before it was ready"):
+            child.comprehend(None, b"fine")
+    finally:
+        spawning.set_executable(sys.executable)
+    assert not child.is_running
+    assert pid(child)
+
+
+def test_a_child_that_the_kernel_refuses_to_start_is_unavailable(child: Child):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        with pytest.raises(ChildUnavailableError, match="Too many open files"):
+            child.comprehend(None, b"fine")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert pid(child)

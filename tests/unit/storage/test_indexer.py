@@ -1,10 +1,14 @@
 import contextlib
+import multiprocessing
 import os
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from uuid import UUID
 
 import pytest
+import structlog
 from samples.chunks import INFO, SESSION, chunk
 from sqlalchemy import select
 
@@ -21,7 +25,7 @@ from recorder.events import (
 )
 from recorder.replay.comprehend import Comprehension, comprehend, screens
 from storage.blobs import DatabaseBlobs
-from storage.child import Child
+from storage.child import Child, ChildUnavailableError
 from storage.database import Database
 from storage.indexer import Indexer
 from storage.reader import Reader
@@ -91,6 +95,18 @@ def indexing(database: Database, clock: ManualClock, child: Child) -> Iterator[I
 def indexer(database: Database, clock: ManualClock) -> Iterator[Indexer]:
     with indexing(database, clock, Child()) as indexer:
         yield indexer
+
+
+@pytest.fixture
+def no_children() -> Iterator[None]:
+    """Lets no process start: its program is missing."""
+    spawning = multiprocessing.get_context("spawn")
+    first = spawning.Process(target=int)
+    first.start()  # With it starts what stays for every later one.
+    first.join()
+    spawning.set_executable("/nowhere/python")
+    yield
+    spawning.set_executable(sys.executable)
 
 
 def texts(database: Database) -> list[tuple[int, str]]:
@@ -184,6 +200,40 @@ def test_a_chunk_that_breaks_the_child_twice_is_left_behind(
         assert indexer.unindexed() == 0
     assert outcomes(database) == [1, 2, 1]
     assert (40, "four") in texts(database)
+
+
+@pytest.mark.usefixtures("no_children")
+def test_a_child_that_does_not_start_is_no_reason_to_give_a_chunk_up(
+    writer: Writer, indexer: Indexer, database: Database
+):
+    writer.store(shell_session()[0])
+    for _ in range(3):
+        with pytest.raises(ChildUnavailableError):
+            indexer.index_next()
+    assert indexer.unindexed() == 1
+    multiprocessing.get_context("spawn").set_executable(sys.executable)
+    index_all(indexer)
+    assert outcomes(database) == [1]
+
+
+@pytest.mark.usefixtures("no_children")
+def test_it_is_tried_again_until_a_child_starts_and_said_once(
+    writer: Writer, database: Database, clock: ManualClock
+):
+    writer.store(shell_session()[0])
+    indexer = Indexer(database, DatabaseBlobs(), clock, retry_s=0.01)
+    thread = threading.Thread(target=indexer.run)
+    with structlog.testing.capture_logs() as logs:
+        thread.start()
+        time.sleep(0.1)
+        multiprocessing.get_context("spawn").set_executable(sys.executable)
+        deadline = time.monotonic() + 20
+        while indexer.unindexed() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        indexer.stop()
+        thread.join()
+    assert outcomes(database) == [1]
+    assert [each["event"] for each in logs] == ["index.child_unavailable"]
 
 
 def test_what_breaks_the_emulator_is_searchable_all_the_same(
