@@ -17,13 +17,24 @@ def credentials_directory(environ: Mapping[str, str]) -> Path | None:
     return Path(folder) if folder else None
 
 
+def is_there(path: Path) -> bool:
+    """Say whether there is a file; raise `ConfigError` where we may not even look."""
+    try:
+        return path.exists()
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be looked at: {error.strerror}; run as root or as the daemon's "
+            "user, and let that user into its folder"
+        ) from error
+
+
 def read_secret(name: str, file: Path | None, environ: Mapping[str, str]) -> Redacted[str]:
     """Return the systemd credential `name`, else the text of `file`; raise `ConfigError`.
 
     One line end behind it does not count.
     """
     folder = credentials_directory(environ)
-    if folder is not None and (folder / name).exists():
+    if folder is not None and is_there(folder / name):
         return _read(folder / name, name, kept_by_systemd=True)
     if file is None:
         raise ConfigError(

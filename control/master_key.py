@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.keywrap import (
 
 from config.errors import ConfigError
 from config.model import Settings
+from config.secret import is_there
 from control.errors import ConflictError, IntegrityError
 from control.private_files import sync_folder, write_private
 
@@ -63,8 +64,8 @@ class MasterKeyFile:
         self._kept_by_systemd = kept_by_systemd
 
     def exists(self) -> bool:
-        """Say whether there is a master key."""
-        return self.path.exists()
+        """Say whether there is a master key; raise `ConfigError` where we may not look."""
+        return is_there(self.path)
 
     def read(self) -> MasterKey:
         """Return the master key; raise `ConfigError` where it cannot be used."""
@@ -72,7 +73,7 @@ class MasterKeyFile:
 
     def read_successor(self) -> MasterKey | None:
         """Return the key that a rotation left or an operator laid beside, if there is one."""
-        return self._read(self.successor_path) if self.successor_path.exists() else None
+        return self._read(self.successor_path) if is_there(self.successor_path) else None
 
     def create(self) -> MasterKey:
         """Make the first master key."""
@@ -131,7 +132,10 @@ class MasterKeyFile:
 
 
 def locate(settings: Settings, credentials_dir: Path | None) -> MasterKeyFile:
-    """Return the place of the master key: systemd credential, named file, state directory."""
-    if credentials_dir is not None and (credentials_dir / CREDENTIAL_NAME).exists():
+    """Return the place of the master key: systemd credential, named file, state directory.
+
+    Raises `ConfigError` where the credentials' folder is closed to us.
+    """
+    if credentials_dir is not None and is_there(credentials_dir / CREDENTIAL_NAME):
         return MasterKeyFile(credentials_dir / CREDENTIAL_NAME, kept_by_systemd=True)
     return MasterKeyFile(settings.control.master_key_file or settings.state_dir / "master.key")

@@ -362,6 +362,8 @@ class Status(Struct, frozen=True, kw_only=True):
     unindexed_chunks: int
     listening: dict[str, tuple[str, ...]]
     problems: tuple[str, ...] = ()
+    master_key: str = ""
+    """The file that a running node read its master key from."""
 
 
 class Done(Struct, frozen=True, kw_only=True):

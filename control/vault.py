@@ -14,6 +14,7 @@ INVARIANT: every wrapped key in the database is wrapped by one and the same mast
 import hashlib
 import hmac
 import secrets
+from pathlib import Path
 from uuid import UUID
 
 import msgspec
@@ -51,6 +52,11 @@ class Vault:
         self._file = file
         self._master_key = master_key
         self._pepper = pepper
+
+    @property
+    def key_path(self) -> Path:
+        """Where the master key was read from."""
+        return self._file.path
 
     def seal(self, secret_id: UUID, version: int, credential: TargetCredential) -> Sealed:
         """Return `credential` sealed for one version of one secret.

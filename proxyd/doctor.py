@@ -81,8 +81,12 @@ def check_state_dir(settings: Settings) -> str:
 
 
 def check_master_key(settings: Settings) -> str:
-    """Look whether we can read it, and nobody else."""
+    """Look whether we can read it, and nobody else; or whether the node was given its own."""
     file = master_key.locate(settings, credentials_dir())
+    status = None if file.exists() else _running(settings)
+    # systemd gives its credentials to the service alone, and we are not it.
+    if status is not None and status.master_key != str(file.path):
+        return f"held by the running node, which read it from {status.master_key}"
     return f"{file.read().id} in {file.path}"
 
 
@@ -137,13 +141,10 @@ def check_ports(settings: Settings) -> str:
 
 def check_node(settings: Settings) -> str:
     """Look whether the running node, if there is one, complains of anything."""
-    if not settings.state_dir.is_dir():
+    status = _running(settings)
+    if status is None:
         return "does not run"
-    node = RunningNode(settings.state_dir)
-    if not node.answers():
-        return "does not run"
-    [status] = node.stream(AskStatus())
-    if isinstance(status, Status) and status.problems:
+    if status.problems:
         raise Ill("; ".join(status.problems))
     return "runs, and complains of nothing"
 
@@ -197,6 +198,15 @@ CHECKS: Final = {
     "asyncssh": check_asyncssh,
     "limits": check_limits,
 }
+
+
+def _running(settings: Settings) -> Status | None:
+    """Return how the running node is, if one runs."""
+    node = RunningNode(settings.state_dir)
+    if not settings.state_dir.is_dir() or not node.answers():
+        return None
+    [status] = node.stream(AskStatus())
+    return status if isinstance(status, Status) else None
 
 
 def _check_free(setting: str, address: str) -> None:

@@ -65,6 +65,7 @@ class WholeNode:
         self._clock = SystemClock()
         self._engine: Engine | None = None
         self._worker: Worker | None = None
+        self._master_key = ""
         self.metrics = Metrics()
         self.operations: Operations | None = None
         """What operators ask for; there once the node has started."""
@@ -77,6 +78,7 @@ class WholeNode:
         async with held(settings.state_dir), contextlib.AsyncExitStack() as stack:
             database = stack.enter_context(opened_database(settings))
             vault = opened_vault(settings, database)
+            self._master_key = str(vault.key_path)
             bus = await stack.enter_async_context(MemoryBus(settings.bus.answer_timeout_s))
             control = Control(settings, database, vault, bus, self._clock)
             self._worker = worker = Worker(settings, database, self._clock, self.metrics)
@@ -122,6 +124,7 @@ class WholeNode:
             unindexed_chunks=worker.unindexed_chunks() if worker else 0,
             listening={"ssh": engine.listening} if engine else {},
             problems=tuple(_problems(engine)) if engine else (),
+            master_key=self._master_key,
         )
 
     @contextlib.asynccontextmanager

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from config.errors import ConfigError
@@ -64,3 +66,18 @@ def test_a_missing_master_key_is_named(database, key_file):
     key_file.path.unlink()
     with pytest.raises(ConfigError, match=r"master\.key cannot be read: No such file"):
         open_vault(database, key_file)
+
+
+def test_a_folder_that_is_closed_to_us_is_named(tmp_path):
+    tmp_path.chmod(0)
+    us = os.geteuid()
+    if us == 0:  # Nothing is closed to root.
+        os.seteuid(65534)
+    try:
+        with pytest.raises(ConfigError, match="master-key cannot be looked at: Permission"):
+            locate(Settings(state_dir=tmp_path), tmp_path)
+        with pytest.raises(ConfigError, match=r"master\.key\.new cannot be looked at"):
+            MasterKeyFile(tmp_path / "master.key").read_successor()
+    finally:
+        os.seteuid(us)
+        tmp_path.chmod(0o700)

@@ -75,6 +75,28 @@ async def test_doctor_asks_a_running_node_what_it_complains_of(settings, monkeyp
     assert doctor.check_node(settings) == "does not run"
 
 
+async def test_doctor_believes_a_running_node_that_systemd_gave_the_master_key(
+    settings, tmp_path, monkeypatch
+):
+    credentials = tmp_path / "credentials"
+    credentials.mkdir()
+    (settings.state_dir / "master.key").rename(credentials / "master-key")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(credentials))
+    async with serving(settings):
+        monkeypatch.delenv("CREDENTIALS_DIRECTORY")
+        said = await asyncio.to_thread(doctor.check_master_key, settings)
+    assert said == f"held by the running node, which read it from {credentials}/master-key"
+    with pytest.raises(ConfigError, match="cannot be read"):
+        doctor.check_master_key(settings)
+
+
+async def test_doctor_misses_a_master_key_that_was_removed_under_a_running_node(settings):
+    async with serving(settings):
+        (settings.state_dir / "master.key").unlink()
+        with pytest.raises(ConfigError, match="cannot be read"):
+            await asyncio.to_thread(doctor.check_master_key, settings)
+
+
 async def test_a_port_in_use_is_named_with_the_next_step(settings):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
