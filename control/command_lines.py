@@ -6,9 +6,15 @@ from recorder.session_info import TargetProtocol
 def command_lines(
     protocol: TargetProtocol, username: str, host: str, port: int
 ) -> dict[str, str]:
-    """Return a command line for each client that speaks the protocol."""
-    if protocol is TargetProtocol.RDP:
-        return _rdp(username, host, port)
+    """Return a command line for each client that speaks the protocol.
+
+    Port 0, which is yet to be chosen, becomes the word PORT.
+    """
+    shown = str(port) if port else "PORT"
+    return (_rdp if protocol is TargetProtocol.RDP else _ssh)(username, host, shown)
+
+
+def _ssh(username: str, host: str, port: str) -> dict[str, str]:
     return {
         "openssh": f"ssh -p {port} {username}@{host}",
         "putty": f"putty -ssh -P {port} {username}@{host}",
@@ -19,7 +25,7 @@ def command_lines(
     }
 
 
-def _rdp(username: str, host: str, port: int) -> dict[str, str]:
+def _rdp(username: str, host: str, port: str) -> dict[str, str]:
     address = f"{_bracketed(host)}:{port}"
     return {
         "mstsc": f"mstsc /v:{address}",

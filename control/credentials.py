@@ -9,6 +9,7 @@ import datetime as dt
 import ipaddress
 import secrets as randomness
 import string
+from collections.abc import Mapping
 
 from msgspec import Struct
 from sqlalchemy import select, update
@@ -40,16 +41,19 @@ class Gateways(Struct, frozen=True, kw_only=True):
 
     host: str
     ports: dict[TargetProtocol, int]
+    """0 where the port is chosen at start, and no node runs."""
 
     @classmethod
-    def of(cls, settings: Settings) -> "Gateways":
-        """Return what the settings say."""
+    def of(
+        cls, settings: Settings, chosen: Mapping[TargetProtocol, int] | None = None
+    ) -> "Gateways":
+        """Return what the settings say; `chosen` has the ports that they leave to the start."""
         listening = {
             TargetProtocol.SSH: settings.ssh.listen,
             TargetProtocol.RDP: settings.rdp.listen,
         }
         ports = {
-            protocol: int(addresses[0].rpartition(":")[2])
+            protocol: int(addresses[0].rpartition(":")[2]) or (chosen or {}).get(protocol, 0)
             for protocol, addresses in listening.items()
             if addresses
         }

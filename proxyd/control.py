@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -30,6 +30,7 @@ from control.target_test import OneDial
 from control.vault import Vault, open_vault
 from proxyd.service import StartError
 from recorder.ports import Clock
+from recorder.session_info import TargetProtocol
 from storage.database import Database
 
 _HOLD_PATIENCE_S: Final = 5.0
@@ -96,15 +97,19 @@ class Control:
         bus.answer(EngineRequests(database, grants, clock).answer)
 
     def operations(
-        self, search: SessionSearch, chunks: ChunkReader, status: NodeStatus
+        self,
+        search: SessionSearch,
+        chunks: ChunkReader,
+        status: NodeStatus,
+        ports: Mapping[TargetProtocol, int],
     ) -> Operations:
-        """Return what carries out operators' requests."""
+        """Return what carries out operators' requests; `ports` are where gateways listen."""
         return Operations(
             ControlNode(
                 database=self._database,
                 vault=self._vault,
                 clock=self._clock,
-                gateways=Gateways.of(self._settings),
+                gateways=Gateways.of(self._settings, ports),
                 live=BusLiveSessions(self._bus),
                 search=search,
                 chunks=chunks,

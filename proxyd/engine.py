@@ -199,6 +199,12 @@ class Engine:
         """Where users reach it."""
         return tuple(f"{host}:{port}" for host, port in self.gateway.addresses)
 
+    @property
+    def ports(self) -> dict[TargetProtocol, int]:
+        """The port that users reach each protocol at; none before it listens."""
+        addresses = self.gateway.addresses
+        return {TargetProtocol.SSH: addresses[0][1]} if addresses else {}
+
     async def _recover(self) -> None:
         await asyncio.to_thread(self.spool.prepare)
         recovered = await asyncio.to_thread(recover, self.spool)

@@ -85,13 +85,15 @@ class WholeNode:
             bus.store(worker.store)
             host_keys = usable_host_keys(settings.state_dir)
             self._engine = engine = Engine(settings, bus, self._clock, host_keys, self.metrics)
-            self.operations = control.operations(worker.search, worker.chunks, self.tell)
             await stack.enter_async_context(self._measuring())
             listening = asyncio.Event()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(worker.run())
                 tasks.create_task(engine.serve(listening.set))
                 await listening.wait()
+                self.operations = control.operations(
+                    worker.search, worker.chunks, self.tell, engine.ports
+                )
                 await control.serve_operators(self.operations, started)
 
     async def drain(self) -> None:

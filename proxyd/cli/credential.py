@@ -15,6 +15,8 @@ from proxyd.cli.output import OutputFormat, print_fields, print_json, print_tabl
 from proxyd.cli.request import build
 from proxyd.cli.typed import Duration
 
+_CHOSEN_AT_START = "chosen when proxyd starts; `proxyd status` shows it then"
+
 
 @click.group()
 def credential() -> None:
@@ -46,7 +48,7 @@ def issue(
             "username": issued.username,
             "password": issued.password,
             "host": issued.host,
-            "port": issued.port,
+            "port": issued.port or _CHOSEN_AT_START,
             "expires": f"{issued.expires_at:%Y-%m-%d %H:%M:%S} UTC",
             "uses": issued.uses,
             **issued.commands,

@@ -12,3 +12,8 @@ def test_the_command_lines_are_ready_to_paste():
         "mstsc": "mstsc /v:[2001:db8::1]:3390",
         "xfreerdp": "xfreerdp /v:[2001:db8::1]:3390 /u:abc",
     }
+
+
+def test_a_port_that_is_yet_to_be_chosen_is_left_to_fill_in():
+    lines = command_lines(TargetProtocol.SSH, "abc", "gate", 0)
+    assert lines["openssh"] == "ssh -p PORT abc@gate"

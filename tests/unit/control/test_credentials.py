@@ -124,6 +124,13 @@ def test_the_gateways_are_where_the_settings_say():
     assert Gateways.of(settings) == Gateways(host="gate", ports={TargetProtocol.SSH: 22})
 
 
+@pytest.mark.parametrize(("listen", "port"), [("[::]:0", 4022), ("[::]:22", 22)])
+def test_a_port_that_is_left_to_the_start_is_the_one_chosen_then(listen, port):
+    settings = Settings(ssh=SSHSettings(listen=(listen,)), rdp=RDPSettings(listen=()))
+    gateways = Gateways.of(settings, {TargetProtocol.SSH: 4022})
+    assert gateways.ports == {TargetProtocol.SSH: port}
+
+
 def test_an_unknown_id_is_not_found(database, clock):
     with (
         database.transaction() as session,

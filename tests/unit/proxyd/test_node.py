@@ -7,13 +7,21 @@ import pytest
 
 from config.errors import ConfigError
 from config.model import MetricsSettings, Settings, SSHSettings
-from control.requests import AskStatus
+from control.requests import (
+    AddSecret,
+    AddUser,
+    AskStatus,
+    GrantAccess,
+    IssueCredential,
+    IssuedCredential,
+)
 from control.state_dir import Initialiser
 from proxyd import doctor
 from proxyd import node as node_module
 from proxyd.node import WholeNode, check_bus
 from proxyd.service import StartError, leaves
 from recorder.clock import SystemClock
+from recorder.session_info import TargetProtocol
 
 
 @pytest.fixture
@@ -63,6 +71,32 @@ async def test_a_node_says_how_it_is(settings):
         assert status.listening["ssh"][0].startswith("127.0.0.1:")
         assert status.problems == ()
         assert node.status() == "0 sessions, 0 chunks to store"
+
+
+async def test_a_credential_has_the_port_that_was_chosen_at_start(settings):
+    def issued(node: WholeNode) -> IssuedCredential:
+        requests = (
+            AddUser(name="ana", password="correct horse battery"),
+            AddSecret(
+                name="web",
+                protocol=TargetProtocol.SSH,
+                host="web.example.org",
+                port=22,
+                username="root",
+                password="pw",
+            ),
+            GrantAccess(user="ana", secret="web"),
+            IssueCredential(secret="web", user="ana", ttl_s=60),
+        )
+        for request in requests:
+            [result] = node.operations.carry_out(request, "me")
+        return result
+
+    async with serving(settings) as node:
+        credential = await asyncio.to_thread(issued, node)
+        [address] = node.tell().listening["ssh"]
+    assert credential.port > 0
+    assert address == f"127.0.0.1:{credential.port}"
 
 
 async def test_doctor_asks_a_running_node_what_it_complains_of(settings, monkeypatch):

@@ -40,6 +40,13 @@ def test_the_password_is_shown_once(proxyd, answer):
     assert (row["user"], row["secret"], row["state"]) == ("ana", "web", "valid")
 
 
+def test_a_port_that_is_chosen_at_start_is_not_shown_as_0(proxyd, config_path):
+    config_path.write_text(config_path.read_text().replace(":2222", ":0"))
+    shown = proxyd("credential", "issue", "web", "--user", "ana").stdout
+    assert re.search(r"port +chosen when proxyd starts", shown)
+    assert "ssh -p PORT " in shown
+
+
 def test_a_credential_is_taken_back(proxyd, answer):
     issued = answer("credential", "issue", "web", "--user", "ana")
     assert proxyd("credential", "revoke", issued["id"]).exit_code == 0
