@@ -5,7 +5,6 @@ import contextlib
 import os
 import random
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from peers.needed import program
 from samples.chunks import SESSION
 from samples.recordings import engine, info, output, shown, until, waiting_chunks
 
@@ -25,7 +25,6 @@ from recorder.spool import Spool
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / "tests" / "samples" / "recording_process.py"
-STRACE = shutil.which("strace")
 KILLS = 8
 
 
@@ -34,7 +33,12 @@ def recording(spool: Path, *arguments: str, before: tuple[str, ...] = ()) -> sub
         [*before, sys.executable, str(PROGRAM), str(spool), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "PATH": os.defpath},
+        env={
+            "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}",
+            "PATH": os.defpath,
+            # Python renames each file of bytecode that it writes; we count renames.
+            "PYTHONDONTWRITEBYTECODE": "1",
+        },
     )
 
 
@@ -49,7 +53,7 @@ def recovered(folder: Path) -> list[Event]:
 def injecting(call: str, fault: str) -> tuple[str, ...]:
     """Return what runs a program so that `call` fails."""
     quiet = ("-f", "-qq", "-o", os.devnull, "-e", f"trace={call}")
-    return (str(STRACE), *quiet, "-e", f"inject={call}:{fault}")
+    return (program("strace"), *quiet, "-e", f"inject={call}:{fault}")
 
 
 def numbers(events: list[Event]) -> list[int]:
@@ -86,29 +90,16 @@ def test_a_kill_at_any_moment_loses_nothing_that_was_forwarded(tmp_path: Path, k
     assert events[-1].reason is EndReason.ENGINE_CRASHED
 
 
-@pytest.mark.skipif(STRACE is None, reason="strace is not installed")
 @pytest.mark.parametrize("call", ["rename", "unlink"])
 @pytest.mark.parametrize("when", [1, 3])
 def test_a_kill_inside_a_seal_leaves_each_burst_once(tmp_path: Path, call: str, when: int):
-    injected = f"inject=/{call}(at2?)?$:signal=KILL:when={when}"
-    before = (
-        str(STRACE),
-        "-f",
-        "-qq",
-        "-o",
-        os.devnull,
-        "-e",
-        f"trace=/{call}",
-        "-e",
-        injected,
-    )
+    before = injecting(f"/{call}(at2?)?$", f"signal=KILL:when={when}")
     process = recording(tmp_path, "400", before=before)
     forwarded, _ = process.communicate()
     assert process.returncode != 0
     assert_all_there(recovered(tmp_path), forwarded)
 
 
-@pytest.mark.skipif(STRACE is None, reason="strace is not installed")
 @pytest.mark.parametrize("sync_interval_ms", ["0", "20"])
 def test_a_sync_that_fails_once_loses_nothing(tmp_path: Path, sync_interval_ms: str):
     forwarded, log = under_failing_sync(tmp_path, "3", "300", sync_interval_ms)
@@ -120,7 +111,6 @@ def test_a_sync_that_fails_once_loses_nothing(tmp_path: Path, sync_interval_ms: 
     assert events[-1].reason is EndReason.CLIENT_LEFT
 
 
-@pytest.mark.skipif(STRACE is None, reason="strace is not installed")
 def test_a_sync_that_fails_again_ends_the_session(tmp_path: Path):
     forwarded, log = under_failing_sync(tmp_path, "3..4", "300", "0")
     events = recovered(tmp_path)
@@ -131,18 +121,7 @@ def test_a_sync_that_fails_again_ends_the_session(tmp_path: Path):
 
 
 def under_failing_sync(spool: Path, when: str, *arguments: str) -> tuple[bytes, bytes]:
-    injected = f"inject=fdatasync:error=EIO:when={when}"
-    before = (
-        str(STRACE),
-        "-f",
-        "-qq",
-        "-o",
-        os.devnull,
-        "-e",
-        "trace=fdatasync",
-        "-e",
-        injected,
-    )
+    before = injecting("fdatasync", f"error=EIO:when={when}")
     process = recording(spool, *arguments, before=before)
     forwarded, told = process.communicate()
     assert process.returncode == 0, told
