@@ -108,7 +108,7 @@ def test_a_target_that_stops_reading_early_is_no_failure(login: Login):
     assert (done.status, done.text) == (0, "4")
 
 
-@pytest.mark.usefixtures("packet_relay_only")
+@pytest.mark.parametrize("relaying", ["packet"], indirect=True)
 def test_a_client_that_stops_reading_early_ends_the_command(login: Login, there: Path):
     mark = there / "ended"
     command = shlex.join([*login.ssh(), f"yes; touch {mark}"])

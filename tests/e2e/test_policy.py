@@ -186,14 +186,14 @@ def test_forwards_of_unix_sockets_work_where_they_are_allowed(
     behind.unlink()
 
 
-@pytest.mark.usefixtures("packet_relay_only")
+@pytest.mark.parametrize("relaying", ["packet"], indirect=True)
 def test_the_users_agent_serves_where_it_is_allowed(open_login: Login, agent: str):
     argv = [*open_login.ssh("-A"), "ssh-add -l"]
     done = run(argv, env={**open_login.env, "SSH_AUTH_SOCK": agent})
     assert "ED25519" in done.text, done.said
 
 
-@pytest.mark.usefixtures("packet_relay_only")
+@pytest.mark.parametrize("relaying", ["packet"], indirect=True)
 def test_the_users_screen_serves_where_it_is_allowed(open_login: Login, screen: Screen):
     program("xdpyinfo")
     env = {**open_login.env, "DISPLAY": screen.display}

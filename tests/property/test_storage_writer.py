@@ -13,6 +13,7 @@ from storage.blobs import DatabaseBlobs
 from storage.database import Database
 from storage.errors import ChunkConflictError
 from storage.reader import Reader
+from storage.tables import SessionRow
 from storage.writer import Writer, is_complete
 
 bodies = st.lists(st.binary(max_size=20), min_size=1, max_size=6)
@@ -36,10 +37,11 @@ def test_any_order_with_any_repeats_gives_the_same_session(bodies, data):
         for each in arrivals:
             assert writer.store(each).digest == each.digest
         reader = Reader(database, DatabaseBlobs())
-        row = reader.session(SESSION)
-        assert row is not None
-        assert is_complete(row)
-        assert row.output_bytes == sum(len(body) for body in bodies)
+        with database.read() as session:
+            row = session.get(SessionRow, SESSION)
+            assert row is not None
+            assert is_complete(row)
+            assert row.output_bytes == sum(len(body) for body in bodies)
         assert [each.encoded for each in reader.chunks(SESSION)] == [
             each.encoded for each in chunks
         ]
