@@ -6,7 +6,7 @@ its documentation does not name, asyncssh's own version would do without harm.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 import asyncssh
 
@@ -21,6 +21,9 @@ from protocols.ssh.target import HostKeys, TargetLogin, dial, options_for
 from recorder.session_info import Target
 
 _CIPHERS = tuple(name for name in algorithms.TARGET_CIPHERS if not name.startswith("chacha20"))
+
+GREETING_BYTES: Final = 64 * 1024
+"""How much a client may send before it has logged on, which takes a tenth of it."""
 
 
 def serving() -> "ChannelWiring":
@@ -81,6 +84,8 @@ class ChannelUser(asyncssh.SSHServerConnection):
         self.on_closed: Callable[[Exception | None], None] | None = None
         self.may_fail: Callable[[], bool] = lambda: False
         self.user_transport: asyncio.BaseTransport | None = None
+        self.user_unproven_bytes = 0
+        self.user_proven = False
         self.user_relay: asyncio.Future[ChannelRelay | None] = loop.create_future()
 
     @property
@@ -92,6 +97,15 @@ class ChannelUser(asyncssh.SSHServerConnection):
         """Remember the transport, to refuse on it."""
         self.user_transport = transport
         super().connection_made(transport)
+
+    def data_received(self, data: bytes, *more: Any) -> None:  # noqa: ANN401 - asyncssh's own
+        """Cut off a client that sends without end before it has logged on."""
+        if not self.user_proven:
+            self.user_unproven_bytes += len(data)
+            if self.user_unproven_bytes > GREETING_BYTES:
+                self.abort()
+                return
+        super().data_received(data, *more)
 
     def refuse(self, line: str) -> None:
         """Turn away a connection that was just made, before any protocol."""
@@ -151,6 +165,12 @@ class ChannelLogin(UserLogin):
         super().connection_lost(exc)
         if self._user:
             self._user.left(exc)
+
+    def auth_completed(self) -> None:
+        """Let it send as much as it likes from now on."""
+        if self._user:
+            self._user.user_proven = True
+        super().auth_completed()
 
     async def validate_password(self, username: str, password: str) -> bool:
         """Redeem the credential; disconnect when a try was one too many."""

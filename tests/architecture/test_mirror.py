@@ -14,7 +14,6 @@ EDGES = {
     "protocols/ssh/auth.py": "tests/e2e/test_refusals.py",
     "protocols/ssh/channel_relay.py": "tests/e2e/test_policy.py",
     "protocols/ssh/channel_session.py": "tests/e2e/test_clients.py",
-    "protocols/ssh/channel_wiring.py": "tests/e2e/test_refusals.py",
     "protocols/ssh/client_leg.py": "tests/e2e/test_hostile_client.py",
     "protocols/ssh/gateway.py": "tests/e2e/test_clients.py",
     "protocols/ssh/legs.py": "tests/e2e/test_clients.py",
