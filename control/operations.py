@@ -175,6 +175,7 @@ class SecretOperations:
         with self.node.database.transaction() as session:
             row = secrets.find(session, request.name)
             login = TargetLogin(
+                secret_name=row.name,
                 target=secrets.target(row),
                 credential=self.node.vault.open(row),
                 host_key_policy=secrets.summary(row).host_key_policy,

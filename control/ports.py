@@ -30,6 +30,7 @@ class ChunkReader(Protocol):
 class TargetLogin(Struct, frozen=True, kw_only=True):
     """All it takes to log on to a target once."""
 
+    secret_name: str
     target: Target
     credential: TargetCredential
     host_key_policy: HostKeyPolicy

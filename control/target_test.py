@@ -27,7 +27,12 @@ async def log_on_once(login: TargetLogin, limit_s: float) -> TestedTarget:
 
     if login.target.protocol is not TargetProtocol.SSH:
         raise UnreachableError(f"{login.target.protocol} targets cannot be tested yet")
-    keys = HostKeys(login.host_key_policy, login.host_keys, _accept_unpinned)
+    keys = HostKeys(
+        login.host_key_policy,
+        login.host_keys,
+        _accept_unpinned,
+        secret_name=login.secret_name,
+    )
     ok, detail = True, "the target took the stored credential"
     try:
         leg = await ChannelWiring().dial(login.target, login.credential, keys, limit_s)

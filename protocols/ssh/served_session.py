@@ -199,6 +199,7 @@ class ServedSession:
             grant.host_key_policy,
             grant.host_keys,
             lambda key: self._around.broker.pin_host_key(grant, key),
+            secret_name=grant.secret_name,
         )
         limit_s = self._around.settings.dial_timeout_s
         return await self._wiring.dial(grant.target, credential, keys, limit_s)

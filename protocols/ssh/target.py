@@ -34,15 +34,28 @@ _CHALLENGES: Final = 8
 """keyboard-interactive may ask on and on, which costs us time before anything is recorded."""
 _REPEATED_CHARACTERS: Final = 200
 """How much of the target's own words goes into a message."""
-_BAD_KEY: Final = "the stored private key cannot be read; replace it with `proxyd secret edit`"
+_BAD_KEY: Final = (
+    "the stored private key cannot be read; replace it with `proxyd secret edit {secret}`"
+)
 
 
 class HostKeys:
-    """The host keys of one target: which are accepted, which one came."""
+    """The host keys of one target: which are accepted, which one came.
 
-    def __init__(self, policy: HostKeyPolicy, accepted: tuple[str, ...], pin: Pin) -> None:
+    They are part of the secret `secret_name`, which messages to operators name.
+    """
+
+    def __init__(
+        self,
+        policy: HostKeyPolicy,
+        accepted: tuple[str, ...],
+        pin: Pin,
+        *,
+        secret_name: str,
+    ) -> None:
         self._policy, self._pin = policy, pin
         self.accepted = accepted
+        self.secret_name = secret_name
         self.came: asyncssh.SSHKey | None = None
         self._settled = False
 
@@ -80,7 +93,7 @@ class HostKeys:
         return (
             f"the target's host key is not the expected one: expected {expected}; came {came}. "
             "No credential was sent. If the key was changed on purpose, an operator accepts it "
-            "with `proxyd secret edit NAME --host-key ...`"
+            f"with `proxyd secret edit {self.secret_name} --host-key ...`"
         )
 
 
@@ -116,8 +129,9 @@ class TargetLogin(asyncssh.SSHClient):
         try:
             return private_key(self._credential.private_key, self._credential.passphrase)
         except ValueError as error:
-            self.failure = TargetUnreachableError(_BAD_KEY)
-            raise asyncssh.PermissionDenied(_BAD_KEY) from error
+            text = _BAD_KEY.format(secret=self.keys.secret_name)
+            self.failure = TargetUnreachableError(text)
+            raise asyncssh.PermissionDenied(text) from error
 
     async def password_auth_requested(self) -> str | None:
         """Offer the password, if there is one, and not for ever."""
@@ -207,7 +221,7 @@ def options_for(target: Target, login: TargetLogin) -> asyncssh.SSHClientConnect
 _REASONS: Final[tuple[tuple[type[Exception], str], ...]] = (
     (
         asyncssh.PermissionDenied,
-        "{where} refused the stored credential; an operator can try `proxyd secret test`",
+        "{where} refused the stored credential; operators can try `proxyd secret test {secret}`",
     ),
     (asyncssh.KeyExchangeFailed, "{where} and proxyd have no algorithm in common: {why}"),
     (asyncssh.ProtocolNotSupported, "{where} does not speak SSH 2: {why}"),
@@ -234,7 +248,8 @@ def _explain(error: Exception, where: str, keys: HostKeys) -> str:
     for kind, text in _REASONS:
         if isinstance(error, kind):
             host = where.rpartition(":")[0]
-            return text.format(where=where, host=host, why=_printable(str(why)))
+            said = _printable(str(why))
+            return text.format(where=where, host=host, why=said, secret=keys.secret_name)
     return f"{where} cannot be logged on to ({type(error).__name__})"
 
 

@@ -74,7 +74,7 @@ async def raw_client(port: int, username: str, password: str) -> RawPeer:
     """Log on to a gateway."""
     where = Target(host="127.0.0.1", port=port, protocol=TargetProtocol.SSH)
     who = TargetCredential(username=username, password=password)
-    keys = HostKeys(HostKeyPolicy.ANY, (), _unpinned)
+    keys = HostKeys(HostKeyPolicy.ANY, (), _unpinned, secret_name="gateway")
     leg = await serving().dial(where, who, keys, 10)
     assert isinstance(leg, Leg)
     return RawPeer(leg).take_over()

@@ -36,6 +36,7 @@ async def target() -> AsyncIterator[tuple[int, str]]:
 
 def login(port, password=CANARY, *keys, protocol=TargetProtocol.SSH):
     return TargetLogin(
+        secret_name="web1",
         target=Target(host="127.0.0.1", port=port, protocol=protocol),
         credential=TargetCredential(username="root", password=password),
         host_key_policy=HostKeyPolicy.TOFU,
@@ -54,6 +55,7 @@ async def test_a_wrong_password_is_told_and_not_repeated(target):
     tested = await log_on_once(login(port, "canary-wrong"), 5)
     assert (tested.ok, tested.host_key) == (False, key)
     assert "canary" not in tested.detail
+    assert tested.detail.endswith("operators can try `proxyd secret test web1`")
 
 
 async def test_another_host_key_gets_no_password(target):
@@ -62,6 +64,7 @@ async def test_another_host_key_gets_no_password(target):
     tested = await log_on_once(login(port, CANARY, other), 5)
     assert (tested.ok, tested.host_key) == (False, key)
     assert tested.detail.startswith(f"127.0.0.1:{port}: the target's host key is not")
+    assert "`proxyd secret edit web1 --host-key ...`" in tested.detail
 
 
 async def test_nobody_there_is_told():

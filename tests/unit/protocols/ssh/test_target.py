@@ -1,9 +1,9 @@
 import asyncssh
 import pytest
 
-from bus.contract import HostKeyPolicy
+from bus.contract import HostKeyPolicy, TargetCredential
 from protocols.errors import TargetUnreachableError
-from protocols.ssh.target import HostKeys, fingerprint, line_of, private_key
+from protocols.ssh.target import HostKeys, TargetLogin, fingerprint, line_of, private_key
 
 KEY = asyncssh.generate_private_key("ssh-ed25519").convert_to_public()
 OTHER = asyncssh.generate_private_key("ssh-ed25519").convert_to_public()
@@ -15,7 +15,7 @@ def keys(
     async def pin(line: str) -> tuple[str, ...]:
         return pinned or (line,)
 
-    return HostKeys(policy, accepted, pin)
+    return HostKeys(policy, accepted, pin, secret_name="web1")
 
 
 def test_a_pinned_key_is_the_only_one_that_is_accepted():
@@ -50,6 +50,7 @@ def test_a_mismatch_tells_what_was_expected_and_what_came():
     text = changed.mismatch()
     assert fingerprint(line_of(OTHER)) in text
     assert KEY.get_fingerprint() in text
+    assert "`proxyd secret edit web1 --host-key ...`" in text
 
 
 def test_the_kind_of_the_pinned_key_is_asked_for_first():
@@ -62,3 +63,11 @@ def test_the_kind_of_the_pinned_key_is_asked_for_first():
 def test_an_unreadable_private_key_is_a_value_error():
     with pytest.raises(ValueError, match=r"."):
         private_key(b"not a key", None)
+
+
+async def test_who_meets_an_unreadable_private_key_is_told_which_secret_has_it():
+    credential = TargetCredential(username="root", private_key=b"not a key")
+    login = TargetLogin(credential, keys(HostKeyPolicy.ANY))
+    with pytest.raises(asyncssh.PermissionDenied, match="`proxyd secret edit web1`"):
+        await login.public_key_auth_requested()
+    assert "`proxyd secret edit web1`" in str(login.failure)
