@@ -221,7 +221,10 @@ def options_for(target: Target, login: TargetLogin) -> asyncssh.SSHClientConnect
 _REASONS: Final[tuple[tuple[type[Exception], str], ...]] = (
     (
         asyncssh.PermissionDenied,
-        "{where} refused the stored credential; operators can try `proxyd secret test {secret}`",
+        (
+            "{where} refused the stored credential; "
+            "an operator can try `proxyd secret test {secret}`"
+        ),
     ),
     (asyncssh.KeyExchangeFailed, "{where} and proxyd have no algorithm in common: {why}"),
     (asyncssh.ProtocolNotSupported, "{where} does not speak SSH 2: {why}"),
