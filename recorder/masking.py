@@ -42,6 +42,7 @@ _TAIL_BYTES: Final = 2048
 _ROW_BYTES: Final = 256
 _BURST_BYTES: Final = 64
 """A longer burst is a paste: its lines are taken together."""
+_PRINTABLE: Final = bytes(range(0x20, 0x7F))
 _LOOK_AHEAD_LINES: Final = 16
 _SPLIT_LINES: Final = 64
 
@@ -98,8 +99,21 @@ class Masker:
             return max(self._head_since_ms, self._shown_ms, head.ended_ms) + AHEAD_GRACE_MS
         return head.ended_ms + GRACE_MS
 
+    @property
+    def _one_line_is_open(self) -> bool:
+        """Whether single keys and their echoes need no more than a look at one line.
+
+        That is how most of what is typed comes, and each key waits for its echo.
+        """
+        lines = self._lines
+        plain = len(lines) == 1 and not self._alternate and not self._partial_key
+        return plain and lines[0].ended_ms is None and lines[0].typed
+
     def typed(self, at_ms: int, data: bytes) -> list[KnownEvent]:
         """Take what the client sent; return what is decided now."""
+        if len(data) == 1 and data in _PRINTABLE and self._one_line_is_open:
+            self._lines[0].add(at_ms, data, data)
+            return self._make_room(at_ms)
         if self._lines and self._lines[0].unechoed and self._answered():
             self._lines[0].over = True
         events = self._settle(at_ms)
@@ -113,6 +127,12 @@ class Masker:
 
     def shown(self, at_ms: int, data: bytes) -> list[KnownEvent]:
         """Take what the target sent; return what is decided now."""
+        single = (
+            len(data) == 1 and self._one_line_is_open and not self._partial_shown + self._row
+        )
+        if single and self._lines[0].take_single_echo(at_ms, data):
+            self._tail, self._shown_ms = (self._tail + data)[-_TAIL_BYTES:], at_ms
+            return []
         events = self._settle(at_ms)
         whole, self._partial_shown = split_partial_shown(self._partial_shown + data)
         asked = any(line.heeds_prompts for line in self._lines) and self._asks_on_row()

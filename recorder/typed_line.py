@@ -141,6 +141,16 @@ class TypedLine:
             self._expired += 1
             self._cursor = max(self._cursor, text_end)
 
+    def take_single_echo(self, now_ms: int, shown: bytes) -> bool:
+        """Take `shown` if it is the echo of the one key that waits, in an echoed line."""
+        typed_ms, _, text_end = self._bursts[-1]
+        if not (self._marked_bytes and text_end == len(self._text) == self._cursor + 1):
+            return False
+        if now_ms - typed_ms > ECHO_WINDOW_MS or not self._text.endswith(shown):
+            return False
+        self._mark(self._cursor, 1)
+        return True
+
     def match_straight(self, shown: bytes, start: int) -> int:
         """Match the next keys to the very start of `shown[start:]`; return how many bytes."""
         size = common_prefix(self._text, self._cursor, shown, start)
