@@ -3,6 +3,7 @@
 import enum
 import hashlib
 from collections import deque
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from msgspec import Struct
@@ -206,3 +207,42 @@ class Channel:
         for capture in self.captures.values():
             events += capture.close(at_ms)
         return [*events, ChannelClosed(at_ms=at_ms, channel=self.ident)]
+
+
+class Judge:
+    """Has what is typed on a session's terminals decided, behind the bursts."""
+
+    def __init__(self, channels: Mapping[bytes, Channel]) -> None:
+        self._channels = channels
+        self._waiting: list[tuple[Masker, Stream, bytes]] = []
+
+    def later(self, masker: Masker, stream: Stream, data: bytes) -> None:
+        """Take what crossed a terminal, to be looked at by `decide`."""
+        self._waiting.append((masker, stream, data))
+
+    def decide(self, at_ms: int) -> list[KnownEvent]:
+        """Look at what crossed, in order; return what is decided now."""
+        events: list[KnownEvent] = []
+        waiting, self._waiting = self._waiting, []
+        for masker, stream, data in waiting:
+            look = masker.typed if stream is Stream.CLIENT else masker.shown
+            events += look(at_ms, data)
+        return events
+
+    def tick(self, at_ms: int) -> list[KnownEvent]:
+        """Let time pass; return what is decided now."""
+        return [event for masker in self._maskers() for event in masker.tick(at_ms)]
+
+    @property
+    def waits(self) -> bool:
+        """Whether a typed line waits for its echo."""
+        return any(masker.deadline_ms is not None for masker in self._maskers())
+
+    def hidden(self) -> None:
+        """Take it from the target that a terminal is silent; it does not tell which."""
+        holding = [masker for masker in self._maskers() if masker.holds]
+        if len(holding) == 1:
+            holding[0].hidden()
+
+    def _maskers(self) -> Iterator[Masker]:
+        return (each.masker for each in self._channels.values() if each.masker)

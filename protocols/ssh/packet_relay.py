@@ -18,6 +18,7 @@ from protocols.ssh.channels import (
     ANSWERS_LIMIT,
     Answer,
     Channel,
+    Judge,
     Limits,
     Out,
     Side,
@@ -71,6 +72,7 @@ class PacketRelay:
         }
         self._opened = 0
         self._events: list[KnownEvent] = []
+        self._judge = Judge(self._channels[Side.TARGET])
         self._run: list[bytes] = []
         self._run_of: tuple[Channel, Stream] | None = None
         self._at_ms = 0
@@ -102,33 +104,34 @@ class PacketRelay:
                 forward.append(body)
             else:
                 self._end_run()
+                self._events += self._judge.decide(self._at_ms)
                 if self._control(side, kind, payload_of(body), out):
                     forward.append(body)
         self._record()
         return out
 
+    def judge(self) -> None:
+        """Decide about what was typed, once the burst is on its way; record what is decided.
+
+        Typed keys are recorded when their echo is known, so nobody has to wait for this.
+        """
+        self._events += self._judge.decide(self._at_ms)
+        self._record()
+
     def ignored(self) -> None:
         """Take an ignored packet of the target for what it says: a terminal is silent."""
-        channels = self._channels[Side.TARGET].values()
-        maskers = [each.masker for each in channels if each.masker and each.masker.holds]
-        if len(maskers) == 1:
-            maskers[0].hidden()
+        self._judge.hidden()
 
     def tick(self) -> None:
         """Let time pass: typed lines whose echo is not awaited any longer are decided."""
         self._at_ms = self._sink.at_ms()
-        for channel in self._channels[Side.TARGET].values():
-            if channel.masker:
-                self._events += channel.masker.tick(self._at_ms)
+        self._events += self._judge.tick(self._at_ms)
         self._record()
 
     @property
     def wants_tick(self) -> bool:
         """Whether a typed line waits for its echo."""
-        return any(
-            channel.masker and channel.masker.deadline_ms is not None
-            for channel in self._channels[Side.TARGET].values()
-        )
+        return self._judge.waits
 
     def notice(self, text: str) -> list[bytes]:
         """Return the bodies that show `text` to the user, as far as the windows allow."""
@@ -193,12 +196,11 @@ class PacketRelay:
         self._run, self._run_of = [], None
         if not channel.terminal:
             self._events += channel.captures[stream].keep(self._at_ms, data)
-        elif stream is Stream.CLIENT and channel.masker:
-            self._events += channel.masker.typed(self._at_ms, data)
         else:
-            self._events.append(event_of(stream, self._at_ms, channel.ident, data))
             if channel.masker:
-                self._events += channel.masker.shown(self._at_ms, data)
+                self._judge.later(channel.masker, stream, data)
+            if stream is not Stream.CLIENT or not channel.masker:
+                self._events.append(event_of(stream, self._at_ms, channel.ident, data))
 
     def _record(self) -> None:
         self._end_run()

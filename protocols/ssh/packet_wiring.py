@@ -126,11 +126,11 @@ class Bursts:
             if owner.over:
                 return
             try:
-                out = relay.receive(side, bodies)
+                self._send(side, relay.receive(side, bodies))
+                relay.judge()
             except RecordingLostError as error:
                 owner.lost(error)
                 return
-            self._send(side, out)
             if relay.wants_tick:
                 owner.tick_soon()
 

@@ -61,10 +61,15 @@ class Wire:
         )
 
     def client(self, *payloads: bytes) -> Out:
-        return self.relay.receive(Side.CLIENT, [body_of(payload) for payload in payloads])
+        return self.burst(Side.CLIENT, *map(body_of, payloads))
 
     def target(self, *payloads: bytes) -> Out:
-        return self.relay.receive(Side.TARGET, [body_of(payload) for payload in payloads])
+        return self.burst(Side.TARGET, *map(body_of, payloads))
+
+    def burst(self, side: Side, *bodies: bytes) -> Out:
+        out = self.relay.receive(side, list(bodies))
+        self.relay.judge()
+        return out
 
     def open_session(self, window: int = 1000) -> "Wire":
         self.client(opening("session", window=window))
