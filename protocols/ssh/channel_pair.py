@@ -193,7 +193,8 @@ class Pair:
         other = self.halves[side.other]
         if len(self.gone) == len(Side):
             self.tap.closed(self)
-        elif side is Side.TARGET and other.started:
-            other.after_flush(lambda: other.do(self.ended))
+        elif side is Side.TARGET:
+            # A quick command is over before the user's half has started: its status waits too.
+            other.do(lambda _chan: other.after_flush(lambda: other.do(self.ended)))
         else:
             other.do(lambda chan: chan.close())

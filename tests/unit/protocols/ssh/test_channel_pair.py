@@ -133,3 +133,15 @@ def test_a_channel_is_closed_once_both_halves_are_gone(pair: Pair, ear: Ear, sta
     pair.halves[Side.TARGET].connection_lost(None)
     pair.halves[Side.TARGET].connection_lost(None)
     assert ear.said == ["close", "closed"]
+
+
+def test_the_status_of_a_command_that_was_over_at_once_is_not_lost(pair: Pair, ear: Ear, start):
+    pair.ended = lambda chan: chan.exit(5)
+    target, client = pair.halves[Side.TARGET], pair.halves[Side.CLIENT]
+    start(Side.TARGET)
+    target.data_received(b"hello\n", None)
+    target.connection_lost(None)
+    client.connection_made(Wire(ear.said))
+    client.session_started()
+    told = [said for said in ear.said if said in [(b"hello\n", None), ("exit", 5), "close"]]
+    assert told == [(b"hello\n", None), ("exit", 5)]
