@@ -145,7 +145,7 @@ class Engine:
             settings=settings.recorder,
             clock=clock,
             spool=self.spool,
-            sealed=self.shipper.wake,
+            sealed=self._sealed,
             unreachable_s=lambda: self.shipper.unreachable_s,
             end_session=self._end_session,
         )
@@ -170,6 +170,12 @@ class Engine:
         watch(active, lambda: len(self.gateway.live_sessions))
         watch(metrics.spool_bytes, lambda: self.spool.used_bytes)
         watch(metrics.oldest_unshipped_chunk_seconds, lambda: self.spool.oldest_unshipped_s)
+
+    def _sealed(self, session_id: UUID) -> None:
+        if self.recorders.is_live(session_id):
+            self.shipper.wake_later(session_id)
+        else:
+            self.shipper.wake(session_id)
 
     async def serve(self, listening: Callable[[], None]) -> None:
         """Recover, announce, listen, and serve until cancelled.

@@ -91,6 +91,11 @@ class Recorders:
         """Return the sessions that are being recorded."""
         return tuple(id_ for id_, recorder in self._recorders.items() if recorder.live)
 
+    def is_live(self, session_id: UUID) -> bool:
+        """Say whether this session is being recorded."""
+        recorder = self._recorders.get(session_id)
+        return recorder is not None and recorder.live
+
     async def start(self, info: SessionInfo) -> EventSink:
         """Return the sink of a new recording, already on disk; else `RecordingLostError`."""
         if info.terms.on_loss is OnLoss.REQUIRE and self._unreachable:

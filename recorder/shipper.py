@@ -20,6 +20,9 @@ from recorder.spool import Spool
 
 AT_ONCE = 8
 """Sessions whose chunks are under way together: fills a link and bounds memory."""
+UNHURRIED_S = 2.0
+"""How long a chunk of a session that goes on may wait: storing it takes the processor away
+from what crosses the session, and it is safe where it lies."""
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.25, 60.0
 SHIP_TIMEOUT_S = 10.0
 
@@ -51,6 +54,7 @@ class Shipper:
         self._jitter = jitter or random.SystemRandom()
         self._tasks: asyncio.TaskGroup | None = None
         self._active: set[UUID] = set()
+        self._unhurried: dict[UUID, asyncio.TimerHandle] = {}
         self._places = asyncio.Semaphore(AT_ONCE)
         self._works_again = asyncio.Event()
         self._idle = asyncio.Event()
@@ -81,8 +85,16 @@ class Shipper:
         finally:
             self._tasks = None
 
+    def wake_later(self, session_id: UUID) -> None:
+        """Look after a session that goes on in a while: what crosses it now comes first."""
+        if session_id not in self._unhurried:
+            later = asyncio.get_running_loop().call_later(UNHURRIED_S, self.wake, session_id)
+            self._unhurried[session_id] = later
+
     def wake(self, session_id: UUID) -> None:
         """Look after a session that has a new chunk. To be called on the event loop."""
+        if later := self._unhurried.pop(session_id, None):
+            later.cancel()
         if self._tasks is not None and session_id not in self._active:
             self._active.add(session_id)
             self._idle.clear()

@@ -5,6 +5,7 @@ import datetime as dt
 import threading
 import time
 from itertools import islice
+from typing import Final
 from uuid import UUID
 
 import structlog
@@ -26,7 +27,9 @@ _GAP_PATIENCE = dt.timedelta(minutes=10)
 """How long a chunk waits for one before it that has not arrived."""
 _LINES_AT_ONCE = 500
 """Lines in one transaction: chunks that arrive meanwhile wait this long, and no longer."""
-_IDLE_S = 120.0
+_SETTLE_S: Final = 1.0
+"""How long a new chunk is left alone: indexing takes the processor away from sessions."""
+_IDLE_S: Final = 120.0
 """An unused child is let go after this."""
 _RETRY_S = 5.0
 _LONGEST_RETRY_S = 300.0
@@ -95,9 +98,16 @@ class Indexer:
                 waited_s = min(2 * waited_s or self._retry_s, _LONGEST_RETRY_S)
                 self._stopping.wait(waited_s)
             else:
-                if idle and not self._wake.wait(_IDLE_S):
-                    self._child.stop()
+                if idle:
+                    self._rest()
         self._child.stop()
+
+    def _rest(self) -> None:
+        """Wait for a chunk, and then a little: what brought it may still be at work."""
+        if self._wake.wait(_IDLE_S):
+            self._stopping.wait(_SETTLE_S)
+        else:
+            self._child.stop()
 
     def index_next(self) -> bool:
         """Index one chunk; return whether there was one.

@@ -220,3 +220,29 @@ class Longest:
     def uniform(self, a: float, b: float, /) -> float:
         """Return the longest wait."""
         return max(b, 10.0)
+
+
+async def test_a_session_that_goes_on_is_not_shipped_at_once_but_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("recorder.shipper.UNHURRIED_S", 0.3)
+    loaded = Loaded(tmp_path, Store(), SystemClock())
+    async with shipping(loaded):
+        await asyncio.sleep(0.05)
+        loaded.add()
+        loaded.shipper.wake_later(SESSION)
+        loaded.shipper.wake_later(SESSION)
+        await asyncio.sleep(0.1)
+        assert loaded.spool.unshipped_chunks == 1
+        await until(lambda: loaded.spool.unshipped_chunks == 0)
+
+
+async def test_the_end_of_a_session_does_not_wait(tmp_path: Path):
+    loaded = Loaded(tmp_path, Store(), SystemClock())
+    async with shipping(loaded):
+        await asyncio.sleep(0.05)
+        loaded.add()
+        loaded.shipper.wake_later(SESSION)
+        loaded.shipper.wake(SESSION)
+        async with asyncio.timeout(1):
+            await until(lambda: loaded.spool.unshipped_chunks == 0)
