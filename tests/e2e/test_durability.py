@@ -231,7 +231,7 @@ def small_disk() -> Iterator[Path]:
         size = ("-t", "tmpfs", "-o", "size=40m", "tmpfs", folder)
         mounted = run([program("mount"), *size])
         if mounted.status != 0:
-            pytest.skip(f"cannot mount: {mounted.said}")
+            pytest.fail(f"a tmpfs cannot be mounted: {mounted.said}")
         yield Path(folder)
         run([program("umount"), "--lazy", folder])
 
