@@ -19,12 +19,14 @@ from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
 import structlog
+import uvloop
 
 from config.errors import ConfigError
 from proxyd.notify import Systemd
 
-NEW_LOOP: Final[Callable[[], asyncio.AbstractEventLoop]] = asyncio.new_event_loop
-"""The event loop that the daemon runs on; `uvloop.new_event_loop` fits here too."""
+NEW_LOOP: Final[Callable[[], asyncio.AbstractEventLoop]] = uvloop.new_event_loop
+"""asyncio's own loop fits here too: it takes a few hundredths of a millisecond longer to
+pass a key on, and nothing more for bulk."""
 
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1

@@ -99,21 +99,40 @@ class Masker:
             return max(self._head_since_ms, self._shown_ms, head.ended_ms) + AHEAD_GRACE_MS
         return head.ended_ms + GRACE_MS
 
-    @property
-    def _one_line_is_open(self) -> bool:
-        """Whether single keys and their echoes need no more than a look at one line.
+    def typed_key(self, at_ms: int, data: bytes) -> bool:
+        """Take a single key on the one line that is open; False where there is more to it.
 
         That is how most of what is typed comes, and each key waits for its echo.
         """
+        line = self._only_open_line()
+        if line is None or len(data) != 1 or data not in _PRINTABLE:
+            return False
+        if line.size_bytes > HELD_LIMIT_BYTES - 2 * _BURST_BYTES:
+            return False
+        line.add(at_ms, data, data)
+        return True
+
+    def shown_key(self, at_ms: int, data: bytes) -> bool:
+        """Take the echo of a single key on the one line that is open; else False."""
+        line = self._only_open_line()
+        if line is None or len(data) != 1 or self._partial_shown or self._row:
+            return False
+        if not line.take_single_echo(at_ms, data):
+            return False
+        self._tail, self._shown_ms = (self._tail + data)[-_TAIL_BYTES:], at_ms
+        return True
+
+    def _only_open_line(self) -> TypedLine | None:
         lines = self._lines
-        plain = len(lines) == 1 and not self._alternate and not self._partial_key
-        return plain and lines[0].ended_ms is None and lines[0].typed
+        if len(lines) != 1 or self._alternate or self._partial_key:
+            return None
+        line = lines[0]
+        return line if line.ended_ms is None and line.typed else None
 
     def typed(self, at_ms: int, data: bytes) -> list[KnownEvent]:
         """Take what the client sent; return what is decided now."""
-        if len(data) == 1 and data in _PRINTABLE and self._one_line_is_open:
-            self._lines[0].add(at_ms, data, data)
-            return self._make_room(at_ms)
+        if self.typed_key(at_ms, data):
+            return []
         if self._lines and self._lines[0].unechoed and self._answered():
             self._lines[0].over = True
         events = self._settle(at_ms)
@@ -127,11 +146,7 @@ class Masker:
 
     def shown(self, at_ms: int, data: bytes) -> list[KnownEvent]:
         """Take what the target sent; return what is decided now."""
-        single = (
-            len(data) == 1 and self._one_line_is_open and not self._partial_shown + self._row
-        )
-        if single and self._lines[0].take_single_echo(at_ms, data):
-            self._tail, self._shown_ms = (self._tail + data)[-_TAIL_BYTES:], at_ms
+        if self.shown_key(at_ms, data):
             return []
         events = self._settle(at_ms)
         whole, self._partial_shown = split_partial_shown(self._partial_shown + data)

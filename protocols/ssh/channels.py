@@ -21,6 +21,8 @@ from recorder.events import (
 )
 from recorder.masking import Masker
 
+_FROM_CLIENT = Stream.CLIENT
+
 ANSWERS_LIMIT: Final = 1024
 """Requests on one channel that may wait for an answer; PuTTY pipelines some dozens."""
 FORWARDS_LIMIT: Final = 256
@@ -220,12 +222,26 @@ class Judge:
         """Take what crossed a terminal, to be looked at by `decide`."""
         self._waiting.append((masker, stream, data))
 
+    def glance(self, at_ms: int) -> bool:
+        """Look at what crossed if that was nothing or a single key; False if it was more.
+
+        Nothing is decided by a key alone, and nobody has to be told of time passing.
+        """
+        if len(self._waiting) != 1:
+            return not self._waiting
+        masker, stream, data = self._waiting[0]
+        take = masker.typed_key if stream is _FROM_CLIENT else masker.shown_key
+        if not take(at_ms, data):
+            return False
+        self._waiting.clear()
+        return True
+
     def decide(self, at_ms: int) -> list[KnownEvent]:
         """Look at what crossed, in order; return what is decided now."""
         events: list[KnownEvent] = []
         waiting, self._waiting = self._waiting, []
         for masker, stream, data in waiting:
-            look = masker.typed if stream is Stream.CLIENT else masker.shown
+            look = masker.typed if stream is _FROM_CLIENT else masker.shown
             events += look(at_ms, data)
         return events
 

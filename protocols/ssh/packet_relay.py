@@ -42,6 +42,14 @@ from recorder.session_info import RecordingTerms
 _DATA, _ERROR_DATA = int(Message.CHANNEL_DATA), int(Message.CHANNEL_EXTENDED_DATA)
 _ADJUST, _EOF = int(Message.CHANNEL_WINDOW_ADJUST), int(Message.CHANNEL_EOF)
 _ADJUST_BYTES = 10
+_CLIENT, _TARGET = Side.CLIENT, Side.TARGET
+_FROM_CLIENT, _FROM_TARGET, _FROM_TARGET_ERROR = (
+    Stream.CLIENT,
+    Stream.TARGET,
+    Stream.TARGET_ERROR,
+)
+# Each member of an enum that is named by its class costs a look-up in the class: a key
+# waits for a dozen of them.
 
 
 class PacketRelay:
@@ -54,6 +62,8 @@ class PacketRelay:
         self._capture_limit = None if terms.capture == "full" else limits.capture_bytes
         self._channels: tuple[dict[bytes, Channel], dict[bytes, Channel]] = ({}, {})
         """By the number that a packet to this side carries."""
+        self._of_sender = (self._channels[_TARGET], self._channels[_CLIENT])
+        """The same, by the side that sends the packet."""
         self._pending: tuple[dict[int, packets.ChannelOpen], dict[int, packets.ChannelOpen]]
         self._pending = ({}, {})
         """By the side that opens, and its number."""
@@ -88,16 +98,18 @@ class PacketRelay:
         the recording cannot be kept; nothing of the burst may be forwarded then.
         """
         self._at_ms = self._sink.at_ms()
-        if side is Side.TARGET:
-            self.heard_ms = self._at_ms
         out = Out()
-        forward = out.to[side.other]
+        if side is _TARGET:
+            self.heard_ms = self._at_ms
+            forward = out.to[_CLIENT]
+        else:
+            forward = out.to[_TARGET]
         for body in bodies:
             kind = body[1]
             if kind in (_DATA, _ERROR_DATA):
                 self._data(side, body, kind)
                 forward.append(body)
-            elif kind == _ADJUST and side is Side.CLIENT:
+            elif kind == _ADJUST and side is _CLIENT:
                 forward += self._adjusted(body)
             elif kind in (_ADJUST, _EOF):
                 self._channel(side, body[2:6])
@@ -110,13 +122,17 @@ class PacketRelay:
         self._record()
         return out
 
-    def judge(self) -> None:
+    def judge(self) -> bool:
         """Decide about what was typed, once the burst is on its way; record what is decided.
 
         Typed keys are recorded when their echo is known, so nobody has to wait for this.
+        Return whether a typed line waits for its echo since this burst.
         """
+        if self._judge.glance(self._at_ms):
+            return False
         self._events += self._judge.decide(self._at_ms)
         self._record()
+        return self._judge.waits
 
     def ignored(self) -> None:
         """Take an ignored packet of the target for what it says: a terminal is silent."""
@@ -163,12 +179,12 @@ class PacketRelay:
         end = start + size
         if end + body[0] != len(body):
             raise RemoteProtocolError("channel data of another length than its packet")
-        channel = self._channel(side, body[2:6])
+        channel = self._of_sender[side].get(body[2:6]) or self._channel(side, body[2:6])
         self.active_ms = self._at_ms
-        if side is Side.CLIENT:
-            stream = Stream.CLIENT
+        if side is _CLIENT:
+            stream = _FROM_CLIENT
         else:
-            stream = Stream.TARGET if kind == _DATA else Stream.TARGET_ERROR
+            stream = _FROM_TARGET if kind == _DATA else _FROM_TARGET_ERROR
             channel.room_bytes -= size
         if channel.terminal:
             self._add(channel, stream, body[start:end])
@@ -177,14 +193,15 @@ class PacketRelay:
         data = memoryview(body)[start:end]
         capture.digest(data)
         if channel.ledger:
-            fed = channel.ledger.client if side is Side.CLIENT else channel.ledger.target
+            fed = channel.ledger.client if side is _CLIENT else channel.ledger.target
             self._events += fed(self._at_ms, data)
         if capture.keeping:
             self._add(channel, stream, bytes(data))
 
     def _add(self, channel: Channel, stream: Stream, data: bytes) -> None:
         """Join what crosses one way on one channel in a burst: fewer, larger events."""
-        if self._run_of != (channel, stream):
+        run_of = self._run_of
+        if run_of is None or run_of[0] is not channel or run_of[1] is not stream:
             self._end_run()
             self._run_of = channel, stream
         self._run.append(data)
@@ -192,24 +209,26 @@ class PacketRelay:
     def _end_run(self) -> None:
         if self._run_of is None:
             return
-        (channel, stream), data = self._run_of, b"".join(self._run)
+        (channel, stream), run = self._run_of, self._run
+        data = run[0] if len(run) == 1 else b"".join(run)
         self._run, self._run_of = [], None
         if not channel.terminal:
             self._events += channel.captures[stream].keep(self._at_ms, data)
         else:
             if channel.masker:
                 self._judge.later(channel.masker, stream, data)
-            if stream is not Stream.CLIENT or not channel.masker:
+            if stream is not _FROM_CLIENT or not channel.masker:
                 self._events.append(event_of(stream, self._at_ms, channel.ident, data))
 
     def _record(self) -> None:
-        self._end_run()
+        if self._run_of is not None:
+            self._end_run()
         if self._events:
             events, self._events = self._events, []
             self._sink.record(events)
 
     def _channel(self, side: Side, number: bytes) -> Channel:
-        channel = self._channels[side.other].get(number)
+        channel = self._of_sender[side].get(number)
         if channel is None:
             raise RemoteProtocolError("a packet for a channel that is not open")
         return channel

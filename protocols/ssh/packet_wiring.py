@@ -8,7 +8,7 @@ import asyncssh
 from bus.contract import TargetCredential
 from protocols.ssh import private_names
 from protocols.ssh.auth import Door, UserLogin
-from protocols.ssh.channels import Out, Side
+from protocols.ssh.channels import Side
 from protocols.ssh.client_leg import ClientLeg
 from protocols.ssh.legs import Leg, Owner, Rules, UserLeg
 from protocols.ssh.packet_relay import PacketRelay
@@ -120,29 +120,30 @@ class Bursts:
         self._relay.finish()
 
     def _receiver(self, side: Side) -> Callable[[list[bytes]], None]:
-        relay, owner = self._relay, self._owner
+        relay, owner, sink = self._relay, self._owner, self._sink
+        legs = (self._client, self._target)
+        own, other, across = legs[side], legs[side.other], side.other
 
         def receive(bodies: list[bytes]) -> None:
             if owner.over:
                 return
             try:
-                self._send(side, relay.receive(side, bodies))
-                relay.judge()
+                out = relay.receive(side, bodies)
+                if forwarded := out.to[across]:
+                    other.send_bodies(forwarded)
+                if answers := out.to[side]:
+                    own.answer(answers)
+                if sink.congested:
+                    self._hold_back()
+                if relay.judge():
+                    owner.tick_soon()
             except RecordingLostError as error:
                 owner.lost(error)
-                return
-            if relay.wants_tick:
-                owner.tick_soon()
 
         return receive
 
-    def _send(self, side: Side, out: Out) -> None:
-        legs = (self._client, self._target)
-        if forwarded := out.to[side.other]:
-            legs[side.other].send_bodies(forwarded)
-        if answers := out.to[side]:
-            legs[side].answer(answers)
-        if self._sink.congested and self._draining is None:
+    def _hold_back(self) -> None:
+        if self._draining is None:
             self._draining = self._owner.spawn(self._drain())
 
     async def _drain(self) -> None:

@@ -47,6 +47,7 @@ _received = memoryview(bytearray(HELD_LIMIT_BYTES + MAX_IGNORED_BYTES + 2 * READ
 """Where every leg reads into; what was read is taken out before the next leg reads.
 A buffer for each leg would cost more memory than all else of an idle session.
 """
+_received_first = _received[:READ_BYTES]
 
 Receive = Callable[[list[bytes]], None]
 """Takes a burst of packet bodies; raises `RemoteProtocolError` where the peer misbehaves."""
@@ -112,7 +113,7 @@ class Leg(SSHConnection, asyncio.BufferedProtocol):
         cipher = self._send_encryption
         if self._transport is None:
             return
-        if not isinstance(cipher, PacketGCM) or not self._kex_complete:
+        if type(cipher) is not PacketGCM or not self._kex_complete:
             self._send_one_by_one(bodies)
             return
         sealed, sealed_bytes = cipher.seal_burst(bodies)
@@ -178,9 +179,10 @@ class Leg(SSHConnection, asyncio.BufferedProtocol):
 
     def get_buffer(self, _hint: int) -> memoryview:
         """Return where to read to: behind what came before and is not processed yet."""
-        held = len(self._inpbuf)
-        _received[:held] = self._inpbuf
-        return _received[held : held + READ_BYTES]
+        if held := len(self._inpbuf):
+            _received[:held] = self._inpbuf
+            return _received[held : held + READ_BYTES]
+        return _received_first
 
     def buffer_updated(self, size_bytes: int) -> None:
         """Take what was read."""
@@ -226,7 +228,12 @@ class Leg(SSHConnection, asyncio.BufferedProtocol):
     def _relay_packets(self, received: memoryview) -> None:
         while self._transport and self._receive:
             bodies: list[bytes] = []
-            special = self._open_burst(received, bodies)
+            cipher = self._recv_encryption
+            if type(cipher) is PacketGCM:
+                used, special = cipher.open_burst(received, bodies)
+            else:
+                used, special = self._open_otherwise(received, bodies)
+            self._inpbuf = bytes(received[used:]) if used != len(received) else b""
             self._recv_seq = (self._recv_seq + len(bodies)) & 0xFFFFFFFF
             if bodies:
                 if self._kex is not None:
@@ -237,19 +244,16 @@ class Leg(SSHConnection, asyncio.BufferedProtocol):
                 return
             received = memoryview(self._inpbuf)
 
-    def _open_burst(self, received: memoryview, bodies: list[bytes]) -> bytes | None:
+    def _open_otherwise(
+        self, received: memoryview, bodies: list[bytes]
+    ) -> tuple[int, bytes | None]:
+        """Do what `PacketGCM.open_burst` does, for every other cipher."""
         cipher = self._recv_encryption
-        if isinstance(cipher, PacketGCM):
-            used, special = cipher.open_burst(received, bodies)
-        elif cipher:
-            if self._opener is None or self._opener.cipher is not cipher:
-                sizes = self._recv_blocksize, self._recv_macsize
-                self._opener = PacketOpener(cipher, *sizes)
-            used, special = self._opener.open_burst(bytes(received), self._recv_seq, bodies)
-        else:
+        if not cipher:
             raise RemoteProtocolError("a packet without encryption")
-        self._inpbuf = bytes(received[used:])
-        return special
+        if self._opener is None or self._opener.cipher is not cipher:
+            self._opener = PacketOpener(cipher, self._recv_blocksize, self._recv_macsize)
+        return self._opener.open_burst(bytes(received), self._recv_seq, bodies)
 
     def _process_special(self, body: bytes) -> bool:
         """Let asyncssh handle a transport-layer packet; return whether to go on at once."""
