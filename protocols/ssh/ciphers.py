@@ -78,7 +78,7 @@ class PacketGCM(Encryption):
         self._counter = counter
         return b"".join(out), sealed_bytes
 
-    def open_burst(self, received: memoryview, bodies: list[bytes]) -> tuple[int, bytes | None]:
+    def open_burst(self, received: bytes, bodies: list[bytes]) -> tuple[int, bytes | None]:
         """Decrypt whole packets into `bodies`; return what was used up, and why it stopped.
 
         It stops early only at a packet of another layer, which is returned. Raises
@@ -86,14 +86,15 @@ class PacketGCM(Encryption):
         """
         decrypt, fixed, counter = self._decrypt, self._fixed, self._counter
         end, offset, special = len(received), 0, None
+        view = memoryview(received)
         try:
             while end - offset >= 4 + _TAG_BYTES:
-                header = bytes(received[offset : offset + 4])
+                header = received[offset : offset + 4]
                 stop = offset + 4 + _TAG_BYTES + int.from_bytes(header, "big")
                 if stop > end:
                     _check_size(stop - offset, MAX_IGNORED_BYTES)
                     break
-                sealed = received[offset + 4 : stop]
+                sealed = view[offset + 4 : stop]
                 body = decrypt(fixed + counter.to_bytes(8, "big"), sealed, header)
                 offset, counter = stop, (counter + 1) & _COUNTER_MASK
                 if not _CONNECTION_FIRST <= body[1] <= _CONNECTION_LAST:

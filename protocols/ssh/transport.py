@@ -25,7 +25,7 @@ from asyncssh.constants import MSG_UNIMPLEMENTED
 from asyncssh.packet import PacketDecodeError, SSHPacket, SSHPacketHandler
 
 from protocols.errors import RemoteProtocolError
-from protocols.ssh.ciphers import MAX_IGNORED_BYTES, PacketGCM, PacketOpener
+from protocols.ssh.ciphers import PacketGCM, PacketOpener
 from protocols.ssh.packets import payload_of
 
 WAITING_LIMIT_BYTES: Final = 1024 * 1024
@@ -39,16 +39,7 @@ _IGNORE = 2
 _KEX_FIRST, _KEX_LAST = 30, 49
 _NULL_IGNORE = (b"\0\0\0\0",)
 
-READ_BYTES: Final = 256 * 1024
-"""What is read at once: much more leaves the processor's cache before it is decrypted."""
-
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
-_received = memoryview(bytearray(HELD_LIMIT_BYTES + MAX_IGNORED_BYTES + 2 * READ_BYTES))
-"""Where every leg reads into; what was read is taken out before the next leg reads.
-A buffer for each leg would cost more memory than all else of an idle session.
-"""
-_received_first = _received[:READ_BYTES]
-
 Receive = Callable[[list[bytes]], None]
 """Takes a burst of packet bodies; raises `RemoteProtocolError` where the peer misbehaves."""
 
@@ -60,7 +51,7 @@ def install() -> None:
         asyncssh_encryption._enc_params[name] = (PacketGCM, cipher_name)
 
 
-class Leg(SSHConnection, asyncio.BufferedProtocol):
+class Leg(SSHConnection):
     """What both legs add to asyncssh's connection; mixed in before its class."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - asyncssh's own
@@ -177,20 +168,13 @@ class Leg(SSHConnection, asyncio.BufferedProtocol):
 
     # --- receiving
 
-    def get_buffer(self, _hint: int) -> memoryview:
-        """Return where to read to: behind what came before and is not processed yet."""
-        if held := len(self._inpbuf):
-            _received[:held] = self._inpbuf
-            return _received[held : held + READ_BYTES]
-        return _received_first
-
-    def buffer_updated(self, size_bytes: int) -> None:
+    def data_received(self, data: bytes, datatype: Any = None) -> None:  # noqa: ANN401
         """Take what was read."""
-        received = _received[: len(self._inpbuf) + size_bytes]
+        received = self._inpbuf + data if self._inpbuf else data
         if self._receive and self._recv_handler == self._recv_pkthdr:
             self._relay(received)
         else:
-            self._inpbuf = bytes(received)
+            self._inpbuf = received
             self._recv_data()
 
     def _recv_pkthdr(self) -> bool:
@@ -202,14 +186,14 @@ class Leg(SSHConnection, asyncio.BufferedProtocol):
             super()._recv_data()
         if self._receive and self._recv_handler == self._recv_pkthdr:
             self.resume("held")
-            self._relay(memoryview(self._inpbuf))
+            self._relay(self._inpbuf)
         elif len(self._inpbuf) > HELD_LIMIT_BYTES:
             # A peer that goes on sending while we think may not fill our memory.
             self.pause("held")
         elif "held" in self._pauses:
             self.resume("held")
 
-    def _relay(self, received: memoryview) -> None:
+    def _relay(self, received: bytes) -> None:
         try:
             self._relay_packets(received)
         except asyncssh.DisconnectError as error:
@@ -225,7 +209,7 @@ class Leg(SSHConnection, asyncio.BufferedProtocol):
             self._send_disconnect(code, text, "en-US")
             self._force_close(error)
 
-    def _relay_packets(self, received: memoryview) -> None:
+    def _relay_packets(self, received: bytes) -> None:
         while self._transport and self._receive:
             bodies: list[bytes] = []
             cipher = self._recv_encryption
@@ -233,7 +217,7 @@ class Leg(SSHConnection, asyncio.BufferedProtocol):
                 used, special = cipher.open_burst(received, bodies)
             else:
                 used, special = self._open_otherwise(received, bodies)
-            self._inpbuf = bytes(received[used:]) if used != len(received) else b""
+            self._inpbuf = received[used:]
             self._recv_seq = (self._recv_seq + len(bodies)) & 0xFFFFFFFF
             if bodies:
                 if self._kex is not None:
@@ -242,18 +226,16 @@ class Leg(SSHConnection, asyncio.BufferedProtocol):
                 self._receive(bodies)
             if special is None or not self._process_special(special):
                 return
-            received = memoryview(self._inpbuf)
+            received = self._inpbuf
 
-    def _open_otherwise(
-        self, received: memoryview, bodies: list[bytes]
-    ) -> tuple[int, bytes | None]:
+    def _open_otherwise(self, received: bytes, bodies: list[bytes]) -> tuple[int, bytes | None]:
         """Do what `PacketGCM.open_burst` does, for every other cipher."""
         cipher = self._recv_encryption
         if not cipher:
             raise RemoteProtocolError("a packet without encryption")
         if self._opener is None or self._opener.cipher is not cipher:
             self._opener = PacketOpener(cipher, self._recv_blocksize, self._recv_macsize)
-        return self._opener.open_burst(bytes(received), self._recv_seq, bodies)
+        return self._opener.open_burst(received, self._recv_seq, bodies)
 
     def _process_special(self, body: bytes) -> bool:
         """Let asyncssh handle a transport-layer packet; return whether to go on at once."""
