@@ -81,6 +81,8 @@ class SSHSettings(_Table, frozen=True, kw_only=True):
     target_alive_count: Count = 3
     """How many such questions may go unanswered."""
     source_penalties: bool = True
+    keep_warm_ms: Annotated[float, Meta(ge=0, le=1000)] = 2
+    """How often the way of a key is rehearsed while somebody types; 0: never."""
 
 
 class RDPSettings(_Table, frozen=True, kw_only=True):

@@ -42,7 +42,7 @@ class SSHGateway:
     def __init__(self, around: Surroundings, host_key_paths: Sequence[Path]) -> None:
         settings = around.settings
         self._around = around
-        self._serving = chosen(settings.relay)
+        self._serving = chosen(settings)
         self._admission = Admission(
             settings.max_startups,
             settings.max_tries,

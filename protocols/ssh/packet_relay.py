@@ -26,15 +26,8 @@ from protocols.ssh.channels import (
 )
 from protocols.ssh.files import ledger_for
 from protocols.ssh.packets import Message, Reader, body_of, payload_of
-from protocols.ssh.requests import GlobalAsks, asked_events
-from recorder.events import (
-    ChannelOpened,
-    ChannelRefused,
-    KnownEvent,
-    NoticeShown,
-    RequestRefused,
-    Stream,
-)
+from protocols.ssh.requests import GlobalAsks, asked_events, refused_open, refused_request
+from recorder.events import ChannelOpened, KnownEvent, NoticeShown, Stream
 from recorder.masking import Masker
 from recorder.ports import EventSink
 from recorder.session_info import RecordingTerms
@@ -43,11 +36,8 @@ _DATA, _ERROR_DATA = int(Message.CHANNEL_DATA), int(Message.CHANNEL_EXTENDED_DAT
 _ADJUST, _EOF = int(Message.CHANNEL_WINDOW_ADJUST), int(Message.CHANNEL_EOF)
 _ADJUST_BYTES = 10
 _CLIENT, _TARGET = Side.CLIENT, Side.TARGET
-_FROM_CLIENT, _FROM_TARGET, _FROM_TARGET_ERROR = (
-    Stream.CLIENT,
-    Stream.TARGET,
-    Stream.TARGET_ERROR,
-)
+_FROM_CLIENT, _FROM_TARGET = Stream.CLIENT, Stream.TARGET
+_FROM_TARGET_ERROR = Stream.TARGET_ERROR
 # Each member of an enum that is named by its class costs a look-up in the class: a key
 # waits for a dozen of them.
 
@@ -86,6 +76,7 @@ class PacketRelay:
         self._run: list[bytes] = []
         self._run_of: tuple[Channel, Stream] | None = None
         self._at_ms = 0
+        self._typed = False
         self.active_ms = 0
         """When data last crossed, in session time."""
         self.heard_ms = 0
@@ -133,6 +124,11 @@ class PacketRelay:
         self._events += self._judge.decide(self._at_ms)
         self._record()
         return self._judge.waits
+
+    def take_typed(self) -> bool:
+        """Say whether something was typed on a terminal since this was asked last."""
+        typed, self._typed = self._typed, False
+        return typed
 
     def ignored(self) -> None:
         """Take an ignored packet of the target for what it says: a terminal is silent."""
@@ -215,6 +211,7 @@ class PacketRelay:
         if not channel.terminal:
             self._events += channel.captures[stream].keep(self._at_ms, data)
         else:
+            self._typed |= stream is _FROM_CLIENT
             if channel.masker:
                 self._judge.later(channel.masker, stream, data)
             if stream is not _FROM_CLIENT or not channel.masker:
@@ -289,11 +286,7 @@ class PacketRelay:
                 raise RemoteProtocolError("a channel number was used twice")
             self._pending[side][request.sender] = request
             return True
-        self._events.append(
-            ChannelRefused(
-                at_ms=self._at_ms, kind=request.kind, detail=request.detail, reason=refusal
-            )
-        )
+        self._events.append(refused_open(self._at_ms, request, refusal))
         answer = packets.OpenRefusal(request.sender, code, f"proxyd: {refusal}")
         out.to[side].append(body_of(answer.write()))
         return False
@@ -336,14 +329,7 @@ class PacketRelay:
         request = self._pending[side.other].pop(answer.recipient, None)
         if request is None:
             raise RemoteProtocolError("a refusal of a channel that was not asked for")
-        self._events.append(
-            ChannelRefused(
-                at_ms=self._at_ms,
-                kind=request.kind,
-                detail=request.detail,
-                reason=answer.reason,
-            )
-        )
+        self._events.append(refused_open(self._at_ms, request, answer.reason))
         return True
 
     def _asked(self, side: Side, payload: bytes, out: Out) -> bool:
@@ -361,15 +347,7 @@ class PacketRelay:
             if request.want_reply:
                 answers.append(answer)
             return True
-        self._events.append(
-            RequestRefused(
-                at_ms=self._at_ms,
-                request=request.kind,
-                detail=request.rest[:256].decode("utf-8", "replace"),
-                reason=refusal,
-                channel=channel.ident,
-            )
-        )
+        self._events.append(refused_request(self._at_ms, channel.ident, request, refusal))
         if request.want_reply:
             answers.append(Answer.REFUSAL)
             self._send_refusals(channel, side, out)

@@ -6,27 +6,32 @@ from collections.abc import Callable
 import asyncssh
 
 from bus.contract import TargetCredential
+from config.model import SSHSettings
 from protocols.ssh import private_names
 from protocols.ssh.auth import Door, UserLogin
 from protocols.ssh.channels import Side
 from protocols.ssh.client_leg import ClientLeg
 from protocols.ssh.legs import Leg, Owner, Rules, UserLeg
 from protocols.ssh.packet_relay import PacketRelay
+from protocols.ssh.rehearsal import Rehearsal
 from protocols.ssh.target import HostKeys, TargetLogin, dial, options_for
 from protocols.ssh.transport import TargetLeg, install
 from recorder.errors import RecordingLostError
 from recorder.session_info import Target
 
 
-def serving() -> "PacketWiring":
+def serving(settings: SSHSettings) -> "PacketWiring":
     """Return the packet relay; raise `ImportError` where asyncssh is not the one it knows."""
     private_names.check()
     install()
-    return PacketWiring()
+    return PacketWiring(settings)
 
 
 class PacketWiring:
     """The packet relay, between legs of `protocols.ssh.transport`."""
+
+    def __init__(self, settings: SSHSettings) -> None:
+        self._rehearsal = Rehearsal(settings.keep_warm_ms / 1000)
 
     def new_leg(self, options: asyncssh.SSHServerConnectionOptions) -> asyncio.BaseProtocol:
         """Return the protocol of a connection that is being accepted."""
@@ -45,7 +50,7 @@ class PacketWiring:
     def start(self, client: UserLeg, target: Leg, rules: Rules, owner: Owner) -> "Bursts":
         """Start to relay between two legs that this wiring made."""
         assert isinstance(client, ClientLeg) and isinstance(target, TargetLeg)  # noqa: S101, PT018
-        return Bursts(client, target, rules, owner)
+        return Bursts(client, target, rules, owner, self._rehearsal)
 
 
 def _leg_of(conn: asyncssh.SSHServerConnection) -> ClientLeg:
@@ -72,8 +77,14 @@ class Bursts:
     """A packet relay at work: what a leg received goes through it to the other leg."""
 
     def __init__(
-        self, client: ClientLeg, target: TargetLeg, rules: Rules, owner: Owner
+        self,
+        client: ClientLeg,
+        target: TargetLeg,
+        rules: Rules,
+        owner: Owner,
+        rehearsal: Rehearsal,
     ) -> None:
+        self._rehearsal = rehearsal
         self._client, self._target, self._owner = client, target, owner
         self._sink = rules.sink
         self._relay = PacketRelay(rules.policy, rules.terms, rules.limits, rules.sink)
@@ -120,7 +131,7 @@ class Bursts:
         self._relay.finish()
 
     def _receiver(self, side: Side) -> Callable[[list[bytes]], None]:
-        relay, owner, sink = self._relay, self._owner, self._sink
+        relay, owner, rehearsal = self._relay, self._owner, self._rehearsal
         legs = (self._client, self._target)
         own, other, across = legs[side], legs[side.other], side.other
 
@@ -133,17 +144,18 @@ class Bursts:
                     other.send_bodies(forwarded)
                 if answers := out.to[side]:
                     own.answer(answers)
-                if sink.congested:
-                    self._hold_back()
+                self._check_disk()
                 if relay.judge():
                     owner.tick_soon()
+                if relay.take_typed():
+                    rehearsal.typed()
             except RecordingLostError as error:
                 owner.lost(error)
 
         return receive
 
-    def _hold_back(self) -> None:
-        if self._draining is None:
+    def _check_disk(self) -> None:
+        if self._sink.congested and self._draining is None:
             self._draining = self._owner.spawn(self._drain())
 
     async def _drain(self) -> None:

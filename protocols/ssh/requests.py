@@ -11,6 +11,7 @@ from protocols.ssh.channel_policy import ChannelPolicy
 from protocols.ssh.channels import ANSWERS_LIMIT, Side
 from protocols.ssh.packets import Message, Reader, body_of
 from recorder.events import (
+    ChannelRefused,
     ChannelRequested,
     CommandExited,
     CommandKilled,
@@ -28,6 +29,24 @@ _SILENT: Final = frozenset(
     }
 )
 """Requests that tell an auditor nothing."""
+
+
+def refused_open(at_ms: int, request: packets.ChannelOpen, reason: str) -> ChannelRefused:
+    """Return what a channel that was not opened leaves in the recording."""
+    return ChannelRefused(at_ms=at_ms, kind=request.kind, detail=request.detail, reason=reason)
+
+
+def refused_request(
+    at_ms: int, channel: int, request: packets.ChannelRequest, reason: str
+) -> RequestRefused:
+    """Return what a request that must not pass leaves in the recording."""
+    return RequestRefused(
+        at_ms=at_ms,
+        request=request.kind,
+        detail=request.rest[:256].decode("utf-8", "replace"),
+        reason=reason,
+        channel=channel,
+    )
 
 
 def asked_events(at_ms: int, channel: int, request: packets.ChannelRequest) -> list[KnownEvent]:

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 import asyncssh
 import structlog
 
-from config.model import RelayKind
+from config.model import RelayKind, SSHSettings
 from protocols.ssh.auth import Door
 from protocols.ssh.legs import Wiring
 
@@ -31,15 +31,15 @@ class Serving(Wiring, Protocol):
         ...
 
 
-def chosen(kind: RelayKind) -> Serving:
-    """Return the relay that `kind` names; for `auto` the packet relay, if it can work.
+def chosen(settings: SSHSettings) -> Serving:
+    """Return the relay that the settings name; for `auto` the packet relay, if it can work.
 
     Raises `ImportError` where the packet relay is demanded and cannot work.
     """
-    if kind is not RelayKind.AUTO:
-        return _serving(kind)
+    if settings.relay is not RelayKind.AUTO:
+        return _serving(settings.relay, settings)
     try:
-        return _serving(RelayKind.PACKET)
+        return _serving(RelayKind.PACKET, settings)
     except ImportError as error:
         _log.warning(
             "relay.fallback",
@@ -47,10 +47,10 @@ def chosen(kind: RelayKind) -> Serving:
             reason=str(error),
             next_step="install the version of asyncssh that this release names",
         )
-        return _serving(RelayKind.CHANNEL)
+        return _serving(RelayKind.CHANNEL, settings)
 
 
-def _serving(kind: RelayKind) -> Serving:
+def _serving(kind: RelayKind, settings: SSHSettings) -> Serving:
     # Only on demand: the packet relay's modules fail to import where asyncssh has changed.
-    serving: Serving = importlib.import_module(_MODULES[kind]).serving()
+    serving: Serving = importlib.import_module(_MODULES[kind]).serving(settings)
     return serving
