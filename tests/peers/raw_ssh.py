@@ -13,6 +13,7 @@ from typing import Any, Self
 import asyncssh
 
 from bus.contract import HostKeyPolicy, TargetCredential
+from config.model import SSHSettings
 from protocols.ssh import algorithms
 from protocols.ssh.packet_wiring import serving
 from protocols.ssh.packets import body_of, payload_of, string
@@ -75,7 +76,7 @@ async def raw_client(port: int, username: str, password: str) -> RawPeer:
     where = Target(host="127.0.0.1", port=port, protocol=TargetProtocol.SSH)
     who = TargetCredential(username=username, password=password)
     keys = HostKeys(HostKeyPolicy.ANY, (), _unpinned, secret_name="gateway")
-    leg = await serving().dial(where, who, keys, 10)
+    leg = await serving(SSHSettings()).dial(where, who, keys, 10)
     assert isinstance(leg, Leg)
     return RawPeer(leg).take_over()
 
@@ -118,7 +119,7 @@ class RawTarget:
 @asynccontextmanager
 async def raw_target() -> AsyncIterator[RawTarget]:
     """Listen as a target does."""
-    wiring, target = serving(), RawTarget()
+    wiring, target = serving(SSHSettings()), RawTarget()
     key = asyncssh.generate_private_key("ssh-ed25519")
     target.host_key = " ".join(key.export_public_key().decode().split()[:2])
     options = asyncssh.SSHServerConnectionOptions(
