@@ -12,17 +12,17 @@ import structlog
 from bus.memory import MemoryBus
 from config.errors import ConfigError
 from config.model import Settings
+from control.open_database import open_blob_store
 from control.operations import Operations
 from control.requests import Status
 from control.state_dir import usable_host_keys
 from proxyd import logs
-from proxyd.control import Control, held, opened_database, opened_vault
+from proxyd.control import Control, credentials_dir, held, opened_database, opened_vault
 from proxyd.engine import Engine
 from proxyd.metrics import Metrics, MetricsServer
 from proxyd.service import listen_error
 from proxyd.worker import Worker
 from recorder.clock import SystemClock
-from storage.blobs import open_blobs
 from storage.database import supported_url
 from storage.errors import UnsupportedStoreError
 
@@ -51,9 +51,9 @@ def check_kinds(settings: Settings) -> None:
     check_bus(ROLE, settings.bus.url)
     try:
         supported_url(settings.database_url)
-        open_blobs(settings.blobs.url)
     except UnsupportedStoreError as error:
         raise ConfigError(str(error)) from error
+    open_blob_store(settings, credentials_dir())
 
 
 class WholeNode:

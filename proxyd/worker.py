@@ -2,14 +2,14 @@
 
 from sqlalchemy import func, select
 
-from config.errors import ConfigError
 from config.model import Settings
+from control.open_database import open_blob_store
 from control.stored import IndexSearch, StoredChunks
+from proxyd.control import credentials_dir
 from proxyd.metrics import Metrics, watch
 from recorder.chunk import Chunk
 from recorder.ports import Clock, StorageReceipt
 from storage import errors
-from storage.blobs import open_blobs
 from storage.database import Database
 from storage.reader import Reader
 from storage.search import Search
@@ -23,10 +23,7 @@ class Worker:
     def __init__(
         self, settings: Settings, database: Database, clock: Clock, metrics: Metrics
     ) -> None:
-        try:
-            blobs = open_blobs(settings.blobs.url)
-        except errors.UnsupportedStoreError as error:
-            raise ConfigError(str(error)) from error
+        blobs = open_blob_store(settings, credentials_dir())
         self._worker = StorageWorker(database, blobs, clock)
         self._database, self._clock, self._metrics = database, clock, metrics
         self.search = IndexSearch(Search(database))
