@@ -65,6 +65,11 @@ class Metrics:
             "Age of the oldest stored chunk that is not in the index",
             registry=self.registry,
         )
+        self.audit_unexported_seconds = Gauge(
+            "proxyd_audit_unexported_seconds",
+            "Age of the oldest row of the audit trail that the syslog server has not got",
+            registry=self.registry,
+        )
 
     def exposition(self) -> bytes:
         """Return all of them in Prometheus' text format 0.0.4."""

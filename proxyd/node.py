@@ -12,13 +12,14 @@ import structlog
 from bus.memory import MemoryBus
 from config.errors import ConfigError
 from config.model import Settings
+from control.audit_export import AuditExport
 from control.operations import Operations
 from control.requests import Status
 from control.state_dir import usable_host_keys
 from proxyd import logs
 from proxyd.control import Control, held, opened_database, opened_vault
 from proxyd.engine import Engine
-from proxyd.metrics import Metrics, MetricsServer
+from proxyd.metrics import Metrics, MetricsServer, watch
 from proxyd.service import listen_error
 from proxyd.worker import Worker
 from recorder.clock import SystemClock
@@ -65,6 +66,7 @@ class WholeNode:
         self._clock = SystemClock()
         self._engine: Engine | None = None
         self._worker: Worker | None = None
+        self._export: AuditExport | None = None
         self._master_key = ""
         self.metrics = Metrics()
         self.operations: Operations | None = None
@@ -85,10 +87,13 @@ class WholeNode:
             bus.store(worker.store)
             host_keys = usable_host_keys(settings.state_dir)
             self._engine = engine = Engine(settings, bus, self._clock, host_keys, self.metrics)
+            self._export = export = AuditExport(settings.audit, database, self._clock)
+            watch(self.metrics.audit_unexported_seconds, export.unexported_s)
             await stack.enter_async_context(self._measuring())
             listening = asyncio.Event()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(worker.run())
+                tasks.create_task(export.run())
                 tasks.create_task(engine.serve(listening.set))
                 await listening.wait()
                 self.operations = control.operations(
