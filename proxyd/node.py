@@ -68,6 +68,7 @@ class WholeNode:
         self._worker: Worker | None = None
         self._export: AuditExport | None = None
         self._master_key = ""
+        self._draining = False
         self.metrics = Metrics()
         self.operations: Operations | None = None
         """What operators ask for; there once the node has started."""
@@ -103,6 +104,7 @@ class WholeNode:
 
     async def drain(self) -> None:
         """Stop listening, tell users, end sessions, seal, ship. What is not indexed waits."""
+        self._draining = True
         if self._engine is not None:
             await self._engine.drain()
 
@@ -130,9 +132,20 @@ class WholeNode:
             unshipped_chunks=engine.spool.unshipped_chunks if engine else 0,
             unindexed_chunks=worker.unindexed_chunks() if worker else 0,
             listening={"ssh": engine.listening} if engine else {},
-            problems=tuple(_problems(engine)) if engine else (),
+            problems=tuple(self._problems()),
             master_key=self._master_key,
         )
+
+    def _problems(self) -> list[str]:
+        problems = [] if self._engine is None else _engine_problems(self._engine)
+        if self._export is not None and self._export.problem:
+            problems.append(f"the audit trail does not reach syslog: {self._export.problem}")
+        return problems
+
+    def _not_ready(self) -> list[str]:
+        if self._draining:
+            return ["it is stopping"]
+        return ["it is starting"] if self._engine is None else self._engine.not_ready()
 
     @contextlib.asynccontextmanager
     async def _measuring(self) -> AsyncIterator[None]:
@@ -142,7 +155,7 @@ class WholeNode:
             yield
             return
         host, _, port = address.rpartition(":")
-        server = MetricsServer(self.metrics, host.strip("[]"), int(port))
+        server = MetricsServer(self.metrics, host.strip("[]"), int(port), self._not_ready)
         async with contextlib.AsyncExitStack() as stack:
             try:
                 await stack.enter_async_context(server.listening())
@@ -151,7 +164,7 @@ class WholeNode:
             yield
 
 
-def _problems(engine: Engine) -> list[str]:
+def _engine_problems(engine: Engine) -> list[str]:
     """Return what an operator should look after."""
     problems = []
     if engine.shipper.unreachable_s:

@@ -75,7 +75,7 @@ class Bursts:
         self, client: ClientLeg, target: TargetLeg, rules: Rules, owner: Owner
     ) -> None:
         self._client, self._target, self._owner = client, target, owner
-        self._sink = rules.sink
+        self._sink, self._crossed_bytes = rules.sink, rules.crossed_bytes
         self._relay = PacketRelay(rules.policy, rules.terms, rules.limits, rules.sink)
         self._draining: asyncio.Task[None] | None = None
         target.take_over(self._receiver(Side.TARGET), client, self._relay.ignored)
@@ -123,6 +123,7 @@ class Bursts:
         relay, owner, sink = self._relay, self._owner, self._sink
         legs = (self._client, self._target)
         own, other, across = legs[side], legs[side.other], side.other
+        crossed_bytes = self._crossed_bytes
 
         def receive(bodies: list[bytes]) -> None:
             if owner.over:
@@ -137,6 +138,7 @@ class Bursts:
                     self._hold_back()
                 if relay.judge():
                     owner.tick_soon()
+                crossed_bytes[side] += sum(map(len, bodies))
             except RecordingLostError as error:
                 owner.lost(error)
 
