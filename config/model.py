@@ -31,6 +31,13 @@ AddressOrOff = Annotated[
         description='an address and a port, like 127.0.0.1:9464, or "" for none',
     ),
 ]
+SyslogOrOff = Annotated[
+    str,
+    Meta(
+        pattern=f"^(?:(?:udp|tcp|tls)://{_ADDRESS})?$",
+        description='udp://, tcp:// or tls:// with an address and a port, or "" for none',
+    ),
+]
 MaxStartups = Annotated[
     str,
     Meta(
@@ -153,6 +160,16 @@ class ControlSettings(_Table, frozen=True, kw_only=True):
     """None: the systemd credential `master-key`, else `master.key` in the state directory."""
 
 
+class AuditSettings(_Table, frozen=True, kw_only=True):
+    """`[audit]`: where the audit trail is copied to."""
+
+    syslog: SyslogOrOff = ""
+    """Empty: nowhere."""
+    syslog_ca: Path | None = None
+    """With `tls://`. None: the authorities that this machine trusts."""
+    syslog_timeout_s: Seconds = 10
+
+
 class MetricsSettings(_Table, frozen=True, kw_only=True):
     """`[metrics]`: Prometheus text."""
 
@@ -176,6 +193,7 @@ class Settings(_Table, frozen=True, kw_only=True):
     database: DatabaseSettings = DatabaseSettings()
     blobs: BlobSettings = BlobSettings()
     control: ControlSettings = ControlSettings()
+    audit: AuditSettings = AuditSettings()
     metrics: MetricsSettings = MetricsSettings()
 
     @property

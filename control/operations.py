@@ -14,7 +14,8 @@ from msgspec import Struct
 from control import access, credentials, secrets, sessions, users
 from control import requests as ask
 from control.answers import Result
-from control.audit import Act
+from control.audit import Act, AuditOperations
+from control.audit_requests import ListAudit
 from control.credentials import Gateways
 from control.errors import ControlError, UnreachableError
 from control.ports import (
@@ -96,7 +97,8 @@ class Operations:
             SessionOperations(node),
             NodeOperations(node),
         )
-        self._handlers: dict[type[Struct], _Handler] = {}
+        audit = AuditOperations(node.database)
+        self._handlers: dict[type[Struct], _Handler] = {ListAudit: audit.list}
         for noun in nouns:
             self._handlers |= noun.handlers()
 

@@ -12,6 +12,7 @@ import structlog
 from bus.memory import MemoryBus
 from config.errors import ConfigError
 from config.model import Settings
+from control.audit_export import AuditExport
 from control.open_database import open_blob_store
 from control.operations import Operations
 from control.requests import Status
@@ -19,7 +20,7 @@ from control.state_dir import usable_host_keys
 from proxyd import logs
 from proxyd.control import Control, credentials_dir, held, opened_database, opened_vault
 from proxyd.engine import Engine
-from proxyd.metrics import Metrics, MetricsServer
+from proxyd.metrics import Metrics, MetricsServer, watch
 from proxyd.service import listen_error
 from proxyd.worker import Worker
 from recorder.clock import SystemClock
@@ -65,7 +66,9 @@ class WholeNode:
         self._clock = SystemClock()
         self._engine: Engine | None = None
         self._worker: Worker | None = None
+        self._export: AuditExport | None = None
         self._master_key = ""
+        self._draining = False
         self.metrics = Metrics()
         self.operations: Operations | None = None
         """What operators ask for; there once the node has started."""
@@ -85,10 +88,13 @@ class WholeNode:
             bus.store(worker.store)
             host_keys = usable_host_keys(settings.state_dir)
             self._engine = engine = Engine(settings, bus, self._clock, host_keys, self.metrics)
+            self._export = export = AuditExport(settings.audit, database, self._clock)
+            watch(self.metrics.audit_unexported_seconds, export.unexported_s)
             await stack.enter_async_context(self._measuring())
             listening = asyncio.Event()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(worker.run())
+                tasks.create_task(export.run())
                 tasks.create_task(engine.serve(listening.set))
                 await listening.wait()
                 self.operations = control.operations(
@@ -98,6 +104,7 @@ class WholeNode:
 
     async def drain(self) -> None:
         """Stop listening, tell users, end sessions, seal, ship. What is not indexed waits."""
+        self._draining = True
         if self._engine is not None:
             await self._engine.drain()
 
@@ -125,9 +132,20 @@ class WholeNode:
             unshipped_chunks=engine.spool.unshipped_chunks if engine else 0,
             unindexed_chunks=worker.unindexed_chunks() if worker else 0,
             listening={"ssh": engine.listening} if engine else {},
-            problems=tuple(_problems(engine)) if engine else (),
+            problems=tuple(self._problems()),
             master_key=self._master_key,
         )
+
+    def _problems(self) -> list[str]:
+        problems = [] if self._engine is None else _engine_problems(self._engine)
+        if self._export is not None and self._export.problem:
+            problems.append(f"the audit trail does not reach syslog: {self._export.problem}")
+        return problems
+
+    def _not_ready(self) -> list[str]:
+        if self._draining:
+            return ["it is stopping"]
+        return ["it is starting"] if self._engine is None else self._engine.not_ready()
 
     @contextlib.asynccontextmanager
     async def _measuring(self) -> AsyncIterator[None]:
@@ -137,7 +155,7 @@ class WholeNode:
             yield
             return
         host, _, port = address.rpartition(":")
-        server = MetricsServer(self.metrics, host.strip("[]"), int(port))
+        server = MetricsServer(self.metrics, host.strip("[]"), int(port), self._not_ready)
         async with contextlib.AsyncExitStack() as stack:
             try:
                 await stack.enter_async_context(server.listening())
@@ -146,7 +164,7 @@ class WholeNode:
             yield
 
 
-def _problems(engine: Engine) -> list[str]:
+def _engine_problems(engine: Engine) -> list[str]:
     """Return what an operator should look after."""
     problems = []
     if engine.shipper.unreachable_s:

@@ -9,8 +9,10 @@ OURS = ("proxyd", "protocols", "recorder", "bus", "config", "storage", "control"
 WITHOUT_BEHAVIOUR = {"__init__", "__main__", "errors", "ports"}
 
 EDGES = {
+    "control/audit_export.py": "tests/integration/test_audit_export.py",
     "control/operator_client.py": "tests/integration/test_operator_socket.py",
     "control/operator_socket.py": "tests/integration/test_operator_socket.py",
+    "control/syslog_link.py": "tests/integration/test_audit_export.py",
     "protocols/ssh/auth.py": "tests/e2e/test_refusals.py",
     "protocols/ssh/channel_relay.py": "tests/e2e/test_policy.py",
     "protocols/ssh/channel_session.py": "tests/e2e/test_clients.py",
