@@ -67,6 +67,18 @@ class PostgreSQLServer:
             pass
         (self.folder / "data/postmaster.pid").unlink()
 
+    def backends(self, role: str) -> list[int]:
+        """Return the processes that serve `role`."""
+        rows = self.sql(f"SELECT pid FROM pg_stat_activity WHERE usename = '{role}'")  # noqa: S608
+        return [int(str(pid)) for (pid,) in rows]
+
+    def answers(self) -> bool:
+        try:
+            self.sql("SELECT 1")
+        except psycopg2.OperationalError:
+            return False
+        return True
+
     def url(self, name: str, *, user: str = "proxyd") -> str:
         return f"postgresql+psycopg2://{user}@/{name}?host={self.folder}&port={self.port}"
 
