@@ -107,6 +107,8 @@ class RecorderSettings(_Table, frozen=True, kw_only=True):
     sync_interval_ms: Annotated[int, Meta(ge=0, le=1000)] = 250
     """How often open segments are synced to disk; 0: before every forward."""
     spool_quota_bytes: Bytes = 10 * 1024**3
+    session_quota_bytes: Bytes = 1024**3
+    """How much of it one session may take, so that it fills up for no other."""
     capture_limit_bytes: Bytes = 16 * 1024 * 1024
     on_loss: OnLoss = OnLoss.REQUIRE
     unreachable_limit_s: Seconds = 10

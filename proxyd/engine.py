@@ -179,6 +179,7 @@ class Engine:
         watch(metrics.storage_unreachable_seconds, lambda: self.shipper.unreachable_s)
         metrics.spool_quota_bytes.set(self._settings.recorder.spool_quota_bytes)
         metrics.recordings_lost_total.read(lambda: self.recorders.losses)
+        metrics.spool_quarantined_total.read(lambda: self.spool.quarantined)
         for direction, side in (("from_client", 0), ("from_target", 1)):
             metrics.relay_bytes_total.read(partial(crossed_bytes.__getitem__, side), direction)
 

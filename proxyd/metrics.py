@@ -88,6 +88,11 @@ class Metrics:
             "Recordings that stopped or have a gap",
             registry=self.registry,
         )
+        self.spool_quarantined_total = ReadTotal(
+            "proxyd_spool_quarantined",
+            "Damaged files that the engine put aside: parts of recordings that are missing",
+            registry=self.registry,
+        )
         self.relay_bytes_total = ReadTotal(
             "proxyd_relay_bytes",
             "Bytes that were recorded and passed on",

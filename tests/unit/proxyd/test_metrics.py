@@ -17,6 +17,7 @@ NAMES = [
     "proxyd_relay_bytes_total",
     "proxyd_recordings_lost_total",
     "proxyd_spool_disk_used_ratio",
+    "proxyd_spool_quarantined_total",
     "proxyd_spool_quota_bytes",
     "proxyd_storage_unreachable_seconds",
     "proxyd_audit_unexported_seconds",
