@@ -134,6 +134,13 @@ class ControlSettings(_Table, frozen=True, kw_only=True):
     """None: the systemd credential `master-key`, else `master.key` in the state directory."""
 
 
+class ProofSettings(_Table, frozen=True, kw_only=True):
+    """`[proof]`: what shows that no recording was altered or removed."""
+
+    tree_head_dir: Path | None = None
+    """Where signed heads of the log of sessions are written. None: nowhere."""
+
+
 class MetricsSettings(_Table, frozen=True, kw_only=True):
     """`[metrics]`: Prometheus text."""
 
@@ -158,6 +165,7 @@ class Settings(_Table, frozen=True, kw_only=True):
     blobs: BlobSettings = BlobSettings()
     control: ControlSettings = ControlSettings()
     metrics: MetricsSettings = MetricsSettings()
+    proof: ProofSettings = ProofSettings()
 
     @property
     def database_url(self) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from control.proof_requests import BundleSignature, LogChecked, SessionProof
 from control.requests import (
     AccessSummary,
     CredentialSummary,
@@ -25,6 +26,7 @@ from control.requests import (
     StoredChunk,
     UserSummary,
 )
+from recorder.tree_head import TreeHead
 
 ManyRequest = (
     ListSecrets
@@ -48,6 +50,10 @@ Result = (
     | SessionSummary
     | SearchHit
     | StoredChunk
+    | SessionProof
+    | BundleSignature
+    | LogChecked
+    | TreeHead
     | LiveFrames
     | Status
     | Done

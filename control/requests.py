@@ -13,6 +13,8 @@ from msgspec import Meta, Struct
 
 from bus.contract import HostKeyPolicy
 from config.model import OnLoss
+from control.proof_requests import ProofRequest
+from control.request_struct import Request as _Request
 from recorder.session_info import Capture, RecordingMode, TargetProtocol
 
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
@@ -21,12 +23,6 @@ Line = Annotated[str, Meta(min_length=1, max_length=2000)]
 MAX_USES = 1_000_000
 
 DEFAULT_CHANNELS = ("exec", "scp", "sftp", "shell")
-
-
-class _Request(Struct, frozen=True, kw_only=True, tag_field="ask", tag=True):
-    def __repr__(self) -> str:
-        # Some hold passwords and keys, and a representation ends up in logs.
-        return f"{type(self).__name__}(<redacted>)"
 
 
 class AddSecret(_Request, frozen=True, kw_only=True):
@@ -313,6 +309,9 @@ class StoredChunk(Struct, frozen=True, kw_only=True):
     sequence: int
     digest: bytes
     encoded: bytes
+    data_key: bytes = b""
+    """Unwrapped: whoever may fetch a recording may read it. Empty where it cannot be had."""
+    stored_at: dt.datetime | None = None
 
 
 class FollowSession(_Request, frozen=True, kw_only=True):
@@ -392,6 +391,7 @@ OperatorRequest = (
     | ShowSession
     | SearchSessions
     | FetchChunks
+    | ProofRequest
     | FollowSession
     | TerminateSession
     | MessageSession

@@ -1,5 +1,7 @@
 """Builds a storage worker: chunks come in, are stored, and are understood."""
 
+from typing import Final
+
 from sqlalchemy import func, select
 
 from config.errors import ConfigError
@@ -7,30 +9,42 @@ from config.model import Settings
 from control.stored import IndexSearch, StoredChunks
 from proxyd.metrics import Metrics, watch
 from recorder.chunk import Chunk
+from recorder.data_key import RecordingKeys
 from recorder.ports import Clock, StorageReceipt
 from storage import errors
 from storage.blobs import open_blobs
 from storage.database import Database
 from storage.reader import Reader
 from storage.search import Search
+from storage.signers import StoredSigners
 from storage.tables import ChunkRow
 from storage.worker import Worker as StorageWorker
+
+_REASONS: Final = {
+    errors.ChunkConflictError: "conflict",
+    errors.UntrustedChunkError: "untrusted",
+}
 
 
 class Worker:
     """One storage worker, and the ways to read what it stored."""
 
     def __init__(
-        self, settings: Settings, database: Database, clock: Clock, metrics: Metrics
+        self,
+        settings: Settings,
+        database: Database,
+        clock: Clock,
+        metrics: Metrics,
+        keys: RecordingKeys,
     ) -> None:
         try:
             blobs = open_blobs(settings.blobs.url)
         except errors.UnsupportedStoreError as error:
             raise ConfigError(str(error)) from error
-        self._worker = StorageWorker(database, blobs, clock)
+        self._worker = StorageWorker(database, blobs, clock, keys, StoredSigners(database))
         self._database, self._clock, self._metrics = database, clock, metrics
         self.search = IndexSearch(Search(database))
-        self.chunks = StoredChunks(Reader(database, blobs))
+        self.chunks = StoredChunks(Reader(database, blobs), keys)
         watch(metrics.index_lag_seconds, self.index_lag_s)
 
     def store(self, chunk: Chunk) -> StorageReceipt:
@@ -41,7 +55,7 @@ class Worker:
         try:
             return self._worker.store(chunk)
         except errors.ChunkRefusedError as error:
-            reason = "conflict" if isinstance(error, errors.ChunkConflictError) else "damaged"
+            reason = _REASONS.get(type(error), "damaged")
             self._metrics.chunks_rejected_total.labels(reason=reason).inc()
             raise
 

@@ -1,5 +1,7 @@
 """Stores one chunk: the row, the bytes and the session's counters in one transaction.
 
+INVARIANT: a chunk is stored only if an engine signed it that is known here, and if its
+data key opens it.
 INVARIANT: a chunk is stored once. The same bytes again are acknowledged, other bytes
 under the same number go to quarantine, and nothing that arrives is thrown away.
 """
@@ -11,14 +13,24 @@ import structlog
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from recorder.chunk import GENESIS, Chunk, ChunkHeader, decode
-from recorder.errors import CorruptChunkError
-from recorder.events import EndReason, Event, SessionStarted
+from recorder.chunk import GENESIS, Chunk, ChunkHeader, check_signed, decode
+from recorder.chunker import Count
+from recorder.data_key import RecordingKeys
+from recorder.errors import CorruptChunkError, RecordingKeyError
+from recorder.errors import UntrustedChunkError as Untrusted
+from recorder.events import EndReason, Event, SessionEnded, SessionStarted
 from recorder.ports import Clock, StorageReceipt
 from recorder.session_info import SessionInfo
+from recorder.signing import KnownSigners
+from storage import session_log
 from storage.blobs import BlobStore
 from storage.database import Database
-from storage.errors import ChunkConflictError, DamagedChunkError
+from storage.errors import (
+    ChunkConflictError,
+    DamagedChunkError,
+    StorageUnavailableError,
+    UntrustedChunkError,
+)
 from storage.tables import ChunkRow, QuarantinedRow, SessionRow
 
 UNKNOWN = "?"
@@ -29,26 +41,52 @@ _INTERRUPTIONS = (EndReason.ENGINE_CRASHED, EndReason.RECORDING_LOST)
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
+class _Content:
+    """What a chunk holds, counted here: an engine that died could not count it."""
+
+    def __init__(self, header: ChunkHeader, events: list[Event]) -> None:
+        self.count = Count(header.last_ms)
+        self.count.add(events)
+        self.info: SessionInfo | None = None
+        """Who and what, in a session's first chunk."""
+        match events:
+            case [SessionStarted(info=info), *_] if info.session_id == header.session_id:
+                self.info = info
+        last = events[-1] if events else None
+        self.end_reason = header.end_reason
+        if header.end_reason is not None and isinstance(last, SessionEnded):
+            self.end_reason = last.reason
+
+
 class Writer:
     """Puts chunks into the store. Blocking; may be called from several threads."""
 
-    def __init__(self, database: Database, blobs: BlobStore, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        blobs: BlobStore,
+        clock: Clock,
+        keys: RecordingKeys,
+        signers: KnownSigners,
+    ) -> None:
         self._database = database
         self._blobs = blobs
         self._clock = clock
+        self._keys = keys
+        self._signers = signers
 
     def store(self, chunk: Chunk) -> StorageReceipt:
         """Return the receipt after the commit; storing a chunk twice is harmless.
 
-        Raises `ChunkConflictError` and `DamagedChunkError` for a chunk that went to
-        quarantine, `StorageUnavailableError` where it may be tried again.
+        Raises `ChunkConflictError`, `DamagedChunkError` and `UntrustedChunkError` for a chunk
+        that went to quarantine, `StorageUnavailableError` where it may be tried again.
         """
-        info = self._checked(chunk)
+        content = self._checked(chunk)
         header, digest = chunk.header, chunk.digest
         with self._database.transaction() as session:
             stored = session.get(ChunkRow, (header.session_id, header.sequence))
             if stored is None:
-                self._insert(session, chunk, digest, info)
+                self._insert(session, chunk, digest, content)
             elif stored.digest != digest:
                 self._quarantine(session, chunk, "another chunk holds this number")
         if stored is not None and stored.digest != digest:
@@ -60,37 +98,57 @@ class Writer:
             session_id=header.session_id, sequence=header.sequence, digest=digest
         )
 
-    def _checked(self, chunk: Chunk) -> SessionInfo | None:
-        try:
-            events = _events_of(chunk)
-        except CorruptChunkError as error:
-            with self._database.transaction() as session:
-                self._quarantine(session, chunk, str(error))
-            raise DamagedChunkError(
-                f"chunk {chunk.header.sequence} of session {chunk.header.session_id} is "
-                f"damaged and in quarantine: {error}"
-            ) from error
-        match events:
-            case [SessionStarted(info=info), *_] if info.session_id == chunk.header.session_id:
-                return info
-        return None
-
-    def _insert(
-        self, session: Session, chunk: Chunk, digest: bytes, info: SessionInfo | None
-    ) -> None:
+    def _checked(self, chunk: Chunk) -> _Content:
         header = chunk.header
+        where = f"chunk {header.sequence} of session {header.session_id} is in quarantine"
+        try:
+            return self._content(chunk)
+        except Untrusted as error:
+            self._put_aside(chunk, str(error))
+            raise UntrustedChunkError(f"{where}, and not to be trusted: {error}") from error
+        except CorruptChunkError as error:
+            self._put_aside(chunk, str(error))
+            raise DamagedChunkError(f"{where}, for it is damaged: {error}") from error
+        except RecordingKeyError as error:
+            # No fault of the chunk's: it is kept where it is until the key is back.
+            raise StorageUnavailableError(str(error)) from error
+
+    def _content(self, chunk: Chunk) -> _Content:
+        header = chunk.header
+        if decode(chunk.encoded).header != header:
+            raise CorruptChunkError("the header is not the one in the bytes")
+        if header.format != 1 or self._is_signed(header.session_id):
+            check_signed(chunk, self._signers, self._clock.now())
+        return _Content(header, decode(chunk.encoded, self._data_key(header)).unpack())
+
+    def _put_aside(self, chunk: Chunk, reason: str) -> None:
+        with self._database.transaction() as session:
+            self._quarantine(session, chunk, reason)
+
+    def _is_signed(self, session_id: uuid.UUID) -> bool:
+        """Say whether its chunks must be signed: of all but those older than signatures."""
+        with self._database.read() as session:
+            row = session.get(SessionRow, session_id)
+            return row is None or row.signed
+
+    def _data_key(self, header: ChunkHeader) -> bytes:
+        return b"" if header.key is None else self._keys.unwrap(header.session_id, header.key)
+
+    def _insert(self, session: Session, chunk: Chunk, digest: bytes, content: _Content) -> None:
+        header, now = chunk.header, self._clock.now()
         row = session.get(SessionRow, header.session_id) or _new_session(session, header)
-        if info is not None and row.user == UNKNOWN:
-            _name(row, info)
+        if content.info is not None and row.user == UNKNOWN:
+            _name(row, content.info)
         if not _fits(session, header, digest, row):
             row.chain_broken = True
             _log.error(
                 "chunk.chain_broken", session=str(header.session_id), sequence=header.sequence
             )
-        _count(row, header)
+        if _count(row, header, content):
+            session_log.append(session, header.session_id, digest, now)
         key = f"{header.session_id}/{header.sequence:08d}-{digest.hex()[:16]}"
         self._blobs.put(session, key, chunk.encoded)
-        session.add(_chunk_row(chunk, digest, key, self._clock.now()))
+        session.add(_chunk_row(chunk, digest, key, now, content))
 
     def _quarantine(self, session: Session, chunk: Chunk, reason: str) -> None:
         header = chunk.header
@@ -110,12 +168,6 @@ class Writer:
             sequence=header.sequence,
             reason=reason,
         )
-
-
-def _events_of(chunk: Chunk) -> list[Event]:
-    if decode(chunk.encoded).header != chunk.header:
-        raise CorruptChunkError("the header is not the one in the bytes")
-    return chunk.unpack()
 
 
 def is_complete(row: SessionRow) -> bool:
@@ -185,23 +237,25 @@ def _fits(session: Session, header: ChunkHeader, digest: bytes, row: SessionRow)
     return row.last_sequence is None and (newest is None or newest < header.sequence)
 
 
-def _count(row: SessionRow, header: ChunkHeader) -> None:
+def _count(row: SessionRow, header: ChunkHeader, content: _Content) -> bool:
+    """Add a chunk to its session; say whether it is the one that ends it."""
+    count = content.count
     row.chunks += 1
-    row.input_bytes += header.input_bytes
-    row.output_bytes += header.output_bytes
-    if header.end_reason is None or row.last_sequence is not None:
-        return
+    row.input_bytes += count.input_bytes
+    row.output_bytes += count.output_bytes
+    if content.end_reason is None or row.last_sequence is not None:
+        return False
     row.last_sequence = header.sequence
-    row.ended_at = header.first_at + dt.timedelta(milliseconds=header.last_ms - header.first_ms)
-    row.end_reason = header.end_reason.value
-    row.state = "interrupted" if _cut_short(header) else "finished"
+    row.ended_at = header.first_at + dt.timedelta(milliseconds=count.last_ms - header.first_ms)
+    row.end_reason = content.end_reason.value
+    cut_short = content.end_reason in _INTERRUPTIONS or header.cut_bytes > 0
+    row.state = "interrupted" if cut_short else "finished"
+    return True
 
 
-def _cut_short(header: ChunkHeader) -> bool:
-    return header.end_reason in _INTERRUPTIONS or header.cut_bytes > 0
-
-
-def _chunk_row(chunk: Chunk, digest: bytes, key: str, now: dt.datetime) -> ChunkRow:
+def _chunk_row(
+    chunk: Chunk, digest: bytes, key: str, now: dt.datetime, content: _Content
+) -> ChunkRow:
     header = chunk.header
     return ChunkRow(
         session_id=header.session_id,
@@ -209,8 +263,8 @@ def _chunk_row(chunk: Chunk, digest: bytes, key: str, now: dt.datetime) -> Chunk
         digest=digest,
         previous_digest=header.previous_digest,
         sealed=header.sealed.value,
-        first_ms=header.first_ms,
-        last_ms=header.last_ms,
+        first_ms=content.count.first_ms,
+        last_ms=content.count.last_ms,
         first_at=header.first_at,
         size_bytes=len(chunk.encoded),
         blob=key,
