@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from control.audit_requests import AuditEntry, ListAudit
+from control.proof_requests import BundleSignature, LogChecked, SessionProof
 from control.requests import (
     AccessSummary,
     CredentialSummary,
@@ -26,6 +27,7 @@ from control.requests import (
     StoredChunk,
     UserSummary,
 )
+from recorder.tree_head import TreeHead
 
 ManyRequest = (
     ListSecrets
@@ -50,6 +52,10 @@ Result = (
     | SessionSummary
     | SearchHit
     | StoredChunk
+    | SessionProof
+    | BundleSignature
+    | LogChecked
+    | TreeHead
     | LiveFrames
     | AuditEntry
     | Status

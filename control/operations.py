@@ -11,21 +11,16 @@ from typing import Any
 
 from msgspec import Struct
 
-from control import access, credentials, secrets, sessions, users
+from control import access, credentials, ports, secrets, sessions, users
 from control import requests as ask
 from control.answers import Result
 from control.audit import Act, AuditOperations
 from control.audit_requests import ListAudit
 from control.credentials import Gateways
 from control.errors import ControlError, UnreachableError
-from control.ports import (
-    ChunkReader,
-    LiveSessions,
-    NodeStatus,
-    SessionSearch,
-    TargetLogin,
-    TargetTester,
-)
+from control.proof_operations import ProofOperations
+from control.proofs import Proofs
+from control.storage_keys import StorageKeys
 from control.vault import Vault
 from recorder.ports import Clock
 from storage.database import Database
@@ -43,11 +38,13 @@ class ControlNode:
     vault: Vault
     clock: Clock
     gateways: Gateways
-    live: LiveSessions
-    search: SessionSearch
-    chunks: ChunkReader
-    tester: TargetTester
-    status: NodeStatus
+    live: ports.LiveSessions
+    search: ports.SessionSearch
+    chunks: ports.ChunkReader
+    proofs: Proofs
+    keys: StorageKeys
+    tester: ports.TargetTester
+    status: ports.NodeStatus
 
     def act(self, who: str) -> Act:
         """Return `who`, acting now."""
@@ -96,6 +93,7 @@ class Operations:
             CredentialOperations(node),
             SessionOperations(node),
             NodeOperations(node),
+            ProofOperations(node.proofs, node.keys, node.act),
         )
         audit = AuditOperations(node.database)
         self._handlers: dict[type[Struct], _Handler] = {ListAudit: audit.list}
@@ -176,7 +174,7 @@ class SecretOperations:
         act = self.node.act(who)
         with self.node.database.transaction() as session:
             row = secrets.find(session, request.name)
-            login = TargetLogin(
+            login = ports.TargetLogin(
                 secret_name=row.name,
                 target=secrets.target(row),
                 credential=self.node.vault.open(row),
@@ -384,7 +382,10 @@ class NodeOperations:
 
     def handlers(self) -> dict[type[Struct], _Handler]:
         """Say which request is whose."""
-        return {ask.RotateMasterKey: self.rotate, ask.AskStatus: self.status}
+        return {
+            ask.RotateMasterKey: self.rotate,
+            ask.AskStatus: self.status,
+        }
 
     def rotate(self, _request: ask.RotateMasterKey, who: str) -> ask.Done:
         """Make a new master key and wrap every key with it."""

@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 from bus.contract import HostKeyPolicy
 from config.model import OnLoss
 from control.audit_requests import ListAudit
+from control.proof_requests import ProofRequest
 from control.request import Line, Name, Port
 from control.request import Request as _Request
 from recorder.session_info import Capture, RecordingMode, TargetProtocol
@@ -307,6 +308,9 @@ class StoredChunk(Struct, frozen=True, kw_only=True):
     sequence: int
     digest: bytes
     encoded: bytes
+    data_key: bytes = b""
+    """Unwrapped: whoever may fetch a recording may read it. Empty where it cannot be had."""
+    stored_at: dt.datetime | None = None
 
 
 class FollowSession(_Request, frozen=True, kw_only=True):
@@ -386,6 +390,7 @@ OperatorRequest = (
     | ShowSession
     | SearchSessions
     | FetchChunks
+    | ProofRequest
     | FollowSession
     | TerminateSession
     | MessageSession

@@ -33,6 +33,7 @@ from control.open_database import open_database
 from control.private_files import give_to_owner, write_private
 from control.requests import AddUser
 from control.state_lock import LOCK_NAME, hold
+from control.storage_keys import StorageKeys
 from control.vault import PEPPER, create_pepper, open_vault
 from recorder.ports import Clock
 from storage.database import Database
@@ -96,6 +97,7 @@ class Initialiser:
             self._make_host_keys()
             with open_database(self._settings) as database:
                 self._make_vault(database, self._key_file)
+                self._make_storage_keys(database)
                 if admin is not None and admin_hash is not None:
                     self._add_admin(database, admin, admin_hash)
             for path in self._state_dir.iterdir():
@@ -156,6 +158,10 @@ class Initialiser:
         with database.transaction() as session:
             create_pepper(session, key)
         self._told.append(f"set up the vault in the {database.place} under master key {key.id}")
+
+    def _make_storage_keys(self, database: Database) -> None:
+        vault = open_vault(database, self._key_file)
+        self._told += StorageKeys(database, vault).make_missing(self._clock.now())
 
     def _add_admin(self, database: Database, name: str, password_hash: str) -> None:
         act = Act(operator_name(os.geteuid()), self._clock.now())

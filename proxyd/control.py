@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
+from msgspec import Struct
+
 from bus.contract import Command, CommandResult, WatchSession
 from bus.errors import BusUnavailableError
 from bus.ports import Answer, ControlBus
@@ -24,8 +26,10 @@ from control.open_database import open_database
 from control.operations import ControlNode, Operations
 from control.operator_socket import OperatorSocket
 from control.ports import ChunkReader, NodeStatus, SessionSearch
+from control.proofs import Proofs
 from control.rpc import EngineRequests
 from control.state_lock import StateDirHeldError, hold
+from control.storage_keys import StorageKeys
 from control.target_test import OneDial
 from control.vault import Vault, open_vault
 from proxyd.service import StartError
@@ -79,6 +83,14 @@ def credentials_dir() -> Path | None:
     return credentials_directory(os.environ)  # noqa: TID251 - systemd's word, not a setting
 
 
+class Stored(Struct, frozen=True, kw_only=True):
+    """The ways to what is stored."""
+
+    search: SessionSearch
+    chunks: ChunkReader
+    proofs: Proofs
+
+
 class Control:
     """What answers engines and operators. Make it on the event loop."""
 
@@ -98,8 +110,8 @@ class Control:
 
     def operations(
         self,
-        search: SessionSearch,
-        chunks: ChunkReader,
+        stored: Stored,
+        keys: StorageKeys,
         status: NodeStatus,
         ports: Mapping[TargetProtocol, int],
     ) -> Operations:
@@ -111,8 +123,10 @@ class Control:
                 clock=self._clock,
                 gateways=Gateways.of(self._settings, ports),
                 live=BusLiveSessions(self._bus),
-                search=search,
-                chunks=chunks,
+                search=stored.search,
+                chunks=stored.chunks,
+                proofs=stored.proofs,
+                keys=keys,
                 tester=OneDial(self._settings.ssh.dial_timeout_s),
                 status=status,
             )

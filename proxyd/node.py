@@ -15,20 +15,32 @@ from config.model import Settings
 from control.audit_export import AuditExport
 from control.open_database import open_blob_store
 from control.operations import Operations
+from control.proofs import Proofs
 from control.requests import Status
 from control.state_dir import usable_host_keys
+from control.storage_keys import StorageKeys
 from proxyd import logs
-from proxyd.control import Control, credentials_dir, held, opened_database, opened_vault
-from proxyd.engine import Engine
+from proxyd.control import (
+    Control,
+    Stored,
+    credentials_dir,
+    held,
+    opened_database,
+    opened_vault,
+)
+from proxyd.engine import Engine, EngineKeys, engine_id
 from proxyd.metrics import Metrics, MetricsServer, watch
+from proxyd.sealing_keys import LocalSealingKeys, local_sealing_keys, signing_key_file
 from proxyd.service import listen_error
 from proxyd.worker import Worker
 from recorder.clock import SystemClock
-from storage.database import supported_url
-from storage.errors import UnsupportedStoreError
+from storage.database import Database, supported_url
+from storage.errors import StorageUnavailableError, UnsupportedStoreError
 
 ROLE: Final = "all"
 _MEMORY: Final = "memory:"
+_HEAD_INTERVAL_S: Final = 10.0
+"""How late a head of the log may be: what ends within is in one."""
 
 _log = structlog.get_logger()
 
@@ -83,11 +95,16 @@ class WholeNode:
             vault = opened_vault(settings, database)
             self._master_key = str(vault.key_path)
             bus = await stack.enter_async_context(MemoryBus(settings.bus.answer_timeout_s))
+            keys = StorageKeys(database, vault)
+            sealing = self._sealing_keys(database, keys)
             control = Control(settings, database, vault, bus, self._clock)
-            self._worker = worker = Worker(settings, database, self._clock, self.metrics)
+            self._worker = worker = Worker(settings, database, self._clock, self.metrics, keys)
             bus.store(worker.store)
             host_keys = usable_host_keys(settings.state_dir)
-            self._engine = engine = Engine(settings, bus, self._clock, host_keys, self.metrics)
+            engine_keys = EngineKeys(host_keys=host_keys, sealing=sealing)
+            self._engine = engine = Engine(
+                settings, bus, self._clock, engine_keys, self.metrics
+            )
             self._export = export = AuditExport(settings.audit, database, self._clock)
             watch(self.metrics.audit_unexported_seconds, export.unexported_s)
             await stack.enter_async_context(self._measuring())
@@ -97,9 +114,10 @@ class WholeNode:
                 tasks.create_task(export.run())
                 tasks.create_task(engine.serve(listening.set))
                 await listening.wait()
-                self.operations = control.operations(
-                    worker.search, worker.chunks, self.tell, engine.ports
-                )
+                proofs = Proofs(database, keys, self._clock, settings.proof.tree_head_dir)
+                tasks.create_task(_export_heads(proofs))
+                stored = Stored(search=worker.search, chunks=worker.chunks, proofs=proofs)
+                self.operations = control.operations(stored, keys, self.tell, engine.ports)
                 await control.serve_operators(self.operations, started)
 
     async def drain(self) -> None:
@@ -147,6 +165,11 @@ class WholeNode:
             return ["it is stopping"]
         return ["it is starting"] if self._engine is None else self._engine.not_ready()
 
+    def _sealing_keys(self, database: Database, keys: StorageKeys) -> LocalSealingKeys:
+        state_dir = self._settings.state_dir
+        file = signing_key_file(state_dir, credentials_dir())
+        return local_sealing_keys(file, engine_id(state_dir), database, keys, self._clock)
+
     @contextlib.asynccontextmanager
     async def _measuring(self) -> AsyncIterator[None]:
         """Serve the metrics, where a listener is set."""
@@ -162,6 +185,16 @@ class WholeNode:
             except OSError as error:
                 raise listen_error("metrics.listen", address, error) from error
             yield
+
+
+async def _export_heads(proofs: Proofs) -> None:
+    """Write a head of the log of sessions whenever it has grown."""
+    while True:
+        try:
+            await asyncio.to_thread(proofs.export_head)
+        except StorageUnavailableError as error:
+            _log.warning("tree_head.delayed", reason=str(error))
+        await asyncio.sleep(_HEAD_INTERVAL_S)
 
 
 def _engine_problems(engine: Engine) -> list[str]:

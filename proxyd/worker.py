@@ -1,5 +1,7 @@
 """Builds a storage worker: chunks come in, are stored, and are understood."""
 
+from typing import Final
+
 from sqlalchemy import func, select
 
 from config.model import Settings
@@ -8,26 +10,38 @@ from control.stored import IndexSearch, StoredChunks
 from proxyd.control import credentials_dir
 from proxyd.metrics import Metrics, watch
 from recorder.chunk import Chunk
+from recorder.data_key import RecordingKeys
 from recorder.ports import Clock, StorageReceipt
 from storage import errors
 from storage.database import Database
 from storage.reader import Reader
 from storage.search import Search
+from storage.signers import StoredSigners
 from storage.tables import ChunkRow
 from storage.worker import Worker as StorageWorker
+
+_REASONS: Final = {
+    errors.ChunkConflictError: "conflict",
+    errors.UntrustedChunkError: "untrusted",
+}
 
 
 class Worker:
     """One storage worker, and the ways to read what it stored."""
 
     def __init__(
-        self, settings: Settings, database: Database, clock: Clock, metrics: Metrics
+        self,
+        settings: Settings,
+        database: Database,
+        clock: Clock,
+        metrics: Metrics,
+        keys: RecordingKeys,
     ) -> None:
         blobs = open_blob_store(settings, credentials_dir())
-        self._worker = StorageWorker(database, blobs, clock)
+        self._worker = StorageWorker(database, blobs, clock, keys, StoredSigners(database))
         self._database, self._clock, self._metrics = database, clock, metrics
         self.search = IndexSearch(Search(database))
-        self.chunks = StoredChunks(Reader(database, blobs))
+        self.chunks = StoredChunks(Reader(database, blobs), keys)
         watch(metrics.index_lag_seconds, self.index_lag_s)
 
     def store(self, chunk: Chunk) -> StorageReceipt:
@@ -38,7 +52,7 @@ class Worker:
         try:
             return self._worker.store(chunk)
         except errors.ChunkRefusedError as error:
-            reason = "conflict" if isinstance(error, errors.ChunkConflictError) else "damaged"
+            reason = _REASONS.get(type(error), "damaged")
             self._metrics.chunks_rejected_total.labels(reason=reason).inc()
             raise
 

@@ -193,6 +193,8 @@ class SessionRow(Table):
     input_bytes: Mapped[int]
     output_bytes: Mapped[int]
     chain_broken: Mapped[bool]
+    signed: Mapped[bool] = mapped_column(default=True)
+    """Whether every chunk must bear an engine's signature; not so before there were any."""
 
 
 class ChunkRow(Table):
@@ -285,6 +287,36 @@ class LineRow(Table):
     kind: Mapped[str]
     channel: Mapped[int | None]
     text: Mapped[str]
+
+
+class NodeKeyRow(Table):
+    """A public key of an engine, of `control`, or of `storage`; kept for old recordings."""
+
+    __tablename__ = "node_keys"
+    __table_args__ = (Index("ix_node_keys_node", "node"),)
+
+    public_key: Mapped[bytes] = mapped_column(primary_key=True)
+    """Raw, 32 bytes."""
+    node: Mapped[str] = mapped_column(String(64))
+    purpose: Mapped[str]
+    """`signing` (Ed25519), `sealing` or `recording` (X25519)."""
+    valid_from: Mapped[dt.datetime]
+    valid_until: Mapped[dt.datetime | None]
+    """What it signed before stays true; nothing that it signs later counts."""
+
+
+class LogRow(Table):
+    """An entry of the log of sessions, which only grows: a session that has ended."""
+
+    __tablename__ = "session_log"
+
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """0, 1, 2, … without a gap."""
+    session_id: Mapped[UUID] = mapped_column(unique=True)
+    """No foreign key: that a session was there stays known when it is gone."""
+    last_digest: Mapped[bytes]
+    """Of the chunk that ends the session: stands for all of them."""
+    added_at: Mapped[dt.datetime]
 
 
 class AuditRow(Table):

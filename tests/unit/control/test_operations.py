@@ -11,6 +11,9 @@ from control.credentials import Gateways
 from control.errors import ConflictError, ControlError, NotFoundError, UnreachableError
 from control.operations import ControlNode, Operations
 from control.ports import TestedTarget
+from control.proof_requests import RotateRecordingKey
+from control.proofs import Proofs
+from control.storage_keys import StorageKeys
 from recorder.session_info import TargetProtocol
 from storage.errors import StorageUnavailableError
 from storage.tables import AuditRow, SessionRow
@@ -58,6 +61,7 @@ def world():
 
 @pytest.fixture
 def operations(database, vault, clock, world):
+    keys = StorageKeys(database, vault)
     node = ControlNode(
         database=database,
         vault=vault,
@@ -66,6 +70,8 @@ def operations(database, vault, clock, world):
         live=world,
         search=world,
         chunks=world,
+        proofs=Proofs(database, keys, clock, None),
+        keys=keys,
         tester=world,
         status=lambda: None,
     )
@@ -124,6 +130,7 @@ def test_every_act_leaves_its_trace(do, issued, trail):
     do(ask.SearchSessions(text="rm -rf"))
     do(ask.RemoveSecret(name="web1"))
     do(ask.RotateMasterKey())
+    do(RotateRecordingKey())
     assert [action for _, action, _ in trail()] == [
         "secret.added",
         "user.added",
@@ -137,6 +144,7 @@ def test_every_act_leaves_its_trace(do, issued, trail):
         "session.searched",
         "secret.removed",
         "master_key.rotated",
+        "recording_key.rotated",
     ]
     assert {who for who, _, _ in trail()} == {"operator"}
 

@@ -1,6 +1,6 @@
 import msgspec
 import pytest
-from samples.chunks import SESSION, three_chunks
+from samples.chunks import KEYS, SESSION, three_chunks
 
 from config.errors import ConfigError
 from config.model import BlobSettings, Settings
@@ -31,7 +31,7 @@ def clock():
 
 @pytest.fixture
 def worker(tmp_path, database, clock, metrics):
-    return Worker(Settings(state_dir=tmp_path), database, clock, metrics)
+    return Worker(Settings(state_dir=tmp_path), database, clock, metrics, KEYS)
 
 
 def test_what_is_stored_can_be_read_back(worker):
@@ -62,4 +62,4 @@ def test_what_is_refused_is_counted_by_its_reason(worker, metrics):
 def test_a_blob_store_of_an_unknown_kind_is_a_matter_of_settings(tmp_path, database, clock):
     settings = Settings(state_dir=tmp_path, blobs=BlobSettings(url="ftp://host/"))
     with pytest.raises(ConfigError, match="of kind 'ftp'"):
-        Worker(settings, database, clock, Metrics())
+        Worker(settings, database, clock, Metrics(), KEYS)

@@ -3,7 +3,7 @@ import os
 
 import msgspec
 import pytest
-from samples.chunks import INFO, SESSION, STARTED, chunk, three_chunks
+from samples.chunks import INFO, KEYS, SESSION, STARTED, Signers, chunk, three_chunks
 from sqlalchemy import select, text
 
 from recorder.chunk import Chunk
@@ -19,7 +19,7 @@ from storage.writer import UNKNOWN, Writer, is_complete
 
 @pytest.fixture
 def writer(database: Database) -> Writer:
-    return Writer(database, DatabaseBlobs(), ManualClock())
+    return Writer(database, DatabaseBlobs(), ManualClock(), KEYS, Signers())
 
 
 def session_row(database: Database) -> SessionRow:
