@@ -1,8 +1,8 @@
-import datetime as dt
 import secrets
 from uuid import UUID
 
 import pytest
+from samples.chunks import three_chunks
 
 from bus.contract import (
     DenialReason,
@@ -22,7 +22,6 @@ from config.errors import ConfigError
 from protocols.errors import AccessDeniedError
 from proxyd.engine import BusBroker, MeasuredSink, engine_id
 from proxyd.metrics import Metrics
-from recorder.chunk import GENESIS, ChunkHeader, SealReason, encode
 from recorder.events import EndReason
 from recorder.ports import StorageReceipt
 from recorder.session_info import RecordingTerms, Target, TargetProtocol
@@ -49,22 +48,7 @@ GRANT = Grant(
     expires_at=None,
     sealed_credential=secrets.token_bytes(16),
 )
-CHUNK = encode(
-    ChunkHeader(
-        session_id=SESSION,
-        sequence=0,
-        sealed=SealReason.INTERVAL,
-        first_ms=0,
-        last_ms=0,
-        first_at=dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
-        previous_digest=GENESIS,
-        frames_bytes=0,
-        events=0,
-        input_bytes=0,
-        output_bytes=0,
-    ),
-    b"",
-)
+CHUNK = three_chunks()[0]
 
 
 def test_an_engine_keeps_its_id(tmp_path):

@@ -316,7 +316,7 @@ async def test_a_chunk_that_cannot_be_sealed_is_tried_again(
 ):
     async with engine(tmp_path) as running:
         sink = await running.start()
-        read, failures = Segment.read, [OSError(errno.EIO, "Input/output error")]
+        read, failures = Segment.frames, [OSError(errno.EIO, "Input/output error")]
 
         def fail_once(segment: Segment) -> bytes:
             if failures:

@@ -135,7 +135,8 @@ def test_a_session_that_was_cut_short_says_so(
 
 
 def test_a_full_disk_is_named_and_nothing_is_half_stored(sqlite_database: Database):
-    database, writer = sqlite_database, Writer(sqlite_database, DatabaseBlobs(), ManualClock())
+    database = sqlite_database
+    writer = Writer(database, DatabaseBlobs(), ManualClock(), KEYS, Signers())
     with database.transaction() as session:
         pages = session.scalar(text("PRAGMA page_count")) or 0
         session.execute(text(f"PRAGMA max_page_count={pages + 2}"))
