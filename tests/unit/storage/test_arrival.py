@@ -2,7 +2,6 @@ import msgspec
 import pytest
 from samples.chunks import KEYS, SESSION, Signers, three_chunks
 
-from recorder.chunk import Chunk
 from recorder.clock import ManualClock
 from recorder.data_key import WrappedKey
 from recorder.errors import RecordingKeyError
@@ -34,7 +33,7 @@ def test_a_chunk_is_opened_counted_and_named(sqlite_database: Database):
 
 def test_a_chunk_of_a_stranger_is_not_believed(sqlite_database: Database):
     stranger = Signers(SignerKey(engine_id="engine-2", public=bytes(32)))
-    with pytest.raises(UntrustedChunkError, match="chunk 0 .* not to be trusted"):
+    with pytest.raises(UntrustedChunkError, match=r"chunk 0 .* not to be trusted"):
         Arrivals(sqlite_database, ManualClock(), KEYS, stranger).judge(FIRST)
 
 
@@ -42,7 +41,7 @@ def test_a_header_that_is_not_the_one_in_the_bytes_is_damage(sqlite_database: Da
     arrivals = Arrivals(sqlite_database, ManualClock(), KEYS, Signers())
     header = msgspec.structs.replace(FIRST.header, sequence=9)
     with pytest.raises(DamagedChunkError, match="not the one in the bytes"):
-        arrivals.judge(Chunk(header=header, encoded=FIRST.encoded))
+        arrivals.judge(msgspec.structs.replace(FIRST, header=header))
 
 
 def test_a_chunk_waits_while_its_recording_key_is_missing(sqlite_database: Database):
