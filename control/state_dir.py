@@ -4,6 +4,7 @@ master.key               the vault's master key
 ssh_host_ed25519_key     the gateway's host keys
 ssh_host_rsa_key
 proxyd.db                the database, unless `[database] url` says otherwise
+engine-signing-key       what this node's engine signs recordings with, made at the first start
 spool/                   recordings that have not been stored yet
 control.sock             operators reach a running node here
 control.lock             held by whoever uses the database
