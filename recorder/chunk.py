@@ -150,7 +150,7 @@ class Chunk(Struct, frozen=True, kw_only=True):
         if header.format == 1:
             return _inflated(header, payload)
         if header.codec == "frames":
-            return self._plain_frames(bytes(payload))
+            return self._plain_frames(payload)
         packed_header = self.encoded[8 : self.payload_offset]
         return _inflated(
             header, memoryview(self._key().decrypt_payload(payload, packed_header))
@@ -170,12 +170,13 @@ class Chunk(Struct, frozen=True, kw_only=True):
                 events.append(SessionEnded(at_ms=at_ms, reason=header.end_reason))
         return events
 
-    def _plain_frames(self, frames: bytes) -> bytes:
-        if len(frames) != self.header.frames_bytes:
+    def _plain_frames(self, payload: memoryview) -> bytes:
+        if len(payload) != self.header.frames_bytes:
             raise CorruptChunkError(f"chunk {self.header.sequence}: the declared sizes differ")
-        if not frames:
-            return frames
-        return plain_frames(frames, self._key(), self.header.sequence)
+        frames = bytearray(payload)
+        if frames:
+            decrypt_frames(frames, self._key(), self.header.sequence)
+        return bytes(frames)
 
     def _key(self) -> DataKey:
         header = self.header
@@ -193,17 +194,25 @@ def digest_of(encoded: bytes) -> Digest:
     return hashlib.sha256(memoryview(encoded)[:end]).digest()
 
 
-def plain_frames(frames: bytes, key: DataKey, segment: int) -> bytes:
-    """Return encrypted frames in clear; raise `CorruptChunkError` where one is damaged."""
-    bodies: list[bytes] = []
-    before = b""
-    for sealed in read_frames(frames):
+def decrypt_frames(frames: bytearray, key: DataKey, segment: int, offset: int = 0) -> None:
+    """Put in place of `frames`, which begin at `offset`, what they are in clear.
+
+    Raises `CorruptChunkError` where one is damaged. In place, because a segment may be
+    large, and is sealed while sessions go on.
+    """
+    end, before = 0, b""
+    for sealed in read_frames(frames, offset):
         # Numbers grow: a frame that was copied or moved shows.
-        if bodies and sealed[:4] <= before:
+        if end and sealed[:4] <= before:
             raise CorruptChunkError("a frame is out of its order")
         before = sealed[:4]
-        bodies.append(frame(key.decrypt_frame(segment, sealed)))
-    return b"".join(bodies)
+        # The clear frame is shorter, and its sealed one was read already.
+        body = key.decrypt_frame(segment, sealed)
+        _FRONT.pack_into(frames, end, len(body), zlib.crc32(body))
+        end += _FRONT.size
+        frames[end : end + len(body)] = body
+        end += len(body)
+    del frames[end:]
 
 
 def frame(body: bytes) -> bytes:
@@ -211,9 +220,8 @@ def frame(body: bytes) -> bytes:
     return _FRONT.pack(len(body), zlib.crc32(body)) + body
 
 
-def read_frames(frames: bytes) -> Iterator[bytes]:
+def read_frames(frames: bytes | bytearray, offset: int = 0) -> Iterator[bytes]:
     """Yield each body; raise `CorruptChunkError` at the first torn or altered frame."""
-    offset = 0
     while offset < len(frames):
         body = whole_frame(frames, offset)
         if body is None:
@@ -222,7 +230,7 @@ def read_frames(frames: bytes) -> Iterator[bytes]:
         offset += _FRONT.size + len(body)
 
 
-def whole_frame(frames: bytes, offset: int) -> bytes | None:
+def whole_frame(frames: bytes | bytearray, offset: int) -> bytes | None:
     """Return the body of the frame at `offset`, or None where it is torn or altered.
 
     No body is empty: after a power cut the end of a file may be zeros, which would
@@ -232,13 +240,15 @@ def whole_frame(frames: bytes, offset: int) -> bytes | None:
     if len(frames) < start:
         return None
     size, checksum = _FRONT.unpack_from(frames, offset)
-    body = frames[start : start + size]
+    body = bytes(frames[start : start + size])
     if not size or len(body) != size or zlib.crc32(body) != checksum:
         return None
     return body
 
 
-def encode(header: ChunkHeader, frames: bytes, key: DataKey, signer: ChunkSigner) -> Chunk:
+def encode(
+    header: ChunkHeader, frames: bytes | bytearray, key: DataKey, signer: ChunkSigner
+) -> Chunk:
     """Return the sealed chunk of `frames`, which are in clear."""
     packed = zstandard.ZstdCompressor(level=_LEVEL, write_content_size=True).compress(frames)
     packed_header = _header_encoder.encode(header)
@@ -253,10 +263,14 @@ def encode_recovered(header: ChunkHeader, frames: bytes, signer: ChunkSigner) ->
 def _signed(
     header: ChunkHeader, packed_header: bytes, payload: bytes, signer: ChunkSigner
 ) -> Chunk:
-    text = MAGIC + len(packed_header).to_bytes(4, "big") + packed_header + payload
-    signed = text + signer.sign(_SIGNED_AS + hashlib.sha256(text).digest())
-    encoded = signed + zlib.crc32(signed).to_bytes(_CRC_BYTES, "big")
-    return Chunk(header=header, encoded=encoded, payload_offset=8 + len(packed_header))
+    front = MAGIC + len(packed_header).to_bytes(4, "big") + packed_header
+    sha256 = hashlib.sha256(front)
+    sha256.update(payload)
+    signature = signer.sign(_SIGNED_AS + sha256.digest())
+    crc = zlib.crc32(signature, zlib.crc32(payload, zlib.crc32(front)))
+    # Put together once: a payload may be as large as its segment.
+    encoded = b"".join((front, payload, signature, crc.to_bytes(_CRC_BYTES, "big")))
+    return Chunk(header=header, encoded=encoded, payload_offset=len(front))
 
 
 def decode(encoded: bytes, data_key: bytes = b"") -> Chunk:

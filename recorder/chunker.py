@@ -125,7 +125,7 @@ class Chunker:
 
     def seal(
         self,
-        frames: bytes,
+        frames: bytes | bytearray,
         sealed: SealReason,
         *,
         first_at: dt.datetime,

@@ -24,7 +24,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from recorder.chunk import frame, plain_frames, whole_frame
+from recorder.chunk import decrypt_frames, frame, whole_frame
 from recorder.data_key import FRAME_OVERHEAD_BYTES, DataKey, WrappedKey
 from recorder.errors import CorruptChunkError
 
@@ -133,23 +133,26 @@ class Segment:
         os.ftruncate(self._descriptor, size_bytes)
         self.written_bytes = size_bytes
 
-    def frames(self) -> bytes:
+    def frames(self) -> bytearray:
         """Return the frames in clear; raise `CorruptChunkError` where they are damaged."""
-        return self._plain(self.path.read_bytes())
+        return self._plain(self._read())
 
-    def mended_frames(self) -> tuple[bytes, int]:
+    def mended_frames(self) -> tuple[bytearray, int]:
         """Return what can be had of a damaged file, and how much of it cannot.
 
         What was written since the last sync is still in memory: a failed one may have
         dropped just that.
         """
-        written = self.path.read_bytes()[: self.written_bytes]
+        written = self._read()
+        del written[self.written_bytes :]
         whole = whole_bytes(written)
         kept = min(whole, self.synced_bytes)
-        frames = self._plain(written[:kept])
+        del written[kept:]
+        frames = self._plain(written)
         if whole >= self.synced_bytes:
-            frames += b"".join(frame(body) for body in self.unsynced)
-            kept += sum(len(body) + OVERHEAD_BYTES for body in self.unsynced)
+            for body in self.unsynced:
+                frames += frame(body)
+                kept += len(body) + OVERHEAD_BYTES
         return frames, max(0, self.written_bytes - kept)
 
     def close(self) -> None:
@@ -165,10 +168,17 @@ class Segment:
         self.close()
         self.path.unlink(missing_ok=True)
 
-    def _plain(self, written: bytes) -> bytes:
+    def _read(self) -> bytearray:
+        with self.path.open("rb") as file:
+            written = bytearray(os.fstat(file.fileno()).st_size)
+            del written[file.readinto(written) :]
+        return written
+
+    def _plain(self, written: bytearray) -> bytearray:
         if not written.startswith(self._front):
             raise CorruptChunkError("the segment has lost its beginning")
-        return plain_frames(written[len(self._front) :], self._key, self.sequence)
+        decrypt_frames(written, self._key, self.sequence, len(self._front))
+        return written
 
     def _write_rest(self, rest: memoryview) -> None:
         try:
@@ -195,7 +205,7 @@ def read_front(written: bytes) -> tuple[SegmentFront, int] | None:
         return None
 
 
-def whole_bytes(written: bytes) -> int:
+def whole_bytes(written: bytes | bytearray) -> int:
     """Return how many bytes of a segment are whole frames."""
     offset = 0
     while offset < len(written):

@@ -161,7 +161,7 @@ class Syncer:
             job.segment.remove()
         return chunk
 
-    def _packed(self, job: SealJob, frames: bytes, cut_bytes: int = 0) -> Chunk:
+    def _packed(self, job: SealJob, frames: bytearray, cut_bytes: int = 0) -> Chunk:
         return job.chunker.seal(
             frames,
             job.sealed,

@@ -48,7 +48,7 @@ def _chunk_with_a_whole_checksum(data: bytes) -> None:
 def _encrypted_frames(data: bytes) -> None:
     """Whole frames that nobody encrypted with this key."""
     key = DataKey(UUID(int=7), bytes(32), WrappedKey(recording_key="", sealed=b""))
-    chunk.plain_frames(chunk.frame(data) + data, key, 0)
+    chunk.decrypt_frames(bytearray(chunk.frame(data) + data), key, 0)
 
 
 def _bundle(data: bytes) -> None:

@@ -8,7 +8,7 @@ from samples.chunks import INFO, KEYS, SESSION
 from samples.recordings import SMALL, engine, info, shown, until
 
 from config.model import OnLoss, RecorderSettings
-from recorder.chunk import plain_frames, read_frames
+from recorder.chunk import decrypt_frames, read_frames
 from recorder.clock import ManualClock
 from recorder.data_key import DataKey
 from recorder.errors import RecordingLostError, SpoolFullError
@@ -24,7 +24,9 @@ async def test_a_recording_is_on_disk_before_the_session_may_begin(tmp_path: Pat
         front, front_bytes = read_front(segment) or (None, 0)
         assert front is not None
         data_key = DataKey(SESSION, KEYS.unwrap(SESSION, front.key), front.key)
-        [body] = read_frames(plain_frames(segment[front_bytes:], data_key, 0))
+        frames = bytearray(segment[front_bytes:])
+        decrypt_frames(frames, data_key, 0)
+        [body] = read_frames(frames)
         assert isinstance(decode_burst(body)[0], SessionStarted)
         assert INFO.user.encode() not in segment
 
