@@ -4,6 +4,7 @@ Recordings hold whatever targets and users sent. What breaks the emulator breaks
 child, and neither the daemon nor the next chunk.
 """
 
+import contextlib
 import multiprocessing
 import os
 import resource
@@ -11,6 +12,7 @@ import signal
 import threading
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -26,6 +28,8 @@ _MEMORY_LIMIT_BYTES = 2 * 1024**3
 _CHUNKS_PER_PROCESS = 1000
 """Then a fresh process: what leaked goes with the old one."""
 _NICENESS = 10
+_OOM_SCORE = 500
+"""Where memory runs out this process goes first, not the daemon that records."""
 
 
 class Comprehend(Protocol):
@@ -166,6 +170,8 @@ def _spawn(work: Comprehend) -> tuple[BaseProcess, Connection]:
 def _serve(pipe: Connection, work: Comprehend) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the daemon.
     os.nice(_NICENESS)
+    with contextlib.suppress(OSError):  # Not every sandbox has a /proc.
+        Path("/proc/self/oom_score_adj").write_text(str(_OOM_SCORE))
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_LIMIT_BYTES, _MEMORY_LIMIT_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:

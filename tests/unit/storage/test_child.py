@@ -4,6 +4,7 @@ import resource
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from samples.chunks import three_chunks
@@ -56,6 +57,10 @@ def test_it_answers_as_the_function_would():
         assert child.comprehend(state, second.encoded, second.data_key) == expected
     finally:
         child.stop()
+
+
+def test_where_memory_runs_out_it_goes_before_the_daemon(child: Child):
+    assert Path(f"/proc/{pid(child)}/oom_score_adj").read_text() == "500\n"
 
 
 @pytest.mark.parametrize("trouble", [b"die", b"hang"])
