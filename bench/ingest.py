@@ -20,7 +20,7 @@ from typing import Final
 from uuid import uuid4
 
 from peers.postgresql import PostgreSQLServer, private_server
-from samples.chunks import chunk
+from samples.chunks import KEYS, Signers, chunk
 
 from bench.figures import Figure, median, quantile
 from bench.rig import Rig
@@ -132,7 +132,7 @@ def _paced(server: PostgreSQLServer, chunks: list[Chunk]) -> list[float]:
             arrived.put((due, each))
 
     took: list[float] = []
-    feeding = threading.Thread(target=arrive)
+    feeding = threading.Thread(target=arrive, name="arrivals")
     with _writer(server) as writer:
         feeding.start()
         while len(took) < len(wanted):
@@ -171,5 +171,5 @@ def _server() -> Iterator[PostgreSQLServer]:
 @contextmanager
 def _writer(server: PostgreSQLServer, blobs: BlobStore | None = None) -> Iterator[Writer]:
     database = Database(server.migrated_database())
-    yield Writer(database, blobs or DatabaseBlobs(), SystemClock())
+    yield Writer(database, blobs or DatabaseBlobs(), SystemClock(), KEYS, Signers())
     database.close()
