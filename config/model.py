@@ -152,6 +152,12 @@ class BlobSettings(_Table, frozen=True, kw_only=True):
     """For one blob, every try included."""
 
 
+class RetentionSettings(_Table, frozen=True, kw_only=True):
+    """`[retention]`: when old recordings are looked for. The rules are in the database."""
+
+    interval_s: Seconds = 3600
+
+
 class ControlSettings(_Table, frozen=True, kw_only=True):
     """`[control]`: the vault, the grants and the page."""
 
@@ -201,6 +207,7 @@ class Settings(_Table, frozen=True, kw_only=True):
     bus: BusSettings = BusSettings()
     database: DatabaseSettings = DatabaseSettings()
     blobs: BlobSettings = BlobSettings()
+    retention: RetentionSettings = RetentionSettings()
     control: ControlSettings = ControlSettings()
     audit: AuditSettings = AuditSettings()
     metrics: MetricsSettings = MetricsSettings()

@@ -27,6 +27,12 @@ from control.requests import (
     StoredChunk,
     UserSummary,
 )
+from control.retention_requests import (
+    DeletedRecording,
+    RetentionRule,
+    RunRetention,
+    ShowRetention,
+)
 from recorder.tree_head import TreeHead
 
 ManyRequest = (
@@ -39,6 +45,8 @@ ManyRequest = (
     | FetchChunks
     | FollowSession
     | ListAudit
+    | ShowRetention
+    | RunRetention
 )
 """Answered by any number of results; every other request by exactly one."""
 
@@ -58,6 +66,8 @@ Result = (
     | TreeHead
     | LiveFrames
     | AuditEntry
+    | RetentionRule
+    | DeletedRecording
     | Status
     | Done
 )

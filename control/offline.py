@@ -28,6 +28,7 @@ from control.wire import decode_request, encode_request
 from recorder.clock import SystemClock
 from storage.database import Database
 from storage.reader import Reader
+from storage.retention import Retention
 from storage.search import Search
 from storage.tables import ChunkRow, SessionRow
 
@@ -38,6 +39,7 @@ def open_operations(settings: Settings, live: LiveSessions) -> Iterator[Operatio
 
     Raises `ConfigError` where the node was never set up.
     """
+    blobs = open_blob_store(settings)
     with open_database(settings) as database:
         vault, clock = open_vault(database, master_key.locate(settings, None)), SystemClock()
         keys = StorageKeys(database, vault)
@@ -49,11 +51,12 @@ def open_operations(settings: Settings, live: LiveSessions) -> Iterator[Operatio
                 gateways=Gateways.of(settings),
                 live=live,
                 search=IndexSearch(Search(database)),
-                chunks=StoredChunks(Reader(database, open_blob_store(settings)), keys),
+                chunks=StoredChunks(Reader(database, blobs), keys),
                 proofs=Proofs(database, keys, clock, settings.proof.tree_head_dir),
                 keys=keys,
                 tester=OneDial(settings.ssh.dial_timeout_s),
                 status=lambda: _status(database),
+                retention=Retention(database, blobs, SystemClock()),
             )
         )
 

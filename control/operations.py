@@ -1,7 +1,6 @@
 """Carries out what operators ask for.
 
-One class a noun; each act is written to the audit trail in its own transaction. All of
-it blocks: the socket's server calls it on threads.
+One class a noun; each act is audited in its own transaction. It blocks: call it on threads.
 """
 
 import time
@@ -15,16 +14,17 @@ from control import access, credentials, ports, secrets, sessions, users
 from control import requests as ask
 from control.answers import Result
 from control.audit import Act, AuditOperations
-from control.audit_requests import ListAudit
 from control.credentials import Gateways
 from control.errors import ControlError, UnreachableError
 from control.proof_operations import ProofOperations
 from control.proofs import Proofs
+from control.retention import RetentionOperations
 from control.storage_keys import StorageKeys
 from control.vault import Vault
 from recorder.ports import Clock
 from storage.database import Database
 from storage.errors import StorageError
+from storage.retention import Retention
 from storage.tables import SessionRow
 
 _END_PAUSES_S = (0.2, 0.8)
@@ -45,6 +45,7 @@ class ControlNode:
     keys: StorageKeys
     tester: ports.TargetTester
     status: ports.NodeStatus
+    retention: Retention
 
     def act(self, who: str) -> Act:
         """Return `who`, acting now."""
@@ -94,9 +95,10 @@ class Operations:
             SessionOperations(node),
             NodeOperations(node),
             ProofOperations(node.proofs, node.keys, node.act),
+            AuditOperations(node.database),
+            RetentionOperations(node.database, node.retention, node.act),
         )
-        audit = AuditOperations(node.database)
-        self._handlers: dict[type[Struct], _Handler] = {ListAudit: audit.list}
+        self._handlers: dict[type[Struct], _Handler] = {}
         for noun in nouns:
             self._handlers |= noun.handlers()
 
@@ -343,7 +345,7 @@ class SessionOperations:
         """Hand out a recording."""
         act = self.node.act(who)
         with self.node.database.transaction() as session:
-            sessions.find(session, request.id)
+            sessions.find_recording(session, request.id)
             act.note(session, "session.read", str(request.id))
         return self.node.chunks.chunks(request.id, request.from_sequence)
 
@@ -382,10 +384,7 @@ class NodeOperations:
 
     def handlers(self) -> dict[type[Struct], _Handler]:
         """Say which request is whose."""
-        return {
-            ask.RotateMasterKey: self.rotate,
-            ask.AskStatus: self.status,
-        }
+        return {ask.RotateMasterKey: self.rotate, ask.AskStatus: self.status}
 
     def rotate(self, _request: ask.RotateMasterKey, who: str) -> ask.Done:
         """Make a new master key and wrap every key with it."""

@@ -1,9 +1,4 @@
-"""Everything an operator can ask for, and the answers: the vocabulary of the command line.
-
-The command line sends these to a running control node over its socket, and carries
-them out itself where none runs; the web API will speak the same words. A field of a
-result is a key of `--output json`, so `contract.md`'s names are kept here.
-"""
+"""Everything an operator can ask for, and the answers. Fields are keys of `--output json`."""
 
 import datetime as dt
 from typing import Annotated
@@ -17,10 +12,10 @@ from control.audit_requests import ListAudit
 from control.proof_requests import ProofRequest
 from control.request import Line, Name, Port
 from control.request import Request as _Request
+from control.retention_requests import RetentionRequest
 from recorder.session_info import Capture, RecordingMode, TargetProtocol
 
 MAX_USES = 1_000_000
-
 DEFAULT_CHANNELS = ("exec", "scp", "sftp", "shell")
 
 
@@ -274,6 +269,8 @@ class SessionSummary(Struct, frozen=True, kw_only=True):
     output_bytes: int
     complete: bool
     """Every chunk from 0 to the end has arrived and the chain holds."""
+    hold_reason: str | None = None
+    deleted_at: dt.datetime | None = None
 
 
 class SearchSessions(_Request, frozen=True, kw_only=True):
@@ -397,4 +394,5 @@ OperatorRequest = (
     | RotateMasterKey
     | AskStatus
     | ListAudit
+    | RetentionRequest
 )

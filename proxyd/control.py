@@ -36,6 +36,7 @@ from proxyd.service import StartError
 from recorder.ports import Clock
 from recorder.session_info import TargetProtocol
 from storage.database import Database
+from storage.retention import Retention
 
 _HOLD_PATIENCE_S: Final = 5.0
 """A command line that found no node running holds the directory for a moment."""
@@ -89,6 +90,7 @@ class Stored(Struct, frozen=True, kw_only=True):
     search: SessionSearch
     chunks: ChunkReader
     proofs: Proofs
+    retention: Retention
 
 
 class Control:
@@ -129,6 +131,7 @@ class Control:
                 keys=keys,
                 tester=OneDial(self._settings.ssh.dial_timeout_s),
                 status=status,
+                retention=stored.retention,
             )
         )
 

@@ -116,7 +116,12 @@ class WholeNode:
                 await listening.wait()
                 proofs = Proofs(database, keys, self._clock, settings.proof.tree_head_dir)
                 tasks.create_task(_export_heads(proofs))
-                stored = Stored(search=worker.search, chunks=worker.chunks, proofs=proofs)
+                stored = Stored(
+                    search=worker.search,
+                    chunks=worker.chunks,
+                    proofs=proofs,
+                    retention=worker.retention,
+                )
                 self.operations = control.operations(stored, keys, self.tell, engine.ports)
                 await control.serve_operators(self.operations, started)
 

@@ -38,7 +38,10 @@ class Worker:
         keys: RecordingKeys,
     ) -> None:
         blobs = open_blob_store(settings, credentials_dir())
-        self._worker = StorageWorker(database, blobs, clock, keys, StoredSigners(database))
+        self._worker = StorageWorker(
+            database, blobs, clock, keys, StoredSigners(database), settings.retention.interval_s
+        )
+        self.retention = self._worker.retention
         self._database, self._clock, self._metrics = database, clock, metrics
         self.search = IndexSearch(Search(database))
         self.chunks = StoredChunks(Reader(database, blobs), keys)
@@ -57,7 +60,7 @@ class Worker:
             raise
 
     async def run(self) -> None:
-        """Index until cancelled."""
+        """Index, and delete what is old enough, until cancelled."""
         await self._worker.run()
 
     def unindexed_chunks(self) -> int:

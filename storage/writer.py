@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Collection, Sequence
 
 import structlog
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import func, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -29,7 +29,7 @@ from storage.blobs import BlobStore
 from storage.database import Database
 from storage.errors import ChunkConflictError, ChunkRefusedError
 from storage.sited_blobs import key_part
-from storage.tables import ChunkRow, QuarantinedRow, SessionRow
+from storage.tables import ChunkRow, QuarantinedRow, SessionRow, TombstoneRow
 
 UNKNOWN = "?"
 """Stands in a session's row for a name that never arrived; no name may be spelt so."""
@@ -142,6 +142,10 @@ class Writer:
         self, session: Session, arrival: Arrival, row: SessionRow, known: Known
     ) -> None:
         header = arrival.chunk.header
+        if row.deleted_at is not None:
+            # So late that its recording was deleted: it follows.
+            tombstone = update(TombstoneRow).where(TombstoneRow.session_id == row.id)
+            session.execute(tombstone.values(finished_at=None))
         if arrival.content.info is not None and row.user == UNKNOWN:
             _name(row, arrival.content.info)
         if not _fits(session, header, arrival.digest, row, known):
@@ -277,6 +281,8 @@ def _make_session(session: Session, header: ChunkHeader) -> None:
         "output_bytes": 0,
         "chain_broken": False,
         "signed": True,
+        "hold_reason": None,
+        "deleted_at": None,
     }
     # Another worker may have come first: then its row is as good.
     if session.get_bind().dialect.name == "sqlite":

@@ -22,6 +22,7 @@ COMMANDS = {
     "doctor": "proxyd.cli.node:doctor",
     "log": "proxyd.cli.log:log",
     "init": "proxyd.cli.node:init",
+    "retention": "proxyd.cli.retention:retention",
     "rotate-recording-key": "proxyd.cli.keys:rotate_recording_key",
     "rotate-signing-key": "proxyd.cli.keys:rotate_signing_key",
     "rotate-master-key": "proxyd.cli.node:rotate_master_key",

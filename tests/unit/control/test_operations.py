@@ -15,7 +15,9 @@ from control.proof_requests import RotateRecordingKey
 from control.proofs import Proofs
 from control.storage_keys import StorageKeys
 from recorder.session_info import TargetProtocol
+from storage.blobs import DatabaseBlobs
 from storage.errors import StorageUnavailableError
+from storage.retention import Retention
 from storage.tables import AuditRow, SessionRow
 
 from .conftest import CANARY, presented, web1
@@ -74,6 +76,7 @@ def operations(database, vault, clock, world):
         keys=keys,
         tester=world,
         status=lambda: None,
+        retention=Retention(database, DatabaseBlobs(), clock),
     )
     return Operations(node)
 
