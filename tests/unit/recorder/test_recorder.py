@@ -318,7 +318,7 @@ async def test_a_chunk_that_cannot_be_sealed_is_tried_again(
         sink = await running.start()
         read, failures = Segment.frames, [OSError(errno.EIO, "Input/output error")]
 
-        def fail_once(segment: Segment) -> bytes:
+        def fail_once(segment: Segment) -> bytearray:
             if failures:
                 raise failures.pop()
             return read(segment)
