@@ -36,5 +36,6 @@ def upgrade() -> None:
     op.add_column(
         "sessions", sa.Column("signed", sa.Boolean(), nullable=False, server_default=sa.false())
     )
-    with op.batch_alter_table("sessions") as sessions:
-        sessions.alter_column("signed", server_default=None)
+    # SQLite keeps the default: dropping it means to make the table anew, under what refers to it.
+    if op.get_bind().dialect.name != "sqlite":
+        op.alter_column("sessions", "signed", server_default=None)
