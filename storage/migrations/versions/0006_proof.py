@@ -36,6 +36,6 @@ def upgrade() -> None:
     op.add_column(
         "sessions", sa.Column("signed", sa.Boolean(), nullable=False, server_default=sa.false())
     )
-    # SQLite keeps the default: dropping it means to make the table anew, under what refers to it.
+    # SQLite keeps the default: to drop it is to make the table anew, and others refer to it.
     if op.get_bind().dialect.name != "sqlite":
         op.alter_column("sessions", "signed", server_default=None)
