@@ -10,6 +10,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from recorder.chunk import Digest
 from recorder.events import EndReason
 from recorder.session_info import RecordingTerms, Target, TargetProtocol
 
@@ -136,12 +137,82 @@ class EngineStarted(Struct, frozen=True, kw_only=True, tag="engine_started"):
     spooled_sessions: tuple[UUID, ...]
 
 
+class Heartbeat(Struct, frozen=True, kw_only=True, tag="heartbeat"):
+    """Engine to control: how it is, every few seconds."""
+
+    engine_id: str
+    site: str
+    version: str
+    live_sessions: int
+    unshipped_chunks: int
+    spool_bytes: int
+
+
+class Alive(Struct, frozen=True, kw_only=True, tag="alive"):
+    """Control to engine: the heartbeat was heard."""
+
+    seal_to: bytes
+    """Control's X25519 public key, 32 bytes: users' passwords are sealed to it."""
+
+
+class ValidateUser(Struct, frozen=True, kw_only=True, tag="validate_user"):
+    """Engine to control: somebody says that he is this user."""
+
+    engine_id: str
+    site: str
+    username: str
+    sealed_password: bytes
+    """Sealed by `bus.sealed` to the key that came with `Alive`."""
+    client_address: str
+
+    def __repr__(self) -> str:
+        return f"ValidateUser(engine_id={self.engine_id!r}, <redacted>)"
+
+
+class UserValidated(Struct, frozen=True, kw_only=True, tag="user_validated"):
+    """Control to engine: he is."""
+
+    user: str
+    role: str
+
+
+class PingStorage(Struct, frozen=True, kw_only=True, tag="ping_storage"):
+    """Engine to worker: could a chunk be stored now? `Done` says yes, silence says no."""
+
+
 class Done(Struct, frozen=True, kw_only=True, tag="done"):
     """The answer to a message that asks for nothing back."""
 
 
-Request = RedeemCredential | PinHostKey | SessionReady | SessionFailed | EngineStarted
-Reply = Grant | Denied | HostKeysPinned | Done
+class Failed(Struct, frozen=True, kw_only=True, tag="failed"):
+    """Control to engine: the request could not be answered. The bus makes it an error."""
+
+    detail: str
+    again: bool
+    """Whether asking again may help."""
+
+
+class ChunkStored(Struct, frozen=True, kw_only=True, tag="chunk_stored"):
+    """Worker to engine: the storage receipt. It is sent after the commit."""
+
+    session_id: UUID
+    sequence: int
+    digest: Digest
+
+
+class ChunkRefused(Struct, frozen=True, kw_only=True, tag="chunk_refused"):
+    """Worker to engine: this chunk is put aside; sending it again does not help."""
+
+    session_id: UUID
+    sequence: int
+    digest: Digest
+    reason: str
+
+
+SessionRequest = RedeemCredential | PinHostKey | SessionReady | SessionFailed | EngineStarted
+Request = SessionRequest | ValidateUser | Heartbeat | PingStorage
+Reply = Grant | UserValidated | Denied | HostKeysPinned | Alive | Done | Failed
+Receipt = ChunkStored | ChunkRefused
 
 
 class TerminateSession(Struct, frozen=True, kw_only=True, tag="terminate_session"):
@@ -166,11 +237,22 @@ class WatchSession(Struct, frozen=True, kw_only=True, tag="watch_session"):
     watching: bool
 
 
+class ResendChunks(Struct, frozen=True, kw_only=True, tag="resend_chunks"):
+    """Worker to engine: these chunks never came; send them if you have them."""
+
+    session_id: UUID
+    first: int
+    last: int
+
+
 class CommandResult(Struct, frozen=True, kw_only=True, tag="command_result"):
     """Engine to control: whether the session was there and the command was carried out."""
 
     done: bool
     detail: str = ""
+    failed: bool = False
+    """The engine met a defect of its own. The bus makes it an error."""
 
 
-Command = TerminateSession | MessageUser | WatchSession
+SessionCommand = TerminateSession | MessageUser | WatchSession
+Command = SessionCommand | ResendChunks

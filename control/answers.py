@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from control.bus_requests import DeadLetterSummary, ListDeadLetters
 from control.requests import (
     AccessSummary,
     CredentialSummary,
@@ -35,6 +36,7 @@ ManyRequest = (
     | SearchSessions
     | FetchChunks
     | FollowSession
+    | ListDeadLetters
 )
 """Answered by any number of results; every other request by exactly one."""
 
@@ -49,6 +51,7 @@ Result = (
     | SearchHit
     | StoredChunk
     | LiveFrames
+    | DeadLetterSummary
     | Status
     | Done
 )

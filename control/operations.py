@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from control import access, credentials, secrets, sessions, users
+from control import access, credentials, dead_letter_operations, secrets, sessions, users
 from control import requests as ask
 from control.answers import Result
 from control.audit import Act
@@ -47,6 +47,7 @@ class ControlNode:
     chunks: ChunkReader
     tester: TargetTester
     status: NodeStatus
+    dead_letters: dead_letter_operations.Letters | None = None
 
     def act(self, who: str) -> Act:
         """Return `who`, acting now."""
@@ -95,6 +96,7 @@ class Operations:
             CredentialOperations(node),
             SessionOperations(node),
             NodeOperations(node),
+            dead_letter_operations.of(node.dead_letters, node.database, node.act),
         )
         self._handlers: dict[type[Struct], _Handler] = {}
         for noun in nouns:

@@ -13,20 +13,14 @@ from msgspec import Meta, Struct
 
 from bus.contract import HostKeyPolicy
 from config.model import OnLoss
+from control.bus_requests import DiscardDeadLetters, ListDeadLetters, ReplayDeadLetters
+from control.request import Line, Name, Port
+from control.request import Request as _Request
 from recorder.session_info import Capture, RecordingMode, TargetProtocol
 
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
-Port = Annotated[int, Meta(ge=1, le=65535)]
-Line = Annotated[str, Meta(min_length=1, max_length=2000)]
 MAX_USES = 1_000_000
 
 DEFAULT_CHANNELS = ("exec", "scp", "sftp", "shell")
-
-
-class _Request(Struct, frozen=True, kw_only=True, tag_field="ask", tag=True):
-    def __repr__(self) -> str:
-        # Some hold passwords and keys, and a representation ends up in logs.
-        return f"{type(self).__name__}(<redacted>)"
 
 
 class AddSecret(_Request, frozen=True, kw_only=True):
@@ -364,6 +358,7 @@ class Status(Struct, frozen=True, kw_only=True):
     problems: tuple[str, ...] = ()
     master_key: str = ""
     """The file that a running node read its master key from."""
+    engines: tuple[str, ...] = ()  # That a control node heard of lately.
 
 
 class Done(Struct, frozen=True, kw_only=True):
@@ -397,4 +392,7 @@ OperatorRequest = (
     | MessageSession
     | RotateMasterKey
     | AskStatus
+    | ListDeadLetters
+    | ReplayDeadLetters
+    | DiscardDeadLetters
 )

@@ -9,17 +9,22 @@ import asyncio
 import structlog
 
 from bus.contract import (
+    Alive,
     Denied,
     Done,
     EngineStarted,
     Grant,
+    Heartbeat,
     HostKeysPinned,
+    PingStorage,
     PinHostKey,
     RedeemCredential,
     Reply,
     Request,
     SessionFailed,
     SessionReady,
+    SessionRequest,
+    ValidateUser,
 )
 from bus.errors import BadMessageError, BusUnavailableError
 from bus.sealed import SealError
@@ -27,6 +32,8 @@ from control import pins, sessions
 from control.audit import Act
 from control.errors import ControlError
 from control.grants import Grants
+from control.heartbeats import Heartbeats
+from control.user_check import UserCheck
 from recorder.ports import Clock
 from storage.database import Database
 from storage.errors import StorageUnavailableError
@@ -37,12 +44,21 @@ _log = structlog.get_logger()
 class EngineRequests:
     """Answers each request of an engine."""
 
-    def __init__(self, database: Database, grants: Grants, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        grants: Grants,
+        clock: Clock,
+        heartbeats: Heartbeats,
+        user_check: UserCheck,
+    ) -> None:
         self._database = database
         self._grants = grants
         self._clock = clock
+        self._heartbeats = heartbeats
+        self._user_check = user_check
 
-    async def answer(self, request: Request) -> Reply:
+    async def answer(self, request: Request, asker: str) -> Reply:
         """Return the reply.
 
         Raises `BadMessageError` for a request that makes no sense, and
@@ -57,6 +73,17 @@ class EngineRequests:
             raise BusUnavailableError("the control node cannot use its database") from error
 
     def _answer(self, request: Request) -> Reply:
+        match request:
+            case Heartbeat():
+                self._heartbeats.heard(request)
+                return Alive(seal_to=self._user_check.public)
+            case ValidateUser():
+                return self._user_check.validate(request)
+            case PingStorage():
+                raise BadMessageError("a ping is for storage, and this is control")
+        return self._answer_about_sessions(request)
+
+    def _answer_about_sessions(self, request: SessionRequest) -> Reply:
         match request:
             case RedeemCredential():
                 return self._redeem(request)

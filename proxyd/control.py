@@ -2,57 +2,35 @@
 
 import asyncio
 import contextlib
-import os
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from pathlib import Path
-from typing import Final
 from uuid import UUID
 
 from bus.contract import Command, CommandResult, WatchSession
+from bus.dead_letters import DeadLetters
 from bus.errors import BusUnavailableError
 from bus.ports import Answer, ControlBus
 from config.errors import ConfigError
 from config.model import Settings
-from config.secret import credentials_directory
 from control import master_key, sessions
 from control.credentials import Gateways
 from control.errors import ControlError
 from control.grants import Grants
+from control.heartbeats import Heartbeats
 from control.live import BusLiveSessions
 from control.open_database import open_database
 from control.operations import ControlNode, Operations
 from control.operator_socket import OperatorSocket
 from control.ports import ChunkReader, NodeStatus, SessionSearch
 from control.rpc import EngineRequests
-from control.state_lock import StateDirHeldError, hold
 from control.target_test import OneDial
+from control.user_check import UserCheck
 from control.vault import Vault, open_vault
 from proxyd.service import StartError
+from proxyd.surroundings import credentials_dir
 from recorder.ports import Clock
 from recorder.session_info import TargetProtocol
 from storage.database import Database
-
-_HOLD_PATIENCE_S: Final = 5.0
-"""A command line that found no node running holds the directory for a moment."""
-_HOLD_RETRY_S: Final = 0.1
-
-
-@contextlib.asynccontextmanager
-async def held(state_dir: Path) -> AsyncIterator[None]:
-    """Hold the state directory; raise `ConfigError` or `StartError`."""
-    loop = asyncio.get_running_loop()
-    until_s = loop.time() + _HOLD_PATIENCE_S
-    with contextlib.ExitStack() as stack:
-        while True:
-            try:
-                stack.enter_context(hold(state_dir))
-                break
-            except StateDirHeldError as error:
-                if loop.time() > until_s:
-                    raise StartError(str(error)) from error
-            await asyncio.sleep(_HOLD_RETRY_S)
-        yield
 
 
 @contextlib.contextmanager
@@ -74,11 +52,6 @@ def opened_vault(settings: Settings, database: Database) -> Vault:
         raise ConfigError(str(error)) from error
 
 
-def credentials_dir() -> Path | None:
-    """Return where systemd put our credentials, if it did."""
-    return credentials_directory(os.environ)  # noqa: TID251 - systemd's word, not a setting
-
-
 class Control:
     """What answers engines and operators. Make it on the event loop."""
 
@@ -94,7 +67,11 @@ class Control:
         self._bus, self._clock = FollowedBus(bus, database), clock
         on_loss = settings.recorder.on_loss
         grants = Grants(database, vault, clock, default_on_loss=on_loss)
-        bus.answer(EngineRequests(database, grants, clock).answer)
+        self.heartbeats = Heartbeats(clock)
+        """Which engines are there."""
+        user_check = UserCheck(database, vault, clock)
+        requests = EngineRequests(database, grants, clock, self.heartbeats, user_check)
+        bus.answer(requests.answer)
 
     def operations(
         self,
@@ -102,6 +79,7 @@ class Control:
         chunks: ChunkReader,
         status: NodeStatus,
         ports: Mapping[TargetProtocol, int],
+        dead_letters: DeadLetters | None = None,
     ) -> Operations:
         """Return what carries out operators' requests; `ports` are where gateways listen."""
         return Operations(
@@ -115,6 +93,7 @@ class Control:
                 chunks=chunks,
                 tester=OneDial(self._settings.ssh.dial_timeout_s),
                 status=status,
+                dead_letters=dead_letters,
             )
         )
 

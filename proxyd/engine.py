@@ -7,6 +7,7 @@ gateway ── records ──> spool ── shipper ──> bus
 import asyncio
 import secrets
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -14,21 +15,25 @@ from uuid import UUID
 import structlog
 
 from bus.contract import (
+    Alive,
     Command,
     CommandResult,
     Denied,
     EngineStarted,
     Grant,
+    Heartbeat,
     HostKeysPinned,
     MessageUser,
     PinHostKey,
     RedeemCredential,
+    ResendChunks,
+    SessionCommand,
     SessionFailed,
     SessionReady,
     TerminateSession,
     WatchSession,
 )
-from bus.errors import BadMessageError
+from bus.errors import BadMessageError, BusError, BusUnavailableError
 from bus.ports import EngineBus
 from config.errors import ConfigError
 from config.model import Settings
@@ -36,6 +41,7 @@ from protocols.errors import AccessDeniedError
 from protocols.ssh.gateway import SSHGateway
 from protocols.ssh.served_session import Surroundings
 from proxyd.metrics import Metrics, watch
+from proxyd.reach import StorageReach
 from proxyd.service import leaves, listen_error
 from recorder.chunk import Chunk
 from recorder.events import EndReason
@@ -47,6 +53,10 @@ from recorder.shipper import Shipper
 from recorder.spool import Spool
 
 FAREWELL: Final = "proxyd is stopping"
+HEARTBEAT_S: Final = 10.0
+_ANNOUNCE_AGAIN_S: Final = 1.0
+_MOST_RESENT: Final = 1000
+"""Chunks that one command may ask for: a day of a session is 2880."""
 _ID_FILE: Final = "engine.id"
 _ID_BYTES: Final = 4
 
@@ -70,14 +80,23 @@ def engine_id(state_dir: Path) -> str:
 class BusBroker:
     """A `GrantBroker` that asks control over the bus, and counts the answers."""
 
-    def __init__(self, bus: EngineBus, metrics: Metrics) -> None:
+    def __init__(
+        self, bus: EngineBus, metrics: Metrics, announced: asyncio.Event | None = None
+    ) -> None:
+        """With `announced`, grant nothing before control has heard of this engine's start.
+
+        It would count a session that began before as one that the start has lost.
+        """
         self._bus = bus
         self._logins = metrics.logins_total
+        self._announced = announced
 
     async def redeem(self, request: RedeemCredential) -> Grant:
         """Return the grant; raise `AccessDeniedError` or `BusUnavailableError`."""
         protocol, outcome = request.protocol.value, "unanswered"
         try:
+            if self._announced is not None and not self._announced.is_set():
+                raise BusUnavailableError("control has not heard of this engine yet: try again")
             reply = await self._bus.request(request)
             outcome = "granted" if isinstance(reply, Grant) else "denied"
         finally:
@@ -139,14 +158,26 @@ class Engine:
         self._settings = settings
         self._bus = bus
         self.id = engine_id(settings.state_dir)
+        self._announced = asyncio.Event()
+        self.user_key: bytes | None = None
+        """Control's key, to which users' passwords are sealed; None before it was heard of."""
         self.spool = Spool(settings.state_dir / "spool", settings.recorder, clock)
-        self.shipper = Shipper(self.spool, MeasuredSink(bus, metrics), clock)
+        self.shipper = Shipper(
+            self.spool, MeasuredSink(bus, metrics), clock, limit_s=bus.ship_limit_s
+        )
+        self.reach = StorageReach(
+            bus,
+            clock,
+            limit_s=settings.recorder.unreachable_limit_s,
+            out_of_reach=self._out_of_reach,
+            back=self.shipper.try_again,
+        )
         self.recorders = Recorders(
             settings=settings.recorder,
             clock=clock,
             spool=self.spool,
             sealed=self._sealed,
-            unreachable_s=lambda: self.shipper.unreachable_s,
+            unreachable_s=lambda: self.unreachable_s,
             end_session=self._end_session,
         )
         around = Surroundings(
@@ -154,7 +185,7 @@ class Engine:
             capture_limit_bytes=settings.recorder.capture_limit_bytes,
             site=settings.site,
             engine_id=self.id,
-            broker=BusBroker(bus, metrics),
+            broker=BusBroker(bus, metrics, self._announced),
             recorders=self.recorders,
             clock=clock,
         )
@@ -168,8 +199,12 @@ class Engine:
         bus.obey(self.id, self._obey)
         active = metrics.sessions_active.labels(protocol=TargetProtocol.SSH.value)
         watch(active, lambda: len(self.gateway.live_sessions))
+        watch(metrics.storage_unreachable_seconds, lambda: self.unreachable_s)
         watch(metrics.spool_bytes, lambda: self.spool.used_bytes)
         watch(metrics.oldest_unshipped_chunk_seconds, lambda: self.spool.oldest_unshipped_s)
+
+    def _out_of_reach(self) -> None:
+        self.recorders.tick()
 
     def _sealed(self, session_id: UUID) -> None:
         if self.recorders.is_live(session_id):
@@ -178,13 +213,15 @@ class Engine:
             self.shipper.wake(session_id)
 
     async def serve(self, listening: Callable[[], None]) -> None:
-        """Recover, announce, listen, and serve until cancelled.
+        """Recover, listen, announce, and serve until cancelled.
 
         Raises `ConfigError` or `StartError` where it cannot listen.
         """
         await self._recover()
         async with self.recorders, asyncio.TaskGroup() as tasks:
             tasks.create_task(self.shipper.run())
+            tasks.create_task(self.reach.run())
+            tasks.create_task(self._stay_known())
             tasks.create_task(self._listen(listening))
 
     async def drain(self) -> None:
@@ -199,6 +236,11 @@ class Engine:
                 chunks=self.spool.unshipped_chunks,
                 next_step="they are kept in the spool and stored after the next start",
             )
+
+    @property
+    def unreachable_s(self) -> float:
+        """For how long nothing could be stored; 0 while it can."""
+        return max(self.shipper.unreachable_s, self.reach.unreachable_s)
 
     @property
     def listening(self) -> tuple[str, ...]:
@@ -221,10 +263,42 @@ class Engine:
                 cut_bytes=recovered.cut_bytes,
                 quarantined=recovered.quarantined,
             )
-        kept = self.spool.sessions()
+
+    async def _stay_known(self) -> None:
+        """Tell control of the start until it has heard, then how we are, again and again."""
+        while True:
+            wait_s = HEARTBEAT_S
+            try:
+                if self._announced.is_set():
+                    await self._beat()
+                else:
+                    await self._announce()
+                    wait_s = 0
+            except BusError as error:
+                wait_s = _ANNOUNCE_AGAIN_S
+                _log.debug("control.unheard", error=str(error))
+            await asyncio.sleep(wait_s)
+
+    async def _announce(self) -> None:
+        kept = await asyncio.to_thread(self.spool.sessions)
         await self._bus.request(
             EngineStarted(engine_id=self.id, site=self._settings.site, spooled_sessions=kept)
         )
+        self._announced.set()
+
+    async def _beat(self) -> None:
+        reply = await self._bus.request(
+            Heartbeat(
+                engine_id=self.id,
+                site=self._settings.site,
+                version=version("proxyd"),
+                live_sessions=len(self.gateway.live_sessions),
+                unshipped_chunks=self.spool.unshipped_chunks,
+                spool_bytes=self.spool.used_bytes,
+            )
+        )
+        if isinstance(reply, Alive):
+            self.user_key = reply.seal_to
 
     async def _listen(self, listening: Callable[[], None]) -> None:
         settings = self._settings.ssh
@@ -239,10 +313,23 @@ class Engine:
         self.gateway.terminate(session_id, reason, detail)
 
     async def _obey(self, command: Command) -> CommandResult:
+        if isinstance(command, ResendChunks):
+            return await self._resend(command)
         done = self._carry_out(command)
         return CommandResult(done=done, detail="" if done else "the session is not there")
 
-    def _carry_out(self, command: Command) -> bool:
+    async def _resend(self, command: ResendChunks) -> CommandResult:
+        """Ship again what is still here, be it in quarantine; say whether that is all of it."""
+        last = min(command.last, command.first + _MOST_RESENT)
+        wanted = range(command.first, last + 1)
+        found = await asyncio.to_thread(self.spool.take_back, command.session_id, wanted)
+        if found:
+            self.shipper.wake(command.session_id)
+        lacking = [str(sequence) for sequence in wanted if sequence not in found]
+        detail = f"the engine does not have chunks {', '.join(lacking)}" if lacking else ""
+        return CommandResult(done=not lacking, detail=detail)
+
+    def _carry_out(self, command: SessionCommand) -> bool:
         """Return whether the session was there and it was done."""
         session_id = command.session_id
         match command:

@@ -45,6 +45,24 @@ class Metrics:
             "Age of the oldest sealed chunk without a storage receipt; alarm on this",
             registry=self.registry,
         )
+        self.storage_unreachable_seconds = Gauge(
+            "proxyd_storage_unreachable_seconds",
+            "For how long nothing could be stored; sessions end at unreachable_limit_s",
+            registry=self.registry,
+        )
+        self.bus_connected = Gauge(
+            "proxyd_bus_connected", "1 while the broker is connected", registry=self.registry
+        )
+        self.dead_letters = Gauge(
+            "proxyd_dead_letters",
+            "Chunks that workers gave up on, waiting for an operator",
+            registry=self.registry,
+        )
+        self.recording_gaps_total = Counter(
+            "proxyd_recording_gaps",
+            "Gaps in recordings that could not be filled",
+            registry=self.registry,
+        )
         self.chunks_shipped_total = Counter(
             "proxyd_chunks_shipped", "Chunks with a storage receipt", registry=self.registry
         )

@@ -3,23 +3,25 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Final
 
 import structlog
 
+from bus.amqp import is_amqp
 from bus.memory import MemoryBus
 from config.errors import ConfigError
 from config.model import Settings
+from control.gateway_keys import usable_host_keys
 from control.operations import Operations
 from control.requests import Status
-from control.state_dir import usable_host_keys
 from proxyd import logs
-from proxyd.control import Control, held, opened_database, opened_vault
+from proxyd.control import Control, opened_database, opened_vault
 from proxyd.engine import Engine
-from proxyd.metrics import Metrics, MetricsServer
-from proxyd.service import listen_error
+from proxyd.metrics import Metrics
+from proxyd.roles import check_bus
+from proxyd.surroundings import held, measuring
 from proxyd.worker import Worker
 from recorder.clock import SystemClock
 from storage.blobs import open_blobs
@@ -27,28 +29,13 @@ from storage.database import supported_url
 from storage.errors import UnsupportedStoreError
 
 ROLE: Final = "all"
-_MEMORY: Final = "memory:"
 
 _log = structlog.get_logger()
 
 
-def check_bus(role: str, url: str) -> None:
-    """Raise `ConfigError` where `role` cannot run on this bus."""
-    if url != _MEMORY:
-        raise ConfigError(
-            f'bus.url: {url.partition(":")[0]}: is no bus of this version; set "memory:" and '
-            "start `proxyd run`, which is every role in one process"
-        )
-    if role != ROLE:
-        raise ConfigError(
-            f'bus.url: "memory:" joins roles within one process, so `proxyd run {role}` would '
-            "talk to nobody: start `proxyd run`, which is every role"
-        )
-
-
 def check_kinds(settings: Settings) -> None:
     """Raise `ConfigError` where a URL names what this version lacks. Opens nothing."""
-    check_bus(ROLE, settings.bus.url)
+    check_bus("control" if is_amqp(settings.bus.url) else ROLE, settings.bus.url)
     try:
         supported_url(settings.database_url)
         open_blobs(settings.blobs.url)
@@ -85,7 +72,7 @@ class WholeNode:
             bus.store(worker.store)
             host_keys = usable_host_keys(settings.state_dir)
             self._engine = engine = Engine(settings, bus, self._clock, host_keys, self.metrics)
-            await stack.enter_async_context(self._measuring())
+            await stack.enter_async_context(measuring(self.metrics, settings.metrics.listen))
             listening = asyncio.Event()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(worker.run())
@@ -128,22 +115,6 @@ class WholeNode:
             problems=tuple(_problems(engine)) if engine else (),
             master_key=self._master_key,
         )
-
-    @contextlib.asynccontextmanager
-    async def _measuring(self) -> AsyncIterator[None]:
-        """Serve the metrics, where a listener is set."""
-        address = self._settings.metrics.listen
-        if not address:
-            yield
-            return
-        host, _, port = address.rpartition(":")
-        server = MetricsServer(self.metrics, host.strip("[]"), int(port))
-        async with contextlib.AsyncExitStack() as stack:
-            try:
-                await stack.enter_async_context(server.listening())
-            except OSError as error:
-                raise listen_error("metrics.listen", address, error) from error
-            yield
 
 
 def _problems(engine: Engine) -> list[str]:

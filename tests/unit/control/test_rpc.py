@@ -5,17 +5,22 @@ import uuid
 import pytest
 
 from bus.contract import (
+    Alive,
     DenialReason,
     Denied,
     Done,
     EngineStarted,
+    Heartbeat,
     HostKeysPinned,
+    PingStorage,
     PinHostKey,
     SessionFailed,
     SessionReady,
 )
 from bus.errors import BadMessageError, BusUnavailableError
+from control.heartbeats import Heartbeats
 from control.rpc import EngineRequests
+from control.user_check import UserCheck
 from recorder.events import EndReason
 from storage.errors import StorageUnavailableError
 from storage.tables import SessionRow
@@ -25,13 +30,26 @@ from .test_secrets import HOST_KEY
 
 
 @pytest.fixture
-def engine_requests(database, grants, clock):
-    return EngineRequests(database, grants, clock)
+def heartbeats(clock):
+    return Heartbeats(clock)
+
+
+@pytest.fixture
+def user_check(database, vault, clock):
+    return UserCheck(database, vault, clock)
+
+
+@pytest.fixture
+def engine_requests(database, grants, clock, heartbeats, user_check):
+    return EngineRequests(database, grants, clock, heartbeats, user_check)
 
 
 @pytest.fixture
 def ask(engine_requests):
-    return engine_requests.answer
+    async def as_engine(request):
+        return await engine_requests.answer(request, "engine-1")
+
+    return as_engine
 
 
 def row_of(database, session_id):
@@ -55,7 +73,7 @@ async def test_a_lost_database_is_worth_another_try(engine_requests, issue, monk
 
     monkeypatch.setattr(engine_requests._grants, "redeem", lost)
     with pytest.raises(BusUnavailableError, match="cannot use its database"):
-        await engine_requests.answer(presented(issue()))
+        await engine_requests.answer(presented(issue()), "engine-1")
 
 
 async def test_a_host_key_is_pinned(ask, session_id):
@@ -107,3 +125,23 @@ async def test_an_engine_that_comes_back_loses_what_it_does_not_hold(
     states = {one: row_of(database, one).state for one in (session_id, kept, elsewhere)}
     assert states == {session_id: "lost", kept: "live", elsewhere: "live"}
     assert row_of(database, session_id).end_reason == "engine_crashed"
+
+
+async def test_a_heartbeat_is_remembered_and_answered_with_the_key_for_passwords(
+    ask, heartbeats, user_check
+):
+    beat = Heartbeat(
+        engine_id="engine-1",
+        site="dmz",
+        version="1",
+        live_sessions=3,
+        unshipped_chunks=0,
+        spool_bytes=0,
+    )
+    assert await ask(beat) == Alive(seal_to=user_check.public)
+    assert heartbeats.fresh() == (beat,)
+
+
+async def test_a_ping_for_storage_is_no_business_of_control(ask):
+    with pytest.raises(BadMessageError, match="is for storage"):
+        await ask(PingStorage())

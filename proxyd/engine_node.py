@@ -1,0 +1,78 @@
+"""The role `engine`: gateway, recorder and spool on a node of its own. No database, no vault.
+
+It is ready when it listens. The bus may be away then: what is recorded waits in the spool,
+and the status says so.
+"""
+
+import contextlib
+from collections.abc import Callable
+
+import structlog
+
+from bus.rabbitmq import EngineAddress, RabbitEngineBus
+from config.model import Settings
+from control.gateway_keys import usable_host_keys
+from proxyd import broker, logs
+from proxyd.engine import Engine, engine_id
+from proxyd.metrics import Metrics, watch
+from proxyd.surroundings import held, measuring
+from recorder.clock import SystemClock
+
+_log = structlog.get_logger()
+
+
+class EngineNode:
+    """A `proxyd.service.Node` of an engine alone."""
+
+    def __init__(self, settings: Settings, reread: Callable[[], Settings]) -> None:
+        self._settings = settings
+        self._reread = reread
+        self._clock = SystemClock()
+        self._engine: Engine | None = None
+        self._bus: RabbitEngineBus | None = None
+        self.metrics = Metrics()
+
+    async def serve(self, started: Callable[[], None]) -> None:
+        """Recover the spool, listen, and serve until cancelled."""
+        settings = self._settings
+        if settings.rdp.listen:
+            _log.info("gateway.absent", protocol="rdp", listen=settings.rdp.listen)
+        async with held(settings.state_dir), contextlib.AsyncExitStack() as stack:
+            host_keys = usable_host_keys(settings.state_dir)
+            name = engine_id(settings.state_dir)
+            bus = RabbitEngineBus(
+                broker.connection(settings, name),
+                broker.identity(name),
+                EngineAddress(site=settings.site, engine_id=name),
+                settings.bus.answer_timeout_s,
+            )
+            engine = Engine(settings, bus, self._clock, host_keys, self.metrics)
+            self._engine, self._bus = engine, bus
+            watch(self.metrics.bus_connected, lambda: bus.wires.are_up)
+            await stack.enter_async_context(bus)
+            await stack.enter_async_context(measuring(self.metrics, settings.metrics.listen))
+            await engine.serve(started)
+
+    async def drain(self) -> None:
+        """Stop listening, tell users, end sessions, seal, ship."""
+        if self._engine is not None:
+            await self._engine.drain()
+
+    def reload(self) -> None:
+        """Read the log level again; every other setting waits for a restart."""
+        logs.set_up(self._reread().log_level)
+
+    def status(self) -> str:
+        """Say in one line how it is."""
+        engine, bus = self._engine, self._bus
+        if engine is None or bus is None:
+            return "starting"
+        said = (
+            f"{len(engine.gateway.live_sessions)} sessions, "
+            f"{engine.spool.unshipped_chunks} chunks to ship"
+        )
+        if not bus.wires.are_up:
+            return f"the broker is out of reach; {said}"
+        if engine.unreachable_s:
+            return f"storage has not answered for {engine.unreachable_s:.0f} s; {said}"
+        return said

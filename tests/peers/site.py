@@ -1,0 +1,111 @@
+"""proxyd as it is at several sites: each role a process of its own, joined by a real broker."""
+
+import re
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Final, Self
+
+import pytest
+from peers.daemon import Daemon
+from peers.needed import ROOT, environment, wait_until
+from peers.openssh import OpenSSHServer
+from peers.rabbitmq import PASSWORD, VirtualHost
+
+BUS: Final = """
+[bus]
+url = "{url}"
+password_file = "{password_file}"
+answer_timeout_s = 5
+"""
+READY_S: Final = 30
+
+
+class Node(Daemon):
+    """One role in a process of its own. It is there once it says so, as systemd would hear."""
+
+    def __init__(self, role: str, vhost: VirtualHost, extra: str = "", **env: str) -> None:
+        super().__init__(**env)
+        self.role = role
+        password_file = self.folder / "bus-password"
+        password_file.touch(0o600)
+        password_file.write_text(f"{PASSWORD}\n")
+        bus = BUS.format(url=vhost.url, password_file=password_file)
+        self.config.write_text(self.config.read_text() + bus + extra)
+        self.said: list[str] = []
+
+    def start(self) -> Self:
+        path = self.folder / "notify"
+        path.unlink(missing_ok=True)
+        with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as notified:
+            notified.bind(str(path))
+            notified.settimeout(0.2)
+            self._spawn(NOTIFY_SOCKET=str(path))
+            wait_until(
+                lambda: self._hears(notified), f"{self.role} is not ready", seconds=READY_S
+            )
+        return self
+
+    def status_line(self) -> str:
+        """What `systemctl status` would show, or what it last said at its start."""
+        return re.findall(r"STATUS=(.*)", self.said[-1])[0]
+
+    def _spawn(self, **env: str) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*self.argv, "run", self.role],
+                cwd=ROOT,
+                env=environment(**self._env, **env),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    def _hears(self, notified: socket.socket) -> bool:
+        assert self.process is not None
+        if self.process.poll() is not None:
+            pytest.fail(f"{self.role} ended: {self.log.read_text()[-1500:]}")
+        try:
+            self.said.append(notified.recv(4096).decode())
+        except TimeoutError:
+            return False
+        return "READY=1" in self.said[-1]
+
+
+class Site:
+    """A control node that stores, and an engine in front."""
+
+    def __init__(self, vhost: VirtualHost, target: OpenSSHServer, engine: str = "") -> None:
+        self.vhost = vhost
+        self._target = target
+        self.engine = Node("engine", vhost, engine, PROXYD_SSH__SOURCE_PENALTIES="false")
+        listen = f"127.0.0.1:{self.engine.port}"
+        self.control = Node("control", vhost, PROXYD_SSH__LISTEN=listen)
+        self.control.port = self.engine.port
+
+    def start(self) -> Self:
+        for node in (self.control, self.engine):
+            node.state.mkdir(exist_ok=True)
+        self.control.cli("init")
+        self.control.cli(
+            "user", "add", "alice", "--password-stdin", typed="Correct-Horse-9-Battery\n"
+        )
+        self.engine.cli("init", "--engine")
+        self.control.start()
+        self.engine.start()
+        self.control.add_secret("web", self._target)
+        return self
+
+    def remove(self) -> None:
+        self.engine.remove()
+        self.control.remove()
+
+
+@pytest.fixture
+def site(vhost: VirtualHost, openssh_server: OpenSSHServer) -> Iterator[Site]:
+    made = Site(vhost, openssh_server)
+    try:
+        yield made.start()
+    finally:
+        made.remove()
