@@ -181,9 +181,14 @@ def rabbitmq() -> Iterator[RabbitMQ]:
 
 @pytest.fixture
 def vhost(rabbitmq: RabbitMQ) -> VirtualHost:
+    return new_vhost(rabbitmq)
+
+
+def new_vhost(broker: RabbitMQ) -> VirtualHost:
+    """Make a virtual host; it goes with the broker."""
     name = f"test-{secrets.token_hex(4)}"
-    # One call: each starts an Erlang machine of its own. They go with the broker.
+    # One call: each starts an Erlang machine of its own.
     host, user = f'<<"{name}">>', f'<<"{USER}">>'
     allow = f'rabbit_auth_backend_internal:set_permissions({user}, {host}, {ALL}, <<"test">>)'
-    rabbitmq.ctl("eval", f'rabbit_vhost:add({host}, <<"test">>), {allow}.')
-    return VirtualHost(rabbitmq, name)
+    broker.ctl("eval", f'rabbit_vhost:add({host}, <<"test">>), {allow}.')
+    return VirtualHost(broker, name)

@@ -1,5 +1,7 @@
 """proxyd as it is at several sites: each role a process of its own, joined by a real broker."""
 
+import contextlib
+import os
 import re
 import socket
 import subprocess
@@ -8,16 +10,20 @@ from contextlib import closing
 from typing import Final, Self
 
 import pytest
-from peers.daemon import Daemon
+from peers.daemon import Daemon, Login
 from peers.needed import ROOT, environment, wait_until
 from peers.openssh import OpenSSHServer
-from peers.rabbitmq import PASSWORD, VirtualHost
+from peers.rabbitmq import PASSWORD, RabbitMQ, VirtualHost, new_vhost
 
 BUS: Final = """
 [bus]
 url = "{url}"
 password_file = "{password_file}"
 answer_timeout_s = 5
+"""
+QUICK: Final = """
+[recorder]
+chunk_interval_s = 1
 """
 READY_S: Final = 30
 
@@ -95,6 +101,7 @@ class Site:
         self.control.start()
         self.engine.start()
         self.control.add_secret("web", self._target)
+        self.control.add_secret("spooled", self._target, "--on-loss", "spool")
         return self
 
     def remove(self) -> None:
@@ -102,10 +109,68 @@ class Site:
         self.control.remove()
 
 
-@pytest.fixture
-def site(vhost: VirtualHost, openssh_server: OpenSSHServer) -> Iterator[Site]:
-    made = Site(vhost, openssh_server)
+@pytest.fixture(scope="module")
+def site(rabbitmq: RabbitMQ, openssh_server: OpenSSHServer) -> Iterator[Site]:
+    """One for the whole module: what a test breaks it mends."""
+    made = Site(new_vhost(rabbitmq), openssh_server, QUICK)
     try:
         yield made.start()
     finally:
         made.remove()
+
+
+class Typist:
+    """Somebody in a session that answers each line with `got LINE`."""
+
+    def __init__(self, login: Login) -> None:
+        self.process = subprocess.Popen(
+            [*login.ssh(), "while read line; do echo got $line; done"],
+            env=environment(**login.env),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        assert self.process.stdout is not None
+        os.set_blocking(self.process.stdout.fileno(), False)
+        self.lines = 0
+        self.seen = b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait(10)
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
+
+    def type(self, *, seconds: float = 10) -> None:
+        """Type a line and wait for its answer."""
+        assert self.process.stdin is not None
+        self.lines += 1
+        self.process.stdin.write(b"line %d\n" % self.lines)
+        self.process.stdin.flush()
+        answer = b"got line %d\n" % self.lines
+        wait_until(lambda: answer in self.read(), f"no {answer!r}", seconds=seconds)
+
+    def read(self) -> bytes:
+        """Everything that was shown so far."""
+        assert self.process.stdout is not None
+        self.seen += self.process.stdout.read() or b""
+        return self.seen
+
+    @property
+    def expected(self) -> bytes:
+        """What the recording must hold of the target's output."""
+        return b"".join(b"got line %d\n" % number for number in range(1, self.lines + 1))
+
+    def leave(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait(20)
+
+    def wait_until_thrown_out(self, seconds: float) -> None:
+        wait_until(lambda: self.process.poll() is not None, "still in session", seconds=seconds)
+        self.read()
