@@ -25,6 +25,7 @@ from bus.calls import RECEIPT, REPLY
 from bus.contract import ChunkRefused, ChunkStored, Done, PingStorage, Receipt
 from bus.errors import BadMessageError, BusError, BusUnavailableError
 from bus.gaps import Gaps
+from bus.link import said
 from bus.ports import Identity, Missing, Store
 from bus.publisher import PERSISTENT, properties_of
 from recorder.chunk import Chunk, decode
@@ -94,7 +95,7 @@ class ChunkConsumer:
                 _log.warning(
                     "bus.lost",
                     connection=self._identity.name,
-                    reason=str(error) or type(error).__name__,
+                    reason=said(error),
                     next_step="it is tried again; see that the broker runs and can be reached",
                 )
                 if self.is_up:

@@ -15,6 +15,7 @@ from pika.adapters.blocking_connection import BlockingChannel, BlockingConnectio
 
 from bus import topology
 from bus.errors import BusUnavailableError
+from bus.link import said
 from bus.publisher import PERSISTENT, properties_of
 from recorder.chunk import decode
 from recorder.errors import CorruptChunkError
@@ -90,7 +91,7 @@ class DeadLetters:
                 yield channel
         except (pika.exceptions.AMQPError, OSError) as error:
             raise BusUnavailableError(
-                f"the dead letters cannot be reached: {error!r}; see that the broker runs"
+                f"the dead letters cannot be reached: {said(error)}; see that the broker runs"
             ) from error
 
 

@@ -82,7 +82,7 @@ class OpenChannel:
         return answered.result()
 
     def _on_close(self, _channel: Channel, reason: Exception) -> None:
-        self.lose(_said(reason))
+        self.lose(said(reason))
 
 
 class Link:
@@ -172,8 +172,8 @@ class Link:
         connection = AsyncioConnection(
             self._parameters,
             on_open_callback=lambda made: _set(opened, made),
-            on_open_error_callback=lambda _made, error: _set(opened, _said(error)),
-            on_close_callback=lambda _made, error: _set(closed, _said(error)),
+            on_open_error_callback=lambda _made, error: _set(opened, said(error)),
+            on_close_callback=lambda _made, error: _set(closed, said(error)),
             custom_ioloop=loop,
         )
         connection.add_on_connection_blocked_callback(self._on_blocked)
@@ -233,9 +233,11 @@ def _set(future: "asyncio.Future[Any]", value: object) -> None:
         future.set_result(value)
 
 
-def _said(error: BaseException) -> str:
+def said(error: BaseException) -> str:
     """Return what went wrong; pika wraps what happened first into what it did about it."""
-    inner = error.args[0] if error.args else None
+    tries = getattr(error, "exceptions", ())
+    inner = tries[-1] if tries else getattr(error, "exception", None)
+    inner = inner or (error.args[0] if error.args else None)
     if isinstance(inner, BaseException):
-        return _said(inner)
+        return said(inner)
     return str(error) or type(error).__name__

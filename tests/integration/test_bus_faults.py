@@ -6,22 +6,27 @@ import shlex
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from uuid import UUID
 
 import pika
 import pika.exceptions
 import pytest
-from peers.rabbitmq import PASSWORD, VirtualHost
+from peers.certificates import Authority
+from peers.rabbitmq import PASSWORD, USER, VirtualHost
 from samples.buses import SITE, OnBroker, receipt, up, working
 from samples.chunks import SESSION, chunk, three_chunks
 from samples.recordings import until
 
 from bus import topology
+from bus.amqp import parameters
 from bus.contract import CommandResult, Done, ResendChunks, SessionReady
 from bus.dead_letters import DeadLetters
 from bus.errors import BusUnavailableError, FeedCutError
 from bus.policy import engine_policy, worker_policy
 from bus.rabbitmq import EngineAddress, RabbitEngineBus
+from config.model import BusSettings
+from config.redacted import Redacted
 from recorder.chunk import Chunk, ChunkHeader
 from recorder.errors import ChunkRefusedError
 from recorder.events import ClientData
@@ -303,3 +308,33 @@ async def test_a_worker_s_user_can_do_its_work(bus: OnBroker):
     async with working(bus, receipt, user=user):
         assert await bus.engine().ship(FIRST) == receipt(FIRST)
         await bus.engine().reach_storage()
+
+
+async def over_tls(bus: OnBroker, **files: Path) -> RabbitEngineBus:
+    """A third engine, on the broker's TLS port."""
+    url = f"amqps://{USER}@127.0.0.1:{bus.vhost.broker.tls_port}/{bus.vhost.name}"
+    broker = parameters(BusSettings(url=url, **files), Redacted(PASSWORD), "engine-3")
+    address = EngineAddress(site=SITE, engine_id="engine-3")
+    return RabbitEngineBus(broker, bus.keys.identity("engine-3"), address, 5)
+
+
+async def test_over_tls_both_ends_show_a_certificate(bus: OnBroker, tmp_path: Path):
+    authority = bus.vhost.broker.authority
+    ours = authority.sign("engine-3")
+    bus.control.answer(answered)
+    files = {"certificate_file": ours.certificate, "key_file": ours.key}
+    async with await over_tls(bus, ca_file=authority.file, **files) as engine:
+        await up(engine)
+        assert await engine.request(READY) == Done()
+
+
+async def test_over_tls_a_stranger_s_broker_is_not_spoken_to_nor_we_without_certificate(
+    bus: OnBroker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    authority, stranger = bus.vhost.broker.authority, Authority(tmp_path, "stranger")
+    for trusted in (stranger, authority):
+        async with await over_tls(bus, ca_file=trusted.file) as engine:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(1):
+                    await engine.wires.wait_up()
+    assert "CERTIFICATE_VERIFY_FAILED" in capsys.readouterr().out

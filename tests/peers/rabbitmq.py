@@ -17,13 +17,19 @@ from typing import Final, Self
 
 import pika
 import pytest
+from peers.certificates import Authority
 from peers.needed import answers, free_port, program, wait_until
 
 HOME: Final = Path("/usr/lib/rabbitmq/bin")
 USER, PASSWORD = "guest", "guest"
 CONFIG: Final = """\
 listeners.tcp.1 = 127.0.0.1:{port}
-{tls}
+listeners.ssl.1 = 127.0.0.1:{tls_port}
+ssl_options.cacertfile = {folder}/authority.pem
+ssl_options.certfile = {folder}/broker.crt
+ssl_options.keyfile = {folder}/broker.key
+ssl_options.verify = verify_peer
+ssl_options.fail_if_no_peer_cert = true
 disk_free_limit.absolute = 50MB
 log.file.level = warning
 max_message_size = 16777216
@@ -36,15 +42,20 @@ ALL: Final = ", ".join(['<<".*">>'] * 3)
 class RabbitMQ:
     """One node. `start` it, `stop` it, kill it, freeze it: what it holds on disk stays."""
 
-    def __init__(self, tls: str = "") -> None:
+    def __init__(self) -> None:
         if not (HOME / "rabbitmq-server").exists():
             program("rabbitmq-server")
         self.folder = Path(tempfile.mkdtemp(prefix="proxyd-rabbitmq-"))
-        self.port, self._dist_port, self._epmd_port = free_port(), free_port(), free_port()
+        self.port, self.tls_port = free_port(), free_port()
+        self._dist_port, self._epmd_port = free_port(), free_port()
+        self.authority = Authority(self.folder)
+        self.authority.sign("broker")
         self._node = f"proxyd{secrets.token_hex(4)}@localhost"
         (self.folder / "enabled_plugins").write_text("[].\n")
         (self.folder / "env.conf").touch()
-        (self.folder / "rabbitmq.conf").write_text(CONFIG.format(port=self.port, tls=tls))
+        (self.folder / "rabbitmq.conf").write_text(
+            CONFIG.format(port=self.port, tls_port=self.tls_port, folder=self.folder)
+        )
         self.process: subprocess.Popen[bytes] | None = None
         # Our own child: the one that Erlang starts by itself outlives everything.
         self._port_mapper = subprocess.Popen(
