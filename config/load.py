@@ -2,7 +2,8 @@
 
 A variable names its key: `PROXYD_SSH__MAX_TRIES=3` sets `max_tries` in `[ssh]`, and
 `PROXYD_SITE=dmz` sets `site`. A list has commas (`a:22,b:22`) or is written as in TOML
-(`["a:22"]`); an empty one switches off what it lists.
+(`["a:22"]`); an empty one switches off what it lists. A table is written as in TOML
+(`{lyon = "s3://bucket"}`).
 """
 
 import os
@@ -15,7 +16,16 @@ import msgspec
 
 from config.errors import ConfigError
 from config.model import Settings
-from config.schema import ABOVE, KEYS, TABLES, allowed, is_list, looks_like, suggestion
+from config.schema import (
+    ABOVE,
+    KEYS,
+    TABLES,
+    allowed,
+    is_list,
+    is_table,
+    looks_like,
+    suggestion,
+)
 from config.show import without_password
 
 _PREFIX = "PROXYD_"
@@ -98,15 +108,22 @@ def _check_known(source: str, table: str, key: str) -> None:
 
 
 def _convert_text(variable: str, table: str, key: str, text: str) -> object:
+    if is_table(table, key):
+        return _convert_toml(variable, table, key, text or "{}")
     if not is_list(table, key):
         return _convert(variable, table, key, text, strict=False)
     if not text.lstrip().startswith("["):
         items = [item.strip() for item in text.split(",")] if text.strip() else []
         return _convert(variable, table, key, items)
+    return _convert_toml(variable, table, key, text)
+
+
+def _convert_toml(variable: str, table: str, key: str, text: str) -> object:
+    kind = "table" if is_table(table, key) else "list"
     try:
-        return _convert(variable, table, key, tomllib.loads(f"list = {text}")["list"])
+        return _convert(variable, table, key, tomllib.loads(f"value = {text}")["value"])
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{variable}: this is not a TOML list: {error}") from error
+        raise ConfigError(f"{variable}: this is not a TOML {kind}: {error}") from error
 
 
 def _convert(

@@ -134,12 +134,29 @@ class DatabaseSettings(_Table, frozen=True, kw_only=True):
 
     url: str | None = None
     """None: `proxyd.db` in the state directory."""
+    password_file: Path | None = None
+    """None: the systemd credential `database-password`, else PostgreSQL's own ways."""
+    connections: Annotated[int, Meta(ge=2, le=1000)] = 10
+    """PostgreSQL: at most so many from this process."""
+    connect_timeout_s: Annotated[float, Meta(ge=2, le=600)] = 10
+    """PostgreSQL: to a new connection, or to one of `connections` that is free."""
+    statement_timeout_s: Seconds = 30
+    lock_timeout_s: Seconds = 10
+    """How long a statement waits for what another transaction holds."""
 
 
 class BlobSettings(_Table, frozen=True, kw_only=True):
     """`[blobs]`: where the bytes of chunks are kept."""
 
     url: str = "database:"
+    sites: dict[str, str] = {}
+    """The URLs of sites whose recordings lie elsewhere."""
+    earlier: tuple[str, ...] = ()
+    """URLs where older recordings lie: they are read and deleted there, not written."""
+    credentials_file: Path | None = None
+    """None: the systemd credential `blob-credentials`, else what the machine is given."""
+    timeout_s: Seconds = 15
+    """For one blob, every try included."""
 
 
 class ControlSettings(_Table, frozen=True, kw_only=True):

@@ -9,6 +9,10 @@ from msgspec import Struct, inspect
 
 from config.model import Settings
 
+_MANY: dict[type[inspect.Type], str] = {
+    inspect.VarTupleType: "a list, each item",
+    inspect.DictType: "a table of names, each with",
+}
 ABOVE = ""
 """Stands for the place above the first table."""
 
@@ -34,6 +38,11 @@ def is_list(table: str, key: str) -> bool:
     return isinstance(inspect.type_info(KEYS[table][key]), inspect.VarTupleType)
 
 
+def is_table(table: str, key: str) -> bool:
+    """Say whether the setting takes names, each with a value."""
+    return isinstance(inspect.type_info(KEYS[table][key]), inspect.DictType)
+
+
 def allowed(table: str, key: str) -> str:
     """Return what the setting may be, to go behind "expected"."""
     return _describe(inspect.type_info(KEYS[table][key]))
@@ -54,8 +63,8 @@ def _describe(kind: inspect.Type) -> str:
     match kind:
         case inspect.Metadata(extra_json_schema={"description": str(description)}):
             return description
-        case inspect.VarTupleType(item_type=item):
-            return f"a list, each item {_describe(item)}"
+        case inspect.VarTupleType(item_type=item) | inspect.DictType(value_type=item):
+            return f"{_MANY[type(kind)]} {_describe(item)}"
         case inspect.UnionType(types=types):
             return _describe(
                 next(one for one in types if not isinstance(one, inspect.NoneType))

@@ -28,20 +28,25 @@ def is_there(path: Path) -> bool:
         ) from error
 
 
-def read_secret(name: str, file: Path | None, environ: Mapping[str, str]) -> Redacted[str]:
-    """Return the systemd credential `name`, else the text of `file`; raise `ConfigError`.
+def find_secret(name: str, file: Path | None, folder: Path | None) -> Redacted[str] | None:
+    """Return the secret `name` from systemd's `folder`, else the text of `file`, if any.
 
-    One line end behind it does not count.
+    One line end behind it does not count. Raises `ConfigError`.
     """
-    folder = credentials_directory(environ)
     if folder is not None and is_there(folder / name):
         return _read(folder / name, name, kept_by_systemd=True)
-    if file is None:
+    return None if file is None else _read(file, name, kept_by_systemd=False)
+
+
+def read_secret(name: str, file: Path | None, environ: Mapping[str, str]) -> Redacted[str]:
+    """Return the systemd credential `name`, else the text of `file`; raise `ConfigError`."""
+    secret = find_secret(name, file, credentials_directory(environ))
+    if secret is None:
         raise ConfigError(
             f"the secret `{name}` is missing: add `LoadCredential={name}:FILE` to the unit, "
             "or name a file of mode 0600 in the settings"
         )
-    return _read(file, name, kept_by_systemd=False)
+    return secret
 
 
 def _read(path: Path, name: str, *, kept_by_systemd: bool) -> Redacted[str]:

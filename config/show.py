@@ -45,6 +45,9 @@ def _toml(value: object) -> str:
             return json.dumps(value)
         case tuple():
             return f"[{', '.join(_toml(item) for item in value)}]"
+        case dict():
+            pairs = (f"{_toml(name)} = {_toml(item)}" for name, item in value.items())
+            return f"{{ {', '.join(pairs)} }}" if value else "{}"
         case _:
             # JSON's strings are TOML's, but for DEL, which TOML wants escaped.
             text = json.dumps(without_password(str(value)), ensure_ascii=False)

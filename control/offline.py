@@ -15,7 +15,7 @@ from control.audit import operator_name
 from control.credentials import Gateways
 from control.errors import UnreachableError
 from control.live import NoLiveSessions
-from control.open_database import open_database
+from control.open_database import open_blob_store, open_database
 from control.operations import ControlNode, Operations
 from control.ports import LiveSessions
 from control.requests import FollowSession, OperatorRequest, Status
@@ -24,7 +24,6 @@ from control.target_test import OneDial
 from control.vault import open_vault
 from control.wire import decode_request, encode_request
 from recorder.clock import SystemClock
-from storage.blobs import open_blobs
 from storage.database import Database
 from storage.reader import Reader
 from storage.search import Search
@@ -46,7 +45,7 @@ def open_operations(settings: Settings, live: LiveSessions) -> Iterator[Operatio
                 gateways=Gateways.of(settings),
                 live=live,
                 search=IndexSearch(Search(database)),
-                chunks=StoredChunks(Reader(database, open_blobs(settings.blobs.url))),
+                chunks=StoredChunks(Reader(database, open_blob_store(settings))),
                 tester=OneDial(settings.ssh.dial_timeout_s),
                 status=lambda: _status(database),
             )

@@ -68,7 +68,7 @@ class Initialiser:
         if pepper is not None:
             if not file.exists():
                 raise ConfigError(
-                    f"{database.path} holds {secrets} secrets under master key "
+                    f"the {database.place} holds {secrets} secrets under master key "
                     f"{pepper.master_key_id}, and {file.path} is not there: restore it from "
                     "where you keep its copy; without it the secrets are lost"
                 )
@@ -80,7 +80,7 @@ class Initialiser:
         key = file.read()
         with database.transaction() as session:
             create_pepper(session, key)
-        self._told.append(f"set up the vault in {database.path} under master key {key.id}")
+        self._told.append(f"set up the vault in the {database.place} under master key {key.id}")
 
     def _add_admin(self, database: Database, name: str, password_hash: str) -> None:
         act = Act(operator_name(os.geteuid()), self._clock.now())

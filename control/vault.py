@@ -131,7 +131,7 @@ def open_vault(database: Database, file: MasterKeyFile) -> Vault:
         row = session.get(KeyRow, PEPPER)
     if row is None:
         raise ConfigError(
-            f"the vault in {database.path} was never set up: run `proxyd init` first"
+            f"the vault in the {database.place} was never set up: run `proxyd init` first"
         )
     master_key = _settle(file, row.master_key_id)
     return Vault(file, master_key, master_key.unwrap(row.wrapped))

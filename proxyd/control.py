@@ -38,7 +38,7 @@ def opened_database(settings: Settings) -> Iterator[Database]:
     """Open the database, its schema up to date; raise `ConfigError` or `StartError`."""
     with contextlib.ExitStack() as stack:
         try:
-            database = stack.enter_context(open_database(settings))
+            database = stack.enter_context(open_database(settings, credentials_dir()))
         except ControlError as error:
             raise StartError(str(error)) from error
         yield database

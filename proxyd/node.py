@@ -14,6 +14,7 @@ from bus.memory import MemoryBus
 from config.errors import ConfigError
 from config.model import Settings
 from control.gateway_keys import usable_host_keys
+from control.open_database import open_blob_store
 from control.operations import Operations
 from control.requests import Status
 from proxyd import logs
@@ -21,10 +22,9 @@ from proxyd.control import Control, opened_database, opened_vault
 from proxyd.engine import Engine
 from proxyd.metrics import Metrics
 from proxyd.roles import check_bus
-from proxyd.surroundings import held, measuring
+from proxyd.surroundings import credentials_dir, held, measuring
 from proxyd.worker import Worker
 from recorder.clock import SystemClock
-from storage.blobs import open_blobs
 from storage.database import supported_url
 from storage.errors import UnsupportedStoreError
 
@@ -38,9 +38,9 @@ def check_kinds(settings: Settings) -> None:
     check_bus("control" if is_amqp(settings.bus.url) else ROLE, settings.bus.url)
     try:
         supported_url(settings.database_url)
-        open_blobs(settings.blobs.url)
     except UnsupportedStoreError as error:
         raise ConfigError(str(error)) from error
+    open_blob_store(settings, credentials_dir())
 
 
 class WholeNode:

@@ -4,15 +4,15 @@ from sqlalchemy import func, select
 
 from bus.contract import ChunkStored
 from bus.errors import BusUnavailableError
-from config.errors import ConfigError
 from config.model import Settings
 from control.audit import Act
+from control.open_database import open_blob_store
 from control.stored import IndexSearch, StoredChunks
 from proxyd.metrics import Metrics, watch
+from proxyd.surroundings import credentials_dir
 from recorder.chunk import Chunk, ChunkHeader
 from recorder.ports import Clock, StorageReceipt
 from storage import errors
-from storage.blobs import open_blobs
 from storage.database import Database
 from storage.reader import Reader
 from storage.search import Search
@@ -26,10 +26,7 @@ class Worker:
     def __init__(
         self, settings: Settings, database: Database, clock: Clock, metrics: Metrics
     ) -> None:
-        try:
-            blobs = open_blobs(settings.blobs.url)
-        except errors.UnsupportedStoreError as error:
-            raise ConfigError(str(error)) from error
+        blobs = open_blob_store(settings, credentials_dir())
         self._worker = StorageWorker(database, blobs, clock)
         self._database, self._clock, self.metrics = database, clock, metrics
         self.search = IndexSearch(Search(database))

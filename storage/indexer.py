@@ -1,9 +1,14 @@
-"""Makes chunks searchable: the next unindexed chunk of a session -> keyframe and lines."""
+"""Makes chunks searchable: the next unindexed chunk of a session -> keyframe and lines.
+
+INVARIANT: of a session one chunk is worked on at a time, the first that waits, and it stays
+locked until its lines are there: several workers neither skip a chunk nor do one twice.
+"""
 
 import contextlib
 import datetime as dt
 import threading
 import time
+from functools import partial
 from itertools import islice
 from typing import Final
 from uuid import UUID
@@ -17,7 +22,7 @@ from recorder.ports import Clock
 from recorder.replay.comprehend import Comprehension, Line, without_screens
 from storage.blobs import BlobStore
 from storage.child import Child, ChildLostError, ChildUnavailableError
-from storage.database import Database
+from storage.database import Database, Steps
 from storage.errors import StorageUnavailableError
 from storage.tables import ChunkRow, KeyframeRow, LineRow
 
@@ -115,49 +120,55 @@ class Indexer:
         Raises `StorageUnavailableError` or `ChildUnavailableError`; the chunk is then still
         to be done.
         """
-        job = self._next()
-        if job is None:
-            return False
-        outcome = _DONE
-        comprehension = self._understood(job)
-        if comprehension is None:
-            outcome = _GIVEN_UP
-            comprehension = self._salvaged(job)
-        if self._stopping.is_set():
-            return False
-        self._keep(job, comprehension, outcome)
-        return True
+        with self._database.claiming() as within:
+            job = within(self._take)
+            if job is None:
+                return False
+            outcome = _DONE
+            comprehension = self._understood(job)
+            if comprehension is None:
+                outcome = _GIVEN_UP
+                comprehension = self._salvaged(job)
+            if self._stopping.is_set():
+                return False
+            _keep(within, job, comprehension, outcome)
+            return True
 
-    def _next(self) -> _Job | None:
+    def _take(self, session: Session) -> _Job | None:
+        """Return the next job, and keep other workers off its chunk."""
         query = (
             select(ChunkRow)
             .where(ChunkRow.indexed == _NOT_YET, self._is_its_turn())
             .order_by(ChunkRow.stored_at, ChunkRow.session_id, ChunkRow.sequence)
             .limit(1)
+            .with_for_update(skip_locked=True)
         )
-        with self._database.read() as session:
-            row = session.scalar(query)
-            if row is None:
-                return None
-            frame = session.get(KeyframeRow, (row.session_id, row.sequence))
-            return _Job(
-                session_id=row.session_id,
-                sequence=row.sequence,
-                state=None if frame is None else frame.state,
-                encoded=self._blobs.get(session, row.blob),
-            )
+        row = session.scalar(query)
+        if row is None:
+            return None
+        frame = session.get(KeyframeRow, (row.session_id, row.sequence))
+        return _Job(
+            session_id=row.session_id,
+            sequence=row.sequence,
+            state=None if frame is None else frame.state,
+            encoded=self._blobs.get(session, row.blob),
+        )
 
     def _is_its_turn(self) -> ColumnElement[bool]:
+        """Whether nothing before it waits, so that of a session one chunk is worked on."""
         before = aliased(ChunkRow)
-        return or_(
-            ChunkRow.sequence == 0,
-            exists().where(
-                before.session_id == ChunkRow.session_id,
-                before.sequence == ChunkRow.sequence - 1,
-                before.indexed != _NOT_YET,
-            ),
-            ChunkRow.stored_at < self._clock.now() - _GAP_PATIENCE,
+        earlier = aliased(ChunkRow)
+        waits = exists().where(
+            earlier.session_id == ChunkRow.session_id,
+            earlier.sequence < ChunkRow.sequence,
+            earlier.indexed == _NOT_YET,
         )
+        follows = exists().where(
+            before.session_id == ChunkRow.session_id,
+            before.sequence == ChunkRow.sequence - 1,
+        )
+        patience_ends = self._clock.now() - _GAP_PATIENCE
+        return ~waits & or_(ChunkRow.sequence == 0, follows, ChunkRow.stored_at < patience_ends)
 
     def _understood(self, job: _Job) -> Comprehension | None:
         if job.encoded is None:
@@ -188,30 +199,27 @@ class Indexer:
             reason=reason,
         )
 
-    def _keep(self, job: _Job, comprehension: Comprehension, outcome: int) -> None:
-        """Replace the chunk's lines, in several transactions; the last one says it is done."""
-        lines = iter(comprehension.lines)
-        batch = list(islice(lines, _LINES_AT_ONCE))
-        with self._database.transaction() as session:
-            session.execute(
-                delete(LineRow).where(
-                    LineRow.session_id == job.session_id, LineRow.sequence == job.sequence
-                )
-            )
-        while len(batch) == _LINES_AT_ONCE:
-            with self._database.transaction() as session:
-                _insert(session, job, batch)
-            # Locks are not fair: let a chunk that waits to be stored go first.
-            time.sleep(0.001)
-            batch = list(islice(lines, _LINES_AT_ONCE))
-        with self._database.transaction() as session:
-            _insert(session, job, batch)
-            _close(session, job, comprehension.state, outcome)
+
+def _keep(within: Steps, job: _Job, comprehension: Comprehension, outcome: int) -> None:
+    """Replace the chunk's lines, in several steps; the last one says that it is done."""
+    within(lambda session: _forget_lines(session, job))
+    lines = iter(comprehension.lines)
+    while batch := list(islice(lines, _LINES_AT_ONCE)):
+        within(partial(_insert, job=job, lines=batch))
+        # SQLite's lock is not fair: let a chunk that waits to be stored go first.
+        time.sleep(0.001)
+    within(lambda session: _close(session, job, comprehension.state, outcome))
+
+
+def _forget_lines(session: Session, job: _Job) -> None:
+    session.execute(
+        delete(LineRow).where(
+            LineRow.session_id == job.session_id, LineRow.sequence == job.sequence
+        )
+    )
 
 
 def _insert(session: Session, job: _Job, lines: list[Line]) -> None:
-    if not lines:
-        return
     rows = [
         {
             "session_id": job.session_id,

@@ -1,5 +1,7 @@
 """Finds text in what was typed, shown, run and moved: any substring, whatever its case."""
 
+from collections.abc import Callable
+from typing import Final
 from uuid import UUID
 
 from msgspec import Struct
@@ -38,10 +40,11 @@ class Search:
         wanted = text.replace("\0", "").encode(errors="replace").decode()
         if not wanted:
             return []
-        query = select(LineRow).where(_holds(wanted)).order_by(LineRow.id.desc()).limit(limit)
+        query = select(LineRow).order_by(LineRow.id.desc()).limit(limit)
         if kinds:
             query = query.where(LineRow.kind.in_(kinds))
         with self._database.read() as session:
+            query = query.where(_HOLDS[session.get_bind().dialect.name](wanted))
             rows = list(session.scalars(query))
         newest_first: dict[UUID, int] = {}
         for row in rows:
@@ -59,11 +62,23 @@ class Search:
         ]
 
 
-def _holds(text: str) -> ColumnElement[bool]:
-    """SQLite: FTS5 with trigrams, where a quoted string is a substring and no syntax."""
+def _holds_in_sqlite(text: str) -> ColumnElement[bool]:
+    """FTS5 with trigrams, where a quoted string is a substring and no syntax."""
     if len(text) < _SHORTEST_INDEXED:
         return LineRow.text.icontains(text, autoescape=True)
     trigrams = table("lines_text", column("rowid"), column("lines_text"))
     quoted = '"' + text.replace('"', '""') + '"'
     matching = select(trigrams.c.rowid).where(trigrams.c.lines_text.op("MATCH")(quoted))
     return LineRow.id.in_(matching)
+
+
+def _holds_in_postgresql(text: str) -> ColumnElement[bool]:
+    """ILIKE, which the index of trigrams answers; without an ESCAPE, a backslash is one."""
+    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return LineRow.text.ilike(f"%{escaped}%")
+
+
+_HOLDS: Final[dict[str, Callable[[str], ColumnElement[bool]]]] = {
+    "sqlite": _holds_in_sqlite,
+    "postgresql": _holds_in_postgresql,
+}

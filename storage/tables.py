@@ -19,6 +19,7 @@ from sqlalchemy import (
     TypeDecorator,
     Uuid,
 )
+from sqlalchemy import text as sql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -158,7 +159,18 @@ class SessionRow(Table):
     """A session, from its grant on. It names user and secret in words: they may be removed."""
 
     __tablename__ = "sessions"
-    __table_args__ = (Index("ix_sessions_started_at", "started_at"),)
+    __table_args__ = (
+        Index("ix_sessions_started_at", "started_at"),
+        Index("ix_sessions_user", "user", "started_at"),
+        Index("ix_sessions_secret", "secret", "started_at"),
+        Index("ix_sessions_site", "site", "started_at"),
+        Index(
+            "ix_sessions_live",
+            "started_at",
+            sqlite_where=sql("state = 'live'"),
+            postgresql_where=sql("state = 'live'"),
+        ),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     protocol: Mapped[str]
@@ -189,6 +201,13 @@ class ChunkRow(Table):
     __tablename__ = "chunks"
     __table_args__ = (
         Index("ix_chunks_unindexed", "indexed", "stored_at", "session_id", "sequence"),
+        Index(
+            "ix_chunks_waiting",
+            "session_id",
+            "sequence",
+            sqlite_where=sql("indexed = 0"),
+            postgresql_where=sql("indexed = 0"),
+        ),
     )
 
     session_id: Mapped[UUID] = mapped_column(ForeignKey("sessions.id"), primary_key=True)
@@ -241,10 +260,22 @@ class KeyframeRow(Table):
 
 
 class LineRow(Table):
-    """A line of the index: something typed, shown, run or moved. FTS5 mirrors `text`."""
+    """A line of the index: something typed, shown, run or moved.
+
+    SQLite mirrors `text` in a table of FTS5; PostgreSQL has an index of its trigrams.
+    """
 
     __tablename__ = "lines"
-    __table_args__ = (Index("ix_lines_chunk", "session_id", "sequence"),)
+    __table_args__ = (
+        Index("ix_lines_chunk", "session_id", "sequence"),
+        Index(
+            "ix_lines_trigrams",
+            "text",
+            postgresql_using="gin",
+            postgresql_ops={"text": "gin_trgm_ops"},
+            info={"only": "postgresql"},
+        ),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     session_id: Mapped[UUID] = mapped_column(ForeignKey("sessions.id"))

@@ -1,14 +1,19 @@
-"""Stores one chunk: the row, the bytes and the session's counters in one transaction.
+"""Stores chunks: the rows, the bytes and the sessions' counters in one transaction.
 
 INVARIANT: a chunk is stored once. The same bytes again are acknowledged, other bytes
 under the same number go to quarantine, and nothing that arrives is thrown away.
+INVARIANT: whoever adds to a session holds the lock of its row, so that several workers
+count right and see each neighbour.
 """
 
 import datetime as dt
 import uuid
+from collections.abc import Collection, Sequence
 
 import structlog
-from sqlalchemy import func, select
+from msgspec import Struct
+from sqlalchemy import func, select, tuple_
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from recorder.chunk import GENESIS, Chunk, ChunkHeader, decode
@@ -18,7 +23,8 @@ from recorder.ports import Clock, StorageReceipt
 from recorder.session_info import SessionInfo
 from storage.blobs import BlobStore
 from storage.database import Database
-from storage.errors import ChunkConflictError, DamagedChunkError
+from storage.errors import ChunkConflictError, ChunkRefusedError, DamagedChunkError
+from storage.sited_blobs import key_part
 from storage.tables import ChunkRow, QuarantinedRow, SessionRow
 
 UNKNOWN = "?"
@@ -29,8 +35,24 @@ _INTERRUPTIONS = (EndReason.ENGINE_CRASHED, EndReason.RECORDING_LOST)
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
+Known = dict[tuple[uuid.UUID, int], tuple[bytes, bytes]]
+"""The digest and the previous digest of chunks, by session and number."""
+
+
+class _Arrival(Struct, frozen=True):
+    """A chunk that may be stored, with what was found in it."""
+
+    chunk: Chunk
+    digest: bytes
+    info: SessionInfo | None
+
+    @property
+    def key(self) -> tuple[uuid.UUID, int]:
+        return self.chunk.header.session_id, self.chunk.header.sequence
+
+
 class Writer:
-    """Puts chunks into the store. Blocking; may be called from several threads."""
+    """Puts chunks into the store. Blocking; may be called from several threads and nodes."""
 
     def __init__(self, database: Database, blobs: BlobStore, clock: Clock) -> None:
         self._database = database
@@ -43,22 +65,77 @@ class Writer:
         Raises `ChunkConflictError` and `DamagedChunkError` for a chunk that went to
         quarantine, `StorageUnavailableError` where it may be tried again.
         """
-        info = self._checked(chunk)
-        header, digest = chunk.header, chunk.digest
-        with self._database.transaction() as session:
-            stored = session.get(ChunkRow, (header.session_id, header.sequence))
-            if stored is None:
-                self._insert(session, chunk, digest, info)
-            elif stored.digest != digest:
-                self._quarantine(session, chunk, "another chunk holds this number")
-        if stored is not None and stored.digest != digest:
-            raise ChunkConflictError(
-                f"chunk {header.sequence} of session {header.session_id} is stored with other "
-                "bytes; this one is in quarantine: find out who sent it"
-            )
-        return StorageReceipt(
-            session_id=header.session_id, sequence=header.sequence, digest=digest
+        (outcome,) = self.store_all([chunk])
+        if isinstance(outcome, ChunkRefusedError):
+            raise outcome
+        return outcome
+
+    def store_all(self, chunks: Sequence[Chunk]) -> list[StorageReceipt | ChunkRefusedError]:
+        """Store chunks in one transaction; return, in their order, what `store` would.
+
+        For a backlog: a commit costs more than a chunk. A refused chunk holds up no other.
+        Raises `StorageUnavailableError`; then none of them counts as stored.
+        """
+        checked = [self._try_checking(chunk) for chunk in chunks]
+        arrivals = [arrival for arrival in checked if isinstance(arrival, _Arrival)]
+        names = self._put_ahead(arrivals)
+        refused = self._database.write(lambda session: self._keep(session, arrivals, names))
+        outcomes: list[StorageReceipt | ChunkRefusedError] = []
+        for arrival in checked:
+            if isinstance(arrival, ChunkRefusedError):
+                outcomes.append(arrival)
+            else:
+                outcomes.append(refused.get(arrival.digest) or _receipt(arrival))
+        return outcomes
+
+    def _try_checking(self, chunk: Chunk) -> _Arrival | ChunkRefusedError:
+        try:
+            info = self._checked(chunk)
+        except ChunkRefusedError as error:
+            return error
+        return _Arrival(chunk, chunk.digest, info)
+
+    def _put_ahead(self, arrivals: list[_Arrival]) -> dict[bytes, str]:
+        """Put the bytes where no transaction reaches, but not again what is stored.
+
+        Returns the name of each blob, by digest.
+        """
+        if not self._blobs.ahead:
+            return {each.digest: _blob_name(each, "") for each in arrivals}
+        with self._database.read() as session:
+            known = _known(session, [arrival.key for arrival in arrivals])
+            sites = _sites(session, arrivals)
+        names = {each.digest: _blob_name(each, sites[each.key[0]]) for each in arrivals}
+        self._blobs.put_ahead(
+            {
+                names[each.digest]: each.chunk.encoded
+                for each in arrivals
+                if each.key not in known
+            }
         )
+        return names
+
+    def _keep(
+        self, session: Session, arrivals: list[_Arrival], names: dict[bytes, str]
+    ) -> dict[bytes, ChunkRefusedError]:
+        """Store what is new; return the conflicts by digest."""
+        rows = _locked_sessions(session, [arrival.chunk.header for arrival in arrivals])
+        # Only now: nobody else adds to these sessions until we commit.
+        known = _known(session, _with_neighbours(arrivals))
+        conflicts: dict[bytes, ChunkRefusedError] = {}
+        blobs: dict[str, bytes] = {}
+        for arrival in arrivals:
+            stored = known.get(arrival.key)
+            if stored is None:
+                self._add_to(session, arrival, rows[arrival.key[0]], known)
+                session.add(_chunk_row(arrival, names[arrival.digest], self._clock.now()))
+                known[arrival.key] = arrival.digest, arrival.chunk.header.previous_digest
+                blobs[names[arrival.digest]] = arrival.chunk.encoded
+            elif stored[0] != arrival.digest and arrival.digest not in conflicts:
+                self._quarantine(session, arrival.chunk, "another chunk holds this number")
+                conflicts[arrival.digest] = _conflict(arrival.chunk.header)
+        self._blobs.put_within(session, blobs)
+        return conflicts
 
     def _checked(self, chunk: Chunk) -> SessionInfo | None:
         try:
@@ -75,22 +152,18 @@ class Writer:
                 return info
         return None
 
-    def _insert(
-        self, session: Session, chunk: Chunk, digest: bytes, info: SessionInfo | None
+    def _add_to(
+        self, session: Session, arrival: _Arrival, row: SessionRow, known: Known
     ) -> None:
-        header = chunk.header
-        row = session.get(SessionRow, header.session_id) or _new_session(session, header)
-        if info is not None and row.user == UNKNOWN:
-            _name(row, info)
-        if not _fits(session, header, digest, row):
+        header = arrival.chunk.header
+        if arrival.info is not None and row.user == UNKNOWN:
+            _name(row, arrival.info)
+        if not _fits(session, header, arrival.digest, row, known):
             row.chain_broken = True
             _log.error(
                 "chunk.chain_broken", session=str(header.session_id), sequence=header.sequence
             )
         _count(row, header)
-        key = f"{header.session_id}/{header.sequence:08d}-{digest.hex()[:16]}"
-        self._blobs.put(session, key, chunk.encoded)
-        session.add(_chunk_row(chunk, digest, key, self._clock.now()))
 
     def _quarantine(self, session: Session, chunk: Chunk, reason: str) -> None:
         header = chunk.header
@@ -127,32 +200,103 @@ def is_complete(row: SessionRow) -> bool:
     )
 
 
-def _new_session(session: Session, header: ChunkHeader) -> SessionRow:
-    """Control knows nothing of the session, yet its recording is kept."""
-    row = SessionRow(
-        id=header.session_id,
-        protocol=UNKNOWN,
-        state="live",
-        user=UNKNOWN,
-        secret=UNKNOWN,
-        target=UNKNOWN,
-        site=UNKNOWN,
-        engine=UNKNOWN,
-        client_address=UNKNOWN,
-        credential_id=None,
-        started_at=header.first_at - dt.timedelta(milliseconds=header.first_ms),
-        ready_at=None,
-        ended_at=None,
-        end_reason=None,
-        last_sequence=None,
-        chunks=0,
-        input_bytes=0,
-        output_bytes=0,
-        chain_broken=False,
+def _blob_name(arrival: _Arrival, site: str) -> str:
+    """Return where a chunk lies in the blob store; other bytes lie elsewhere."""
+    session_id, sequence = arrival.key
+    name = f"{session_id}/{sequence:08d}-{arrival.digest.hex()[:16]}"
+    return f"{key_part(site)}/{name}" if site else name
+
+
+def _sites(session: Session, arrivals: list[_Arrival]) -> dict[uuid.UUID, str]:
+    query = select(SessionRow.id, SessionRow.site).where(
+        SessionRow.id.in_({arrival.key[0] for arrival in arrivals})
     )
-    session.add(row)
-    session.flush()
-    return row
+    told = {each.key[0]: each.info.site for each in arrivals if each.info is not None}
+    known = {id_: site for id_, site in session.execute(query) if site != UNKNOWN}
+    return {each.key[0]: "" for each in arrivals} | told | known
+
+
+def _receipt(arrival: _Arrival) -> StorageReceipt:
+    session_id, sequence = arrival.key
+    return StorageReceipt(session_id=session_id, sequence=sequence, digest=arrival.digest)
+
+
+def _conflict(header: ChunkHeader) -> ChunkConflictError:
+    return ChunkConflictError(
+        f"chunk {header.sequence} of session {header.session_id} is stored with other bytes; "
+        "this one is in quarantine: find out who sent it"
+    )
+
+
+def _locked_sessions(
+    session: Session, headers: Sequence[ChunkHeader]
+) -> dict[uuid.UUID, SessionRow]:
+    """Return the rows of the chunks' sessions, locked until the commit, made where missing.
+
+    Always in the order of their ids: two that lock the same rows never wait in a circle.
+    """
+    first = {header.session_id: header for header in reversed(headers)}
+    query = (
+        select(SessionRow)
+        .where(SessionRow.id.in_(first))
+        .order_by(SessionRow.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    rows = {row.id: row for row in session.scalars(query)}
+    if missing := sorted(first.keys() - rows.keys()):
+        for session_id in missing:
+            _make_session(session, first[session_id])
+        rows = {row.id: row for row in session.scalars(query)}
+    return rows
+
+
+def _known(session: Session, keys: Collection[tuple[uuid.UUID, int]]) -> Known:
+    query = select(
+        ChunkRow.session_id, ChunkRow.sequence, ChunkRow.digest, ChunkRow.previous_digest
+    ).where(tuple_(ChunkRow.session_id, ChunkRow.sequence).in_(keys))
+    return {
+        (id_, number): (digest, before)
+        for id_, number, digest, before in session.execute(query)
+    }
+
+
+def _with_neighbours(arrivals: list[_Arrival]) -> set[tuple[uuid.UUID, int]]:
+    return {
+        (session_id, sequence + step)
+        for session_id, sequence in (arrival.key for arrival in arrivals)
+        for step in (-1, 0, 1)
+    }
+
+
+def _make_session(session: Session, header: ChunkHeader) -> None:
+    """Control knows nothing of the session, yet its recording is kept."""
+    row = {
+        "id": header.session_id,
+        "protocol": UNKNOWN,
+        "state": "live",
+        "user": UNKNOWN,
+        "secret": UNKNOWN,
+        "target": UNKNOWN,
+        "site": UNKNOWN,
+        "engine": UNKNOWN,
+        "client_address": UNKNOWN,
+        "credential_id": None,
+        "started_at": header.first_at - dt.timedelta(milliseconds=header.first_ms),
+        "ready_at": None,
+        "ended_at": None,
+        "end_reason": None,
+        "last_sequence": None,
+        "chunks": 0,
+        "input_bytes": 0,
+        "output_bytes": 0,
+        "chain_broken": False,
+    }
+    # Another worker may have come first: then its row is as good.
+    if session.get_bind().dialect.name == "sqlite":
+        session.execute(sqlite.insert(SessionRow).values(row).on_conflict_do_nothing())
+    else:
+        session.execute(postgresql.insert(SessionRow).values(row).on_conflict_do_nothing())
 
 
 def _name(row: SessionRow, info: SessionInfo) -> None:
@@ -166,16 +310,17 @@ def _name(row: SessionRow, info: SessionInfo) -> None:
     row.started_at = info.started_at
 
 
-def _fits(session: Session, header: ChunkHeader, digest: bytes, row: SessionRow) -> bool:
+def _fits(
+    session: Session, header: ChunkHeader, digest: bytes, row: SessionRow, known: Known
+) -> bool:
     """Whether the chunk joins its stored neighbours, and lies before the end."""
-    stored = select(ChunkRow).where(ChunkRow.session_id == header.session_id)
-    before = session.scalar(stored.where(ChunkRow.sequence == header.sequence - 1))
-    after = session.scalar(stored.where(ChunkRow.sequence == header.sequence + 1))
+    before = known.get((header.session_id, header.sequence - 1))
+    after = known.get((header.session_id, header.sequence + 1))
     if header.sequence == 0 and header.previous_digest != GENESIS:
         return False
-    if before is not None and before.digest != header.previous_digest:
+    if before is not None and before[0] != header.previous_digest:
         return False
-    if after is not None and after.previous_digest != digest:
+    if after is not None and after[1] != digest:
         return False
     if header.end_reason is None:
         return row.last_sequence is None or header.sequence < row.last_sequence
@@ -201,19 +346,19 @@ def _cut_short(header: ChunkHeader) -> bool:
     return header.end_reason in _INTERRUPTIONS or header.cut_bytes > 0
 
 
-def _chunk_row(chunk: Chunk, digest: bytes, key: str, now: dt.datetime) -> ChunkRow:
-    header = chunk.header
+def _chunk_row(arrival: _Arrival, blob: str, now: dt.datetime) -> ChunkRow:
+    header = arrival.chunk.header
     return ChunkRow(
         session_id=header.session_id,
         sequence=header.sequence,
-        digest=digest,
+        digest=arrival.digest,
         previous_digest=header.previous_digest,
         sealed=header.sealed.value,
         first_ms=header.first_ms,
         last_ms=header.last_ms,
         first_at=header.first_at,
-        size_bytes=len(chunk.encoded),
-        blob=key,
+        size_bytes=len(arrival.chunk.encoded),
+        blob=blob,
         indexed=0,
         stored_at=now,
     )

@@ -21,6 +21,10 @@ url = "{url}"
 password_file = "{password_file}"
 answer_timeout_s = 5
 """
+DATABASE: Final = """
+[database]
+url = "{url}"
+"""
 QUICK: Final = """
 [recorder]
 chunk_interval_s = 1
@@ -80,14 +84,18 @@ class Node(Daemon):
 
 
 class Site:
-    """A control node that stores, and an engine in front."""
+    """A control node and an engine in front; with PostgreSQL, workers beside it."""
 
-    def __init__(self, vhost: VirtualHost, target: OpenSSHServer, engine: str = "") -> None:
+    def __init__(
+        self, vhost: VirtualHost, target: OpenSSHServer, engine: str = "", database: str = ""
+    ) -> None:
         self.vhost = vhost
+        tables = DATABASE.format(url=database) if database else ""
+        self.workers = [Node("worker", vhost, tables) for _ in range(2 if database else 0)]
         self._target = target
         self.engine = Node("engine", vhost, engine, PROXYD_SSH__SOURCE_PENALTIES="false")
         listen = f"127.0.0.1:{self.engine.port}"
-        self.control = Node("control", vhost, PROXYD_SSH__LISTEN=listen)
+        self.control = Node("control", vhost, tables, PROXYD_SSH__LISTEN=listen)
         self.control.port = self.engine.port
 
     def start(self) -> Self:
@@ -98,15 +106,15 @@ class Site:
             "user", "add", "alice", "--password-stdin", typed="Correct-Horse-9-Battery\n"
         )
         self.engine.cli("init", "--engine")
-        self.control.start()
-        self.engine.start()
+        for node in (self.control, *self.workers, self.engine):
+            node.start()
         self.control.add_secret("web", self._target)
         self.control.add_secret("spooled", self._target, "--on-loss", "spool")
         return self
 
     def remove(self) -> None:
-        self.engine.remove()
-        self.control.remove()
+        for node in (self.engine, *self.workers, self.control):
+            node.remove()
 
 
 @pytest.fixture(scope="module")

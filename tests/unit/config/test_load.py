@@ -60,6 +60,13 @@ def test_a_variable_sets_a_key_of_any_type(variable, text, read):
     assert read(load(None, {variable: text}))
 
 
+def test_a_table_in_the_environment_is_toml():
+    environ = {"PROXYD_BLOBS__SITES": '{lyon = "s3://bucket"}'}
+    assert load(None, environ).blobs.sites == {"lyon": "s3://bucket"}
+    with pytest.raises(ConfigError, match="this is not a TOML table"):
+        load(None, {"PROXYD_BLOBS__SITES": "lyon"})
+
+
 @pytest.mark.parametrize(
     ("text", "listen"),
     [
@@ -84,7 +91,8 @@ def test_variables_of_others_are_left_alone():
         ("[ssh]\nlistn = []", "unknown key `listn` in [ssh]; did you mean `listen`?"),
         ("[shh]\nport = 1", "unknown table [shh]; did you mean `ssh`?"),
         ("stat_dir = '/x'", "unknown key `stat_dir`; did you mean `state_dir`?"),
-        ("[blobs]\nqqq = 1", "unknown key `qqq` in [blobs]; known are url"),
+        ("[bus]\nqqq = 1", "unknown key `qqq` in [bus]; known are answer_timeout_s, heart"),
+        ("[blobs]\nsites = 's3://b'", "expected a table of names, each with text"),
         ("ssh = 22", "`ssh` is a table: write [ssh] above its keys"),
         (
             "[ssh]\nmax_tries = 0",

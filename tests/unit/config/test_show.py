@@ -4,7 +4,7 @@ from pathlib import Path
 import msgspec
 
 from config.load import load
-from config.model import BusSettings, Settings, SSHSettings
+from config.model import BlobSettings, BusSettings, Settings, SSHSettings
 from config.show import show
 
 
@@ -20,9 +20,14 @@ def test_what_is_shown_can_be_loaded_again(tmp_path):
 
 
 def test_the_effective_database_is_shown():
-    assert tomllib.loads(show(Settings()))["database"] == {
-        "url": "sqlite:////var/lib/proxyd/proxyd.db"
-    }
+    database = tomllib.loads(show(Settings()))["database"]
+    assert database["url"] == "sqlite:////var/lib/proxyd/proxyd.db"
+
+
+def test_a_table_within_a_table_reads_back():
+    sites = {"lyon": "s3://bucket/lyon", 'an "odd" one': "database:"}
+    settings = Settings(blobs=BlobSettings(sites=sites))
+    assert tomllib.loads(show(settings))["blobs"]["sites"] == sites
 
 
 def test_what_is_not_set_is_said():

@@ -9,6 +9,7 @@ from control.credentials import Gateways
 from control.errors import ConflictError, DeniedError, InvalidError, NotFoundError
 from control.requests import AddUser
 from recorder.session_info import TargetProtocol
+from storage.sqlite import database_path
 from storage.tables import CredentialRow, UserRow
 
 from .conftest import ARGON2, presented
@@ -34,7 +35,9 @@ def test_no_two_are_alike(issue):
 def test_the_database_holds_nothing_that_opens(issue, database):
     issued = issue()
     database.close()
-    held = b"".join(path.read_bytes() for path in database.path.parent.glob("proxyd.db*"))
+    held = b"".join(
+        path.read_bytes() for path in database_path(database.url).parent.glob("proxyd.db*")
+    )
     assert issued.username.encode() in held
     assert issued.password.encode() not in held
     assert presented(issued).password_proof not in held

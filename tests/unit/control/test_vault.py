@@ -9,6 +9,7 @@ from control.audit import Act
 from control.errors import ConflictError, IntegrityError
 from control.master_key import MasterKeyFile
 from control.vault import open_vault
+from storage.sqlite import database_path
 from storage.tables import KeyRow, SecretRow
 
 from .conftest import CANARY, web1
@@ -40,7 +41,11 @@ def test_what_is_sealed_opens(two_secrets, database, vault):
 
 def test_the_database_shows_nothing_of_it(two_secrets, database):
     database.close()
-    files = [path.read_bytes() for path in database.path.parent.iterdir() if path.is_file()]
+    files = [
+        path.read_bytes()
+        for path in database_path(database.url).parent.iterdir()
+        if path.is_file()
+    ]
     assert len(files) > 1
     assert all(CANARY.encode() not in held for held in files)
 

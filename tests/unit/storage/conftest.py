@@ -1,4 +1,4 @@
-"""A migrated database in a fresh folder."""
+"""A migrated database, of either kind, that is this test's own."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,9 +8,31 @@ import pytest
 from storage.database import Database
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/proxyd.db"
+    return str(request.getfixturevalue("postgresql"))
+
+
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path}/proxyd.db")
+def database(database_url: str) -> Iterator[Database]:
+    database = Database(database_url)
     database.migrate()
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def sqlite_database(tmp_path: Path) -> Iterator[Database]:
+    database = Database(f"sqlite:///{tmp_path}/only.db")
+    database.migrate()
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def postgresql_database(postgresql: str) -> Iterator[Database]:
+    database = Database(postgresql)
     yield database
     database.close()

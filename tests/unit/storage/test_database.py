@@ -6,6 +6,7 @@ from sqlalchemy import text
 
 from storage.database import Database
 from storage.errors import StorageUnavailableError, UnsupportedStoreError
+from storage.sqlite import database_path
 from storage.tables import BlobRow
 
 
@@ -51,14 +52,14 @@ def test_a_database_without_tables_says_what_makes_them(tmp_path: Path):
     database.close()
 
 
-def test_a_database_held_by_somebody_else_is_named(database: Database):
-    with database.transaction() as session:
+def test_a_database_held_by_somebody_else_is_named(sqlite_database: Database):
+    with sqlite_database.transaction() as session:
         session.execute(text("PRAGMA busy_timeout=10"))
-    holder = sqlite3.connect(database.path, isolation_level=None)
+    holder = sqlite3.connect(database_path(sqlite_database.url), isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     with (
         pytest.raises(StorageUnavailableError, match="locked"),
-        database.transaction() as session,
+        sqlite_database.transaction() as session,
     ):
         session.execute(text("SELECT 1"))
     holder.close()

@@ -255,7 +255,7 @@ def test_a_chunk_whose_bytes_are_gone_is_left_behind(
         writer.store(each)
     with database.transaction() as session:
         row = session.get_one(ChunkRow, (SESSION, 1))
-        DatabaseBlobs().delete(session, row.blob)
+        DatabaseBlobs().delete(session, [row.blob])
     index_all(indexer)
     assert outcomes(database) == [1, 2, 1]
 

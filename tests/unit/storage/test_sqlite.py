@@ -5,22 +5,27 @@ from sqlalchemy import text
 
 from storage.database import Database
 from storage.errors import StorageUnavailableError
+from storage.sqlite import database_path
 
 
-def test_a_commit_survives_a_power_cut(database: Database):
+def test_a_commit_survives_a_power_cut(sqlite_database: Database):
     full = 2
-    with database.transaction() as session:
+    with sqlite_database.transaction() as session:
         assert session.scalar(text("PRAGMA synchronous")) == full
         assert session.scalar(text("PRAGMA journal_mode")) == "wal"
         assert session.scalar(text("PRAGMA foreign_keys")) == 1
 
 
-def test_a_reader_cannot_write(database: Database):
-    with pytest.raises(StorageUnavailableError, match="readonly"), database.read() as session:
+def test_a_reader_cannot_write(sqlite_database: Database):
+    with (
+        pytest.raises(StorageUnavailableError, match="readonly"),
+        sqlite_database.read() as session,
+    ):
         session.execute(text("DELETE FROM blobs"))
 
 
-def test_only_its_owner_may_read_the_database(database: Database):
-    files = [database.path, *database.path.parent.glob("proxyd.db-*")]
+def test_only_its_owner_may_read_the_database(sqlite_database: Database):
+    path = database_path(sqlite_database.url)
+    files = [path, *path.parent.glob(f"{path.name}-*")]
     assert len(files) > 1
     assert all(stat.S_IMODE(file.stat().st_mode) == 0o600 for file in files)

@@ -134,7 +134,8 @@ def test_a_session_that_was_cut_short_says_so(
     assert (row.state, is_complete(row)) == ("interrupted", True)
 
 
-def test_a_full_disk_is_named_and_nothing_is_half_stored(writer: Writer, database: Database):
+def test_a_full_disk_is_named_and_nothing_is_half_stored(sqlite_database: Database):
+    database, writer = sqlite_database, Writer(sqlite_database, DatabaseBlobs(), ManualClock())
     with database.transaction() as session:
         pages = session.scalar(text("PRAGMA page_count")) or 0
         session.execute(text(f"PRAGMA max_page_count={pages + 2}"))
