@@ -31,6 +31,13 @@ AddressOrOff = Annotated[
         description='an address and a port, like 127.0.0.1:9464, or "" for none',
     ),
 ]
+SyslogOrOff = Annotated[
+    str,
+    Meta(
+        pattern=f"^(?:(?:udp|tcp|tls)://{_ADDRESS})?$",
+        description='udp://, tcp:// or tls:// with an address and a port, or "" for none',
+    ),
+]
 MaxStartups = Annotated[
     str,
     Meta(
@@ -107,6 +114,8 @@ class RecorderSettings(_Table, frozen=True, kw_only=True):
     sync_interval_ms: Annotated[int, Meta(ge=0, le=1000)] = 250
     """How often open segments are synced to disk; 0: before every forward."""
     spool_quota_bytes: Bytes = 10 * 1024**3
+    session_quota_bytes: Bytes = 1024**3
+    """How much of it one session may take, so that it fills up for no other."""
     capture_limit_bytes: Bytes = 16 * 1024 * 1024
     on_loss: OnLoss = OnLoss.REQUIRE
     unreachable_limit_s: Seconds = 10
@@ -169,6 +178,16 @@ class ControlSettings(_Table, frozen=True, kw_only=True):
     """None: the systemd credential `master-key`, else `master.key` in the state directory."""
 
 
+class AuditSettings(_Table, frozen=True, kw_only=True):
+    """`[audit]`: where the audit trail is copied to."""
+
+    syslog: SyslogOrOff = ""
+    """Empty: nowhere."""
+    syslog_ca: Path | None = None
+    """With `tls://`. None: the authorities that this machine trusts."""
+    syslog_timeout_s: Seconds = 10
+
+
 class MetricsSettings(_Table, frozen=True, kw_only=True):
     """`[metrics]`: Prometheus text."""
 
@@ -192,6 +211,7 @@ class Settings(_Table, frozen=True, kw_only=True):
     database: DatabaseSettings = DatabaseSettings()
     blobs: BlobSettings = BlobSettings()
     control: ControlSettings = ControlSettings()
+    audit: AuditSettings = AuditSettings()
     metrics: MetricsSettings = MetricsSettings()
 
     @property

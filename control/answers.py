@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from control.audit_requests import AuditEntry, ListAudit
 from control.bus_requests import DeadLetterSummary, ListDeadLetters
 from control.requests import (
     AccessSummary,
@@ -37,6 +38,7 @@ ManyRequest = (
     | FetchChunks
     | FollowSession
     | ListDeadLetters
+    | ListAudit
 )
 """Answered by any number of results; every other request by exactly one."""
 
@@ -52,6 +54,7 @@ Result = (
     | StoredChunk
     | LiveFrames
     | DeadLetterSummary
+    | AuditEntry
     | Status
     | Done
 )

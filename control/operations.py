@@ -11,20 +11,13 @@ from typing import Any
 
 from msgspec import Struct
 
-from control import access, credentials, dead_letter_operations, secrets, sessions, users
+from control import access, credentials, dead_letter_operations, ports, secrets, sessions, users
 from control import requests as ask
 from control.answers import Result
-from control.audit import Act
+from control.audit import Act, AuditOperations
+from control.audit_requests import ListAudit
 from control.credentials import Gateways
 from control.errors import ControlError, UnreachableError
-from control.ports import (
-    ChunkReader,
-    LiveSessions,
-    NodeStatus,
-    SessionSearch,
-    TargetLogin,
-    TargetTester,
-)
 from control.vault import Vault
 from recorder.ports import Clock
 from storage.database import Database
@@ -42,11 +35,11 @@ class ControlNode:
     vault: Vault
     clock: Clock
     gateways: Gateways
-    live: LiveSessions
-    search: SessionSearch
-    chunks: ChunkReader
-    tester: TargetTester
-    status: NodeStatus
+    live: ports.LiveSessions
+    search: ports.SessionSearch
+    chunks: ports.ChunkReader
+    tester: ports.TargetTester
+    status: ports.NodeStatus
     dead_letters: dead_letter_operations.Letters | None = None
 
     def act(self, who: str) -> Act:
@@ -98,7 +91,8 @@ class Operations:
             NodeOperations(node),
             dead_letter_operations.of(node.dead_letters, node.database, node.act),
         )
-        self._handlers: dict[type[Struct], _Handler] = {}
+        audit = AuditOperations(node.database)
+        self._handlers: dict[type[Struct], _Handler] = {ListAudit: audit.list}
         for noun in nouns:
             self._handlers |= noun.handlers()
 
@@ -176,7 +170,7 @@ class SecretOperations:
         act = self.node.act(who)
         with self.node.database.transaction() as session:
             row = secrets.find(session, request.name)
-            login = TargetLogin(
+            login = ports.TargetLogin(
                 secret_name=row.name,
                 target=secrets.target(row),
                 credential=self.node.vault.open(row),

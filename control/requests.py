@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 
 from bus.contract import HostKeyPolicy
 from config.model import OnLoss
+from control.audit_requests import ListAudit
 from control.bus_requests import DiscardDeadLetters, ListDeadLetters, ReplayDeadLetters
 from control.request import Line, Name, Port
 from control.request import Request as _Request
@@ -395,4 +396,5 @@ OperatorRequest = (
     | ListDeadLetters
     | ReplayDeadLetters
     | DiscardDeadLetters
+    | ListAudit
 )

@@ -15,6 +15,7 @@ from bus import topology
 from bus.dead_letters import DeadLetters
 from bus.rabbitmq_control import RabbitControlBus
 from config.model import Settings
+from control.audit_export import AuditExport
 from control.operations import Operations
 from control.requests import Status
 from proxyd import broker, logs
@@ -40,6 +41,7 @@ class ControlNode:
         self._bus: RabbitControlBus | None = None
         self._worker: Worker | None = None
         self._consuming: Consuming | None = None
+        self._export: AuditExport | None = None
         self._master_key = ""
         self.metrics = Metrics()
         self.operations: Operations | None = None
@@ -62,8 +64,13 @@ class ControlNode:
             self._control, self._bus = control, bus
             self._worker = worker = Worker(settings, database, self._clock, self.metrics)
             await stack.enter_async_context(bus)
-            await stack.enter_async_context(measuring(self.metrics, settings.metrics.listen))
+            self._export = export = AuditExport(settings.audit, database, self._clock)
+            watch(self.metrics.audit_unexported_seconds, export.unexported_s)
+            await stack.enter_async_context(
+                measuring(self.metrics, settings.metrics.listen, self._not_ready)
+            )
             async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(export.run())
                 if stores_itself(settings):
                     self._consuming = Consuming(settings, worker)
                     tasks.create_task(worker.run())
@@ -110,9 +117,16 @@ class ControlNode:
             engines=tuple(sorted(f"{one.engine_id} at {one.site}" for one in heard)),
         )
 
+    def _not_ready(self) -> list[str]:
+        if self._bus is None:
+            return ["it is starting"]
+        return [] if self._bus.wires.are_up else ["the broker is out of reach"]
+
     def _problems(self) -> list[str]:
         """Return what an operator should look after."""
         problems = []
+        if self._export is not None and self._export.problem:
+            problems.append(f"the audit trail does not reach syslog: {self._export.problem}")
         if self._bus is not None and not self._bus.wires.are_up:
             problems.append("the broker is out of reach: engines get no answers")
         if self._consuming is not None and self._consuming.dead_letters:

@@ -7,6 +7,7 @@ gateway ── records ──> spool ── shipper ──> bus
 import asyncio
 import secrets
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -36,7 +37,7 @@ from bus.contract import (
 from bus.errors import BadMessageError, BusError, BusUnavailableError
 from bus.ports import EngineBus
 from config.errors import ConfigError
-from config.model import Settings
+from config.model import OnLoss, Settings
 from protocols.errors import AccessDeniedError
 from protocols.ssh.gateway import SSHGateway
 from protocols.ssh.served_session import Surroundings
@@ -44,6 +45,7 @@ from proxyd.metrics import Metrics, watch
 from proxyd.reach import StorageReach
 from proxyd.service import leaves, listen_error
 from recorder.chunk import Chunk
+from recorder.errors import SpoolFullError
 from recorder.events import EndReason
 from recorder.ports import ChunkSink, Clock, StorageReceipt
 from recorder.recorders import Recorders
@@ -197,11 +199,20 @@ class Engine:
                 "to auto, or install the version of asyncssh that this release names"
             ) from error
         bus.obey(self.id, self._obey)
+        self._measure(metrics, around.crossed_bytes)
+
+    def _measure(self, metrics: Metrics, crossed_bytes: list[int]) -> None:
         active = metrics.sessions_active.labels(protocol=TargetProtocol.SSH.value)
         watch(active, lambda: len(self.gateway.live_sessions))
         watch(metrics.storage_unreachable_seconds, lambda: self.unreachable_s)
         watch(metrics.spool_bytes, lambda: self.spool.used_bytes)
+        watch(metrics.spool_disk_used_ratio, lambda: self.spool.fill_percent / 100)
         watch(metrics.oldest_unshipped_chunk_seconds, lambda: self.spool.oldest_unshipped_s)
+        metrics.spool_quota_bytes.set(self._settings.recorder.spool_quota_bytes)
+        metrics.recordings_lost_total.read(lambda: self.recorders.losses)
+        metrics.spool_quarantined_total.read(lambda: self.spool.quarantined)
+        for direction, side in (("from_client", 0), ("from_target", 1)):
+            metrics.relay_bytes_total.read(partial(crossed_bytes.__getitem__, side), direction)
 
     def _out_of_reach(self) -> None:
         self.recorders.tick()
@@ -236,6 +247,21 @@ class Engine:
                 chunks=self.spool.unshipped_chunks,
                 next_step="they are kept in the spool and stored after the next start",
             )
+
+    def not_ready(self) -> list[str]:
+        """Return why no session can begin now; nothing, where one can."""
+        reasons = []
+        if self._settings.ssh.listen and not self.gateway.addresses:
+            reasons.append("the gateway does not listen")
+        try:
+            self.spool.check_room()
+        except SpoolFullError as error:
+            reasons.append(str(error))
+        recorder = self._settings.recorder
+        unreachable_s = self.unreachable_s
+        if recorder.on_loss is OnLoss.REQUIRE and unreachable_s >= recorder.unreachable_limit_s:
+            reasons.append(f"nothing could be stored for {unreachable_s:.0f} s")
+        return reasons
 
     @property
     def unreachable_s(self) -> float:

@@ -30,6 +30,7 @@ class EngineNode:
         self._clock = SystemClock()
         self._engine: Engine | None = None
         self._bus: RabbitEngineBus | None = None
+        self._draining = False
         self.metrics = Metrics()
 
     async def serve(self, started: Callable[[], None]) -> None:
@@ -50,17 +51,28 @@ class EngineNode:
             self._engine, self._bus = engine, bus
             watch(self.metrics.bus_connected, lambda: bus.wires.are_up)
             await stack.enter_async_context(bus)
-            await stack.enter_async_context(measuring(self.metrics, settings.metrics.listen))
+            await stack.enter_async_context(
+                measuring(self.metrics, settings.metrics.listen, self._not_ready)
+            )
             await engine.serve(started)
 
     async def drain(self) -> None:
         """Stop listening, tell users, end sessions, seal, ship."""
+        self._draining = True
         if self._engine is not None:
             await self._engine.drain()
 
     def reload(self) -> None:
         """Read the log level again; every other setting waits for a restart."""
         logs.set_up(self._reread().log_level)
+
+    def _not_ready(self) -> list[str]:
+        if self._draining:
+            return ["it is stopping"]
+        if self._engine is None or self._bus is None:
+            return ["it is starting"]
+        away = [] if self._bus.wires.are_up else ["the broker is out of reach: no logins"]
+        return away + self._engine.not_ready()
 
     def status(self) -> str:
         """Say in one line how it is."""

@@ -13,6 +13,7 @@ from bus.amqp import is_amqp
 from bus.memory import MemoryBus
 from config.errors import ConfigError
 from config.model import Settings
+from control.audit_export import AuditExport
 from control.gateway_keys import usable_host_keys
 from control.open_database import open_blob_store
 from control.operations import Operations
@@ -20,7 +21,7 @@ from control.requests import Status
 from proxyd import logs
 from proxyd.control import Control, opened_database, opened_vault
 from proxyd.engine import Engine
-from proxyd.metrics import Metrics
+from proxyd.metrics import Metrics, watch
 from proxyd.roles import check_bus
 from proxyd.surroundings import credentials_dir, held, measuring
 from proxyd.worker import Worker
@@ -52,7 +53,9 @@ class WholeNode:
         self._clock = SystemClock()
         self._engine: Engine | None = None
         self._worker: Worker | None = None
+        self._export: AuditExport | None = None
         self._master_key = ""
+        self._draining = False
         self.metrics = Metrics()
         self.operations: Operations | None = None
         """What operators ask for; there once the node has started."""
@@ -72,10 +75,15 @@ class WholeNode:
             bus.store(worker.store)
             host_keys = usable_host_keys(settings.state_dir)
             self._engine = engine = Engine(settings, bus, self._clock, host_keys, self.metrics)
-            await stack.enter_async_context(measuring(self.metrics, settings.metrics.listen))
+            self._export = export = AuditExport(settings.audit, database, self._clock)
+            watch(self.metrics.audit_unexported_seconds, export.unexported_s)
+            await stack.enter_async_context(
+                measuring(self.metrics, settings.metrics.listen, self._not_ready)
+            )
             listening = asyncio.Event()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(worker.run())
+                tasks.create_task(export.run())
                 tasks.create_task(engine.serve(listening.set))
                 await listening.wait()
                 self.operations = control.operations(
@@ -85,6 +93,7 @@ class WholeNode:
 
     async def drain(self) -> None:
         """Stop listening, tell users, end sessions, seal, ship. What is not indexed waits."""
+        self._draining = True
         if self._engine is not None:
             await self._engine.drain()
 
@@ -112,12 +121,23 @@ class WholeNode:
             unshipped_chunks=engine.spool.unshipped_chunks if engine else 0,
             unindexed_chunks=worker.unindexed_chunks() if worker else 0,
             listening={"ssh": engine.listening} if engine else {},
-            problems=tuple(_problems(engine)) if engine else (),
+            problems=tuple(self._problems()),
             master_key=self._master_key,
         )
 
+    def _problems(self) -> list[str]:
+        problems = [] if self._engine is None else _engine_problems(self._engine)
+        if self._export is not None and self._export.problem:
+            problems.append(f"the audit trail does not reach syslog: {self._export.problem}")
+        return problems
 
-def _problems(engine: Engine) -> list[str]:
+    def _not_ready(self) -> list[str]:
+        if self._draining:
+            return ["it is stopping"]
+        return ["it is starting"] if self._engine is None else self._engine.not_ready()
+
+
+def _engine_problems(engine: Engine) -> list[str]:
     """Return what an operator should look after."""
     problems = []
     if engine.shipper.unreachable_s:

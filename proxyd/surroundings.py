@@ -9,7 +9,7 @@ from typing import Final
 
 from config.secret import credentials_directory
 from control.state_lock import StateDirHeldError, hold
-from proxyd.metrics import Metrics, MetricsServer
+from proxyd.metrics import Metrics, MetricsServer, NotReady
 from proxyd.service import StartError, listen_error
 
 _HOLD_PATIENCE_S: Final = 5.0
@@ -40,13 +40,13 @@ def credentials_dir() -> Path | None:
 
 
 @contextlib.asynccontextmanager
-async def measuring(metrics: Metrics, address: str) -> AsyncIterator[None]:
-    """Serve the metrics at `address`, where there is one."""
+async def measuring(metrics: Metrics, address: str, not_ready: NotReady) -> AsyncIterator[None]:
+    """Serve metrics, health and readiness at `address`, where there is one."""
     if not address:
         yield
         return
     host, _, port = address.rpartition(":")
-    server = MetricsServer(metrics, host.strip("[]"), int(port))
+    server = MetricsServer(metrics, host.strip("[]"), int(port), not_ready)
     async with contextlib.AsyncExitStack() as stack:
         try:
             await stack.enter_async_context(server.listening())

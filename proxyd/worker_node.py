@@ -33,7 +33,9 @@ class WorkerNode:
             database = stack.enter_context(opened_database(settings))
             worker = Worker(settings, database, SystemClock(), self.metrics)
             self._consuming = consuming = Consuming(settings, worker)
-            await stack.enter_async_context(measuring(self.metrics, settings.metrics.listen))
+            await stack.enter_async_context(
+                measuring(self.metrics, settings.metrics.listen, self._not_ready)
+            )
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(worker.run())
                 tasks.create_task(consuming.run())
@@ -46,6 +48,11 @@ class WorkerNode:
     def reload(self) -> None:
         """Read the log level again; every other setting waits for a restart."""
         logs.set_up(self._reread().log_level)
+
+    def _not_ready(self) -> list[str]:
+        if self._consuming is None:
+            return ["it is starting"]
+        return [] if self._consuming.is_up else ["the broker is out of reach"]
 
     def status(self) -> str:
         """Say in one line how it is."""

@@ -67,6 +67,7 @@ class Recorder:
         "_around",
         "_end_reason",
         "_gap_from_ms",
+        "_gap_why",
         "_loss",
         "_max_bytes",
         "_seals",
@@ -75,6 +76,7 @@ class Recorder:
         "_sync_failures",
         "_taps",
         "info",
+        "over_quota",
         "started_ms",
     )
 
@@ -83,6 +85,8 @@ class Recorder:
     ) -> None:
         self.info = info
         self.started_ms = started_ms
+        self.over_quota = False
+        """Whether more of this session waits in the spool than one may have there."""
         self._around = around
         self._segment = segment
         self._seals = Seals(info.session_id, around.syncer, around.sealed)
@@ -91,6 +95,7 @@ class Recorder:
         self._taps: tuple[LiveTap, ...] = ()
         self._loss: RecordingLostError | None = None
         self._gap_from_ms: int | None = None
+        self._gap_why = ""
         self._sync_failures = 0
         self._all_sealed: asyncio.Event | None = None
         """Made when the session ends: a quiet session has no need of it."""
@@ -108,7 +113,7 @@ class Recorder:
         if self._selective:
             mode = self.info.terms.mode
             events = [event for event in events if keeps(mode, event)]
-        if self._loss is not None or self._gap_from_ms is not None or self._around.spool.full:
+        if self._loss is not None or self._gap_from_ms is not None or self._crowded:
             events = self._in_trouble(events)
         if not events:
             return
@@ -129,7 +134,7 @@ class Recorder:
             segment.written_bytes - segment.synced_bytes > MAX_UNSYNCED_BYTES
             or self._seals.bytes > MAX_UNSEALED_BYTES
             or self._loss is not None
-            or (self._around.spool.full and not self._may_have_gaps)
+            or (self._crowded and not self._may_have_gaps)
         )
 
     async def drain(self) -> None:
@@ -143,9 +148,9 @@ class Recorder:
                     self._around.syncer.hurry()
                     await asyncio.sleep(_POLL_S)
         except TimeoutError:
-            full = self._around.spool.full
-            why = "the spool is full" if full else "the disk takes nothing"
-            self.give_up(f"{why}, for {limit_s:g} s", SpoolFullError if full else None)
+            why = self._why_crowded or "the disk takes nothing"
+            full = SpoolFullError if self._crowded else None
+            self.give_up(f"{why}, for {limit_s:g} s", full)
             if self._loss is not None:
                 raise self._loss from None
 
@@ -214,12 +219,22 @@ class Recorder:
                 f"session {self.info.session_id} can no longer be recorded: {why}"
             )
             if self._may_have_gaps:
-                self._gap_from_ms = self.at_ms()
+                self._gap_from_ms, self._gap_why = self.at_ms(), why
             else:
                 self._loss = error
             self._around.lost(self, error)
 
     # --- inside
+
+    @property
+    def _crowded(self) -> bool:
+        return self._around.spool.full or self.over_quota
+
+    @property
+    def _why_crowded(self) -> str:
+        if self._around.spool.full:
+            return "the spool is full"
+        return "it has filled its part of the spool" if self.over_quota else ""
 
     @property
     def _may_have_gaps(self) -> bool:
@@ -254,14 +269,14 @@ class Recorder:
         """Return what to write; nothing, where it must be dropped as agreed."""
         if self._loss is not None:
             raise self._loss
-        if self._around.spool.full and self._may_have_gaps:
-            self.give_up("the spool is full")
+        if self._crowded and self._may_have_gaps:
+            self.give_up(self._why_crowded)
             return []
         if self._gap_from_ms is None:
             # What is on its way when the spool fills up is kept; the relay then drains.
             return events
         at_ms = events[0].at_ms if events else self.at_ms()
-        gap = RecordingGap(at_ms=at_ms, from_ms=self._gap_from_ms, reason="the disk failed")
+        gap = RecordingGap(at_ms=at_ms, from_ms=self._gap_from_ms, reason=self._gap_why)
         try:
             self._segment.cut_to(self._segment.written_bytes)
             self._write(encode_burst([gap]), at_ms)
@@ -335,7 +350,7 @@ class Recorder:
         at_ms = self.at_ms()
         last_words: list[KnownEvent] = [SessionEnded(at_ms=at_ms, reason=reason, detail=detail)]
         if self._gap_from_ms is not None:
-            gap = RecordingGap(at_ms=at_ms, from_ms=self._gap_from_ms, reason="the disk failed")
+            gap = RecordingGap(at_ms=at_ms, from_ms=self._gap_from_ms, reason=self._gap_why)
             last_words.insert(0, gap)
         body = encode_burst(last_words)
         self._end_reason = reason

@@ -153,6 +153,7 @@ class Recorders:
             if step_ms:
                 recorder.clock_stepped(step_ms)
             recorder.tick()
+            recorder.over_quota = self._is_over_quota(recorder)
             if unreachable and recorder.info.terms.on_loss is OnLoss.REQUIRE:
                 recorder.give_up("nothing reached the storage worker for too long")
             if recorder.done:
@@ -164,6 +165,10 @@ class Recorders:
     @property
     def _unreachable(self) -> bool:
         return self._unreachable_s() >= self._settings.unreachable_limit_s
+
+    def _is_over_quota(self, recorder: Recorder) -> bool:
+        kept_bytes = self._spool.waiting_bytes(recorder.info.session_id) + recorder.open_bytes
+        return kept_bytes >= self._settings.session_quota_bytes
 
     async def _run(self) -> None:
         tick_s = min(_TICK_S, self._settings.chunk_interval_s / 4)

@@ -37,6 +37,7 @@ _RESERVE_SHARE = 8
 """On a small disk the reserve is this part of it, rather than most of it."""
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 WARN_PERCENT, ALARM_PERCENT, REFUSE_PERCENT = 80, 90, 95
+_LEVEL_SLACK_PERCENT = 2
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _link = msgspec.msgpack.Decoder(Link)
@@ -52,6 +53,8 @@ class Spool:
         self._lock = threading.Lock()
         self._waiting: dict[UUID, dict[int, int]] = {}
         """The size of each chunk of each session, oldest first."""
+        self._waiting_bytes: dict[UUID, int] = {}
+        """The sum of them."""
         self._chunk_bytes = 0
         self._open_bytes = 0
         self._reserve_spent = False
@@ -61,6 +64,8 @@ class Spool:
         """How full the file system is, as `df` counts."""
         self.full = False
         """Whether running sessions must wait: the quota or the disk is used up."""
+        self.quarantined = 0
+        """How many damaged files were put aside since the start."""
 
     def prepare(self) -> None:
         """Make the folder and its reserve. Call before anything else."""
@@ -111,7 +116,7 @@ class Spool:
         """Count a chunk that is on the disk as waiting to be shipped."""
         with self._lock:
             waiting = self._waiting.setdefault(session_id, {})
-            self._chunk_bytes += size_bytes - waiting.get(sequence, 0)
+            self._count(session_id, size_bytes - waiting.get(sequence, 0))
             waiting[sequence] = size_bytes
 
     def waiting(self) -> list[UUID]:
@@ -164,6 +169,7 @@ class Spool:
         if file.suffix == ".chunk":
             self.forget(session_id, int(file.stem))
         file.replace(aside)
+        self.quarantined += 1
         _log.error(
             "spool.quarantined",
             session_id=str(session_id),
@@ -193,9 +199,10 @@ class Spool:
         """Count a chunk as waiting no more."""
         with self._lock:
             waiting = self._waiting.get(session_id, {})
-            self._chunk_bytes -= waiting.pop(sequence, 0)
+            self._count(session_id, -waiting.pop(sequence, 0))
             if not waiting:
                 self._waiting.pop(session_id, None)
+                self._waiting_bytes.pop(session_id, None)
 
     def link(self, session_id: UUID) -> Link | None:
         """Return what the chunk shipped last hands to the next; None where none was shipped."""
@@ -213,6 +220,10 @@ class Spool:
     def used_bytes(self) -> int:
         """How many bytes wait in the spool, as of the last measuring."""
         return self._chunk_bytes + self._open_bytes
+
+    def waiting_bytes(self, session_id: UUID) -> int:
+        """Return how many bytes of a session's sealed chunks wait."""
+        return self._waiting_bytes.get(session_id, 0)
 
     @property
     def unshipped_chunks(self) -> int:
@@ -250,7 +261,7 @@ class Spool:
 
     def check_room(self) -> None:
         """Raise `SpoolFullError` where no new session may begin."""
-        if self.full or self.fill_percent >= REFUSE_PERCENT:
+        if self.full or self._used_percent >= REFUSE_PERCENT:
             raise SpoolFullError(
                 f"the spool {self.directory} holds {self.used_bytes} of {self._quota_bytes} "
                 f"bytes and its disk is {self.fill_percent} % full: new sessions are refused "
@@ -277,6 +288,15 @@ class Spool:
         return True
 
     # --- inside
+
+    def _count(self, session_id: UUID, more_bytes: int) -> None:
+        self._chunk_bytes += more_bytes
+        self._waiting_bytes[session_id] = self.waiting_bytes(session_id) + more_bytes
+
+    @property
+    def _used_percent(self) -> int:
+        """Of the disk or of the quota, whichever is nearer to its end."""
+        return max(self.fill_percent, 100 * self.used_bytes // self._quota_bytes)
 
     def _chunk_path(self, session_id: UUID, sequence: int) -> Path:
         return self.folder(session_id) / f"{sequence}.chunk"
@@ -306,9 +326,11 @@ class Spool:
             os.close(descriptor)
 
     def _tell_level(self) -> None:
-        percent = max(self.fill_percent, 100 * self.used_bytes // self._quota_bytes)
+        percent = self._used_percent
         levels = (REFUSE_PERCENT, ALARM_PERCENT, WARN_PERCENT)
         level = next((level for level in levels if percent >= level), 0)
+        if self._level - _LEVEL_SLACK_PERCENT <= percent < self._level:
+            return  # It will be back in a moment, and was told already.
         if level > self._level:
             tell = _log.warning if level == WARN_PERCENT else _log.error
             tell(
@@ -318,6 +340,8 @@ class Spool:
                 refuses_sessions=level == REFUSE_PERCENT,
                 next_step="see why chunks are not stored, or enlarge the disk or the quota",
             )
+        elif level < self._level:
+            _log.info("spool.emptier", spool=str(self.directory), percent=percent)
         self._level = level
 
 

@@ -288,7 +288,7 @@ class LineRow(Table):
 
 
 class AuditRow(Table):
-    """Who did what."""
+    """Who did what. Triggers refuse to change or delete a row."""
 
     __tablename__ = "audit"
     __table_args__ = (Index("ix_audit_at", "at"),)
@@ -299,3 +299,14 @@ class AuditRow(Table):
     action: Mapped[str]
     subject: Mapped[str]
     detail: Mapped[str]
+
+
+class AuditExportRow(Table):
+    """How far the audit trail was copied to a syslog server."""
+
+    __tablename__ = "audit_exports"
+
+    destination: Mapped[str] = mapped_column(primary_key=True)
+    last_id: Mapped[int]
+    """Of the row that arrived last; all before it did, too."""
+    exported_at: Mapped[dt.datetime]

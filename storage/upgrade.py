@@ -13,12 +13,12 @@ from storage.errors import StorageUnavailableError
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-def upgrade(connection: Connection) -> None:
-    """Bring the schema to the newest revision; raise `StorageUnavailableError`."""
+def upgrade(connection: Connection, revision: str = "head") -> None:
+    """Bring the schema to `revision`, the newest; raise `StorageUnavailableError`."""
     config = _config()
     config.attributes["connection"] = connection
     try:
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
     except CommandError as error:
         raise StorageUnavailableError(
             f"the database was made by another version of proxyd: {error}; run the newest "

@@ -135,6 +135,8 @@ class ChannelRelay:
             events = self._captured(channel, stream, at_ms, data)
         if not self._record(events):
             return False
+        sender = Side.CLIENT if stream is Stream.CLIENT else Side.TARGET
+        self._rules.crossed_bytes[sender] += len(data)
         if channel.masker and channel.masker.deadline_ms is not None:
             self._owner.tick_soon()
         if self._sink.congested and not self._draining:

@@ -65,6 +65,8 @@ class Rules(Struct, frozen=True, kw_only=True):
     """How long a target may be silent before it is asked for a sign of life."""
     alive_count: int
     """How many such questions may go unanswered."""
+    crossed_bytes: list[int]
+    """By the side that sent them: what the relays of a gateway took, counted up by each."""
 
 
 class Owner(Protocol):

@@ -86,7 +86,7 @@ class Bursts:
     ) -> None:
         self._rehearsal = rehearsal
         self._client, self._target, self._owner = client, target, owner
-        self._sink = rules.sink
+        self._sink, self._crossed_bytes = rules.sink, rules.crossed_bytes
         self._relay = PacketRelay(rules.policy, rules.terms, rules.limits, rules.sink)
         self._draining: asyncio.Task[None] | None = None
         target.take_over(self._receiver(Side.TARGET), client, self._relay.ignored)
@@ -134,6 +134,7 @@ class Bursts:
         relay, owner, rehearsal = self._relay, self._owner, self._rehearsal
         legs = (self._client, self._target)
         own, other, across = legs[side], legs[side.other], side.other
+        crossed_bytes = self._crossed_bytes
 
         def receive(bodies: list[bytes]) -> None:
             if owner.over:
@@ -149,6 +150,7 @@ class Bursts:
                     owner.tick_soon()
                 if relay.take_typed():
                     rehearsal.typed()
+                crossed_bytes[side] += sum(map(len, bodies))
             except RecordingLostError as error:
                 owner.lost(error)
 

@@ -51,6 +51,8 @@ class Surroundings(Struct, frozen=True, kw_only=True):
     broker: GrantBroker
     recorders: RecorderFactory
     clock: Clock
+    crossed_bytes: list[int] = msgspec.field(default_factory=lambda: [0, 0])
+    """By `Side`: what came from clients and from targets in sessions, since the start."""
 
 
 class Ending(Struct, frozen=True):
@@ -224,6 +226,7 @@ class ServedSession:
             sink=self._sink,
             alive_interval_s=around.settings.target_alive_interval_s,
             alive_count=around.settings.target_alive_count,
+            crossed_bytes=around.crossed_bytes,
         )
         self._target = target
         target.on_closed = self._target_closed

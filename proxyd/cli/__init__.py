@@ -16,6 +16,7 @@ from proxyd.cli.output import OutputFormat
 COMMANDS = {
     "access": "proxyd.cli.access:access",
     "bus": "proxyd.cli.bus:bus",
+    "audit": "proxyd.cli.audit:audit",
     "config": "proxyd.cli.config_command:config",
     "credential": "proxyd.cli.credential:credential",
     "demo": "proxyd.cli.node:demo",

@@ -39,7 +39,7 @@ def test_a_command_in_a_document_exists_with_its_options(line: str) -> None:
     command: click.Command = main
     while words and isinstance(command, click.Group):
         context = click.Context(command)
-        if words[0] == "--config":
+        if words[0] in ("--config", "--output"):
             words = words[2:]
             continue
         found = command.get_command(context, words.pop(0))

@@ -1,4 +1,7 @@
-"""The systemd unit: as closed as it was, and patient enough for a drain."""
+"""The systemd units: as closed as they were, and patient enough for a drain.
+
+They are tried on a machine that boots in tests/e2e/test_installed.py.
+"""
 
 import re
 import subprocess
@@ -29,6 +32,20 @@ def test_the_unit_waits_for_sessions_to_be_sealed_and_stored(unit: Path) -> None
     defaults = Settings()
     drained_s = defaults.drain_timeout_s + defaults.ship_timeout_s
     assert float(setting(unit, "TimeoutStopSec")) > drained_s
+
+
+def test_there_is_a_unit_for_each_role() -> None:
+    roles = {"", "engine", "worker", "control"}
+    started = {setting(unit, "ExecStart").rpartition(" run")[2].strip() for unit in UNITS}
+    assert started == roles
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=name_of)
+def test_every_unit_is_closed_in_the_same_way(unit: Path) -> None:
+    def sandbox(of: Path) -> str:
+        return of.read_text(encoding="utf-8").partition("# A core dump")[2]
+
+    assert sandbox(unit) == sandbox(UNITS[0])
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=name_of)

@@ -48,6 +48,16 @@ def blob(tmp_path: Path) -> Path:
     return path
 
 
+def test_what_crosses_is_counted(relaying: Daemon, login: Login):
+    def crossed(direction: str) -> float:
+        return relaying.metric(f'proxyd_relay_bytes_total{{direction="{direction}"}}')
+
+    before = crossed("from_client"), crossed("from_target")
+    login.run("cat > /dev/null; head -c 200000 /dev/zero", typed=bytes(100_000))
+    assert 100_000 <= crossed("from_client") - before[0] < 110_000
+    assert 200_000 <= crossed("from_target") - before[1] < 210_000
+
+
 # --- OpenSSH: logging on
 
 

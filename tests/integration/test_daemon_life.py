@@ -4,8 +4,6 @@ import json
 import signal
 import socket
 import subprocess
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,12 +31,6 @@ def events(daemon: Daemon) -> list[object]:
     return [line["event"] for line in logged(daemon)]
 
 
-def get(daemon: Daemon, path: str) -> str:
-    address = f"http://127.0.0.1:{daemon.metrics_port}{path}"
-    with urllib.request.urlopen(address, timeout=5) as answer:
-        return str(answer.read().decode())
-
-
 def run_again(daemon: Daemon, config: Path) -> subprocess.CompletedProcess[str]:
     argv = [*daemon.argv[:-1], str(config), "run"]
     return subprocess.run(
@@ -63,9 +55,14 @@ def test_interrupt_is_as_good_as_terminate(daemon: Daemon) -> None:
 
 
 def test_its_metrics_can_be_scraped(daemon: Daemon) -> None:
-    assert 'proxyd_sessions_active{protocol="ssh"} 0.0' in get(daemon, "/metrics")
-    with pytest.raises(urllib.error.HTTPError, match="404"):
-        get(daemon, "/")
+    assert daemon.metric('proxyd_sessions_active{protocol="ssh"}') == 0
+    assert daemon.metric("proxyd_spool_quota_bytes") == 10 * 1024**3
+    assert daemon.asked("/")[0] == 404
+
+
+def test_it_says_that_it_turns_and_that_it_can_take_work(daemon: Daemon) -> None:
+    assert daemon.asked("/healthz") == (200, '{"healthy":true}\n')
+    assert daemon.asked("/readyz") == (200, '{"ready":true,"why":[]}\n')
 
 
 def test_hangup_reads_the_log_level_again(daemon: Daemon) -> None:

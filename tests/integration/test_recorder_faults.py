@@ -2,14 +2,18 @@
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import random
 import re
+import shutil
+import struct
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from peers.needed import program
@@ -17,6 +21,7 @@ from samples.chunks import SESSION
 from samples.recordings import engine, info, output, shown, until, waiting_chunks
 
 from config.model import OnLoss, RecorderSettings
+from recorder import recorder
 from recorder.clock import SystemClock
 from recorder.errors import RecordingLostError, SpoolFullError
 from recorder.events import EndReason, Event, RecordingGap, SessionEnded
@@ -136,6 +141,87 @@ def test_a_file_that_may_not_grow_ends_the_session_with_its_end_recorded(tmp_pat
     events = recovered(tmp_path)
     assert_all_there(events, forwarded)
     assert events[-1].reason is EndReason.RECORDING_LOST
+
+
+def test_a_disk_that_thinks_for_seconds_is_not_waited_for(tmp_path: Path):
+    before = injecting("fdatasync", "delay_exit=1000000:when=2..3")
+    process = recording(tmp_path, "500", "20", before=before)
+    assert process.stdout is not None
+    longest_s, last_s = 0.0, None
+    for _ in process.stdout:
+        now_s = time.monotonic()
+        longest_s = max(longest_s, now_s - (last_s or now_s))
+        last_s = now_s
+    process.communicate()
+    assert process.returncode == 0
+    assert longest_s < 0.7
+    assert numbers(recovered(tmp_path)) == list(range(500))
+
+
+class DyingDisk:
+    """A file system that can die at once, as one does whose cable was pulled."""
+
+    _SHUTDOWN = 0x8004587D
+    """EXT4_IOC_SHUTDOWN; 2: without writing the journal."""
+
+    def __init__(self, folder: Path) -> None:
+        self._image, self.folder = folder / "image", folder / "disk"
+        self.folder.mkdir()
+        with self._image.open("wb") as image:
+            image.truncate(32 * 1024 * 1024)
+        subprocess.run([program("mkfs.ext4"), "-q", self._image], check=True)
+
+    def mount(self) -> None:
+        mounting = [program("mount"), "-o", "loop", self._image, self.folder]
+        if subprocess.run(mounting, check=False, capture_output=True).returncode:
+            pytest.fail("mounting a loop device needs root: run the tests as root")
+
+    def die(self) -> None:
+        descriptor = os.open(self.folder, os.O_RDONLY)
+        fcntl.ioctl(descriptor, self._SHUTDOWN, struct.pack("I", 2))
+        os.close(descriptor)
+
+    def back_after_repair(self) -> None:
+        """Mount what is on the disk; the dead one stays busy as long as its files are open."""
+        self.unmount()
+        self._image = Path(shutil.copy(self._image, f"{self._image}.copy"))
+        self.mount()
+
+    def unmount(self) -> None:
+        subprocess.run(
+            [program("umount"), "--lazy", self.folder], check=False, capture_output=True
+        )
+
+
+@pytest.fixture
+def dying_disk(tmp_path: Path) -> Iterator[DyingDisk]:
+    disk = DyingDisk(tmp_path)
+    disk.mount()
+    yield disk
+    disk.unmount()
+
+
+async def test_a_disk_that_dies_ends_its_sessions_and_begins_none(
+    dying_disk: DyingDisk, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(recorder, "CLOSE_LIMIT_S", 0.2)
+    spool = dying_disk.folder / "spool"
+    async with engine(spool) as running:
+        sink = await running.start()
+        sink.record([shown(sink, b"before")])
+        segment = running.spool.folder(SESSION) / "0.open"
+        await until(lambda: segment.stat().st_size > 6)
+        await asyncio.sleep(0.1)
+        dying_disk.die()
+        with pytest.raises(RecordingLostError, match="Input/output error"):
+            sink.record([shown(sink, b"after")])
+        await until(lambda: running.ended)
+        assert running.ended[0][1] is EndReason.RECORDING_LOST
+        with pytest.raises(RecordingLostError, match="cannot be begun"):
+            await running.start(info(UUID(int=8)))
+        await sink.close(EndReason.RECORDING_LOST)
+    dying_disk.back_after_repair()
+    assert output(recovered(spool)) == b"before"
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -291,6 +293,22 @@ class Daemon:
         for path in [*self.state.rglob("*"), self.log]:
             if path.is_file():
                 yield path, path.read_bytes()
+
+    def asked(self, path: str) -> tuple[int, str]:
+        """What the metrics listener answers: status and body."""
+        address = f"http://127.0.0.1:{self.metrics_port}{path}"
+        try:
+            with urllib.request.urlopen(address, timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as refusal:
+            with refusal:
+                return refusal.code, refusal.read().decode()
+
+    def metric(self, name: str) -> float:
+        """One value, by its name with its labels."""
+        _, shown = self.asked("/metrics")
+        [line] = [line for line in shown.splitlines() if line.startswith(f"{name} ")]
+        return float(line.rpartition(" ")[2])
 
     def open_files(self) -> int:
         return len(os.listdir(f"/proc/{self.pid}/fd"))  # noqa: PTH208

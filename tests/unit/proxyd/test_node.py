@@ -102,7 +102,7 @@ async def test_a_credential_has_the_port_that_was_chosen_at_start(settings):
 async def test_doctor_asks_a_running_node_what_it_complains_of(settings, monkeypatch):
     async with serving(settings):
         well = await asyncio.to_thread(doctor.check_node, settings)
-        monkeypatch.setattr(node_module, "_problems", lambda _: ["the spool is full"])
+        monkeypatch.setattr(node_module, "_engine_problems", lambda _: ["the spool is full"])
         with pytest.raises(doctor.Ill, match="the spool is full"):
             await asyncio.to_thread(doctor.check_node, settings)
     assert well == "runs, and complains of nothing"

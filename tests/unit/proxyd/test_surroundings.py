@@ -33,8 +33,8 @@ async def test_a_second_node_is_refused_and_the_first_one_named(tmp_path, monkey
 
 
 async def test_metrics_are_served_where_an_address_is_set():
-    async with measuring(Metrics(), ""), measuring(Metrics(), "127.0.0.1:0"):
+    async with measuring(Metrics(), "", tuple), measuring(Metrics(), "127.0.0.1:0", tuple):
         pass
     with pytest.raises(ConfigError, match=r"metrics\.listen"):
-        async with measuring(Metrics(), "192.0.2.1:9464"):
+        async with measuring(Metrics(), "192.0.2.1:9464", tuple):
             pass

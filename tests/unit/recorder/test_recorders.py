@@ -1,4 +1,5 @@
 import asyncio
+import os
 from pathlib import Path
 from uuid import UUID
 
@@ -181,6 +182,41 @@ async def test_a_full_spool_begins_no_session(tmp_path: Path):
         running.recorders.tick()
         with pytest.raises(SpoolFullError, match="new sessions are refused until"):
             await running.start(info(UUID(int=8)))
+
+
+async def test_who_fills_his_part_of_the_spool_ends_his_own_session_alone(tmp_path: Path):
+    settings = RecorderSettings(
+        session_quota_bytes=20_000, chunk_max_bytes=4096, unreachable_limit_s=0.2
+    )
+    async with engine(tmp_path, settings) as running:
+        running.store.failing = ConnectionError("away")
+        greedy = await running.start(info(on_loss=OnLoss.SPOOL))
+        modest = await running.start(info(UUID(int=8), on_loss=OnLoss.SPOOL))
+        while not greedy.congested:
+            greedy.record([shown(greedy, os.urandom(5000))])
+            modest.record([shown(modest, b"a line")])
+            running.recorders.tick()
+        with pytest.raises(SpoolFullError, match="it has filled its part of the spool"):
+            await greedy.drain()
+        await until(lambda: running.ended)
+        modest.record([shown(modest, b"goes on")])
+        await modest.drain()
+        assert [session_id for session_id, *_ in running.ended] == [SESSION]
+        await running.start(info(UUID(int=9), on_loss=OnLoss.SPOOL))
+
+
+async def test_who_fills_his_part_is_slowed_to_what_storage_takes(tmp_path: Path):
+    settings = RecorderSettings(session_quota_bytes=20_000, chunk_max_bytes=4096)
+    async with engine(tmp_path, settings) as running:
+        running.store.failing = ConnectionError("away")
+        sink = await running.start(info(on_loss=OnLoss.SPOOL))
+        while not sink.congested:
+            sink.record([shown(sink, os.urandom(5000))])
+            running.recorders.tick()
+        running.store.failing = None
+        # Sealed, stored, and counted anew a tick later.
+        await until(lambda: running.recorders.tick() or not sink.congested)
+        assert running.ended == []
 
 
 async def test_a_session_is_recorded_once(tmp_path: Path):

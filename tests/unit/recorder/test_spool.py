@@ -49,10 +49,11 @@ def test_a_chunk_waits_until_its_receipt(spool: Spool):
     spool.add(FIRST)
     assert (spool.waiting(), spool.next_sequence(SESSION)) == ([SESSION], 0)
     assert spool.read(SESSION, 0).digest == FIRST.digest
-    assert spool.used_bytes == len(FIRST.encoded)
+    assert spool.used_bytes == spool.waiting_bytes(SESSION) == len(FIRST.encoded)
     assert spool.remove(FIRST, receipt(FIRST))
     assert (spool.waiting(), spool.next_sequence(SESSION), spool.used_bytes) == ([], None, 0)
     assert files(spool) == {"0.open", "link"}
+    assert spool.waiting_bytes(SESSION) == 0
 
 
 def test_a_receipt_for_something_else_deletes_nothing(spool: Spool):
@@ -93,6 +94,7 @@ def test_a_damaged_link_is_put_aside(spool: Spool):
     (spool.folder(SESSION) / "link").write_bytes(b"\xc1")
     assert spool.link(SESSION) is None
     assert (spool.directory / "quarantine" / f"{SESSION}-link").exists()
+    assert spool.quarantined == 1
 
 
 def test_a_damaged_chunk_is_not_read(spool: Spool):
@@ -135,8 +137,12 @@ def test_a_session_that_cannot_begin_leaves_nothing(
 
 def test_a_spool_at_its_quota_refuses_sessions_and_stops_the_running_ones(tmp_path: Path):
     spool = made(tmp_path, spool_quota_bytes=1000)
-    spool.measure(999)
+    spool.measure(949)
     spool.check_room()
+    spool.measure(950)
+    assert not spool.full
+    with pytest.raises(SpoolFullError, match="new sessions are refused"):
+        spool.check_room()
     spool.measure(1000)
     assert spool.full
     with pytest.raises(SpoolFullError, match="holds 1000 of 1000 bytes"):
@@ -163,13 +169,14 @@ def test_each_level_is_told_once(
 ):
     spool = made(tmp_path)
     told = []
-    for used in (79, 80, 85, 90, 91, 95, 70, 80):
+    for used in (79, 80, 79, 78, 80, 85, 90, 91, 89, 90, 95, 70, 80):
         monkeypatch.setattr(
             spools, "_used_and_available", lambda folder, used=used: (used, 100 - used)
         )
         spool.measure(0)
         told.append(capsys.readouterr().out.count("spool.nearly_full"))
-    assert told == [0, 1, 0, 1, 0, 1, 0, 1]
+    # One that comes and goes about a level is told once, too.
+    assert told == [0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 1]
 
 
 def test_a_disk_that_cannot_be_asked_counts_as_full(

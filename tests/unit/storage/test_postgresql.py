@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from peers.needed import free_port
 from peers.postgresql import PostgreSQLServer, database_name
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -14,6 +14,7 @@ from storage.database import Database
 from storage.errors import StorageUnavailableError
 from storage.migrations import NEWEST
 from storage.tables import BlobRow
+from storage.upgrade import upgrade
 
 pytestmark = pytest.mark.peers
 
@@ -213,8 +214,11 @@ def test_nodes_that_start_together_migrate_once(postgresql_server: PostgreSQLSer
 def test_a_migration_waits_for_a_busy_table_without_holding_up_others(
     postgresql_server: PostgreSQLServer,
 ):
-    url = postgresql_server.migrated_database()
-    postgresql_server.sql("UPDATE alembic_version SET version_num = '0001'", database_name(url))
+    url = postgresql_server.empty_database()
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        upgrade(connection, "0001")
+    engine.dispose()
     database = Database(url)
     with database.read() as long_reader:
         long_reader.scalar(text("SELECT count(*) FROM blobs"))

@@ -33,7 +33,7 @@ def test_a_mistake_is_named_with_its_place_and_ends_with_78(
         ('[bus]\nurl = "pigeon:"', "bus.url: pigeon: is no bus of this version"),
         ('[database]\nurl = "mysql://db/x"', "[database] url: mysql is no database of"),
         ('[database]\nurl = "sqlite://"', "names no file: write sqlite:////"),
-        ('[blobs]\nurl = "ftp://x"', "[blobs] url is of kind 'ftp': write database: or"),
+        ('[blobs]\nurl = "ftp://x"', "[blobs] url is of kind 'ftp': write database:"),
     ],
 )
 def test_what_this_version_lacks_is_found_before_anything_starts(
