@@ -1,0 +1,45 @@
+"""One node on the bus: it signs what it says and opens what it is told, by its own clock."""
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from bus.codec import MAX_MESSAGE_BYTES
+from bus.signed import Known, Opened, Signer, Verifier
+from recorder.ports import Clock
+
+
+class Identity:
+    """A node's name and key, and whom it knows. For one thread.
+
+    What was signed before this object was made is refused: the process that ran then may
+    have obeyed it, and what it had opened is forgotten.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        key: Ed25519PrivateKey,
+        known: Known,
+        clock: Clock,
+        *,
+        max_body_bytes: int = MAX_MESSAGE_BYTES,
+    ) -> None:
+        self.name = name
+        self._clock = clock
+        self._signer = Signer(name, key, max_body_bytes=max_body_bytes)
+        self._verifier = Verifier(name, known, since=clock.now(), max_body_bytes=max_body_bytes)
+
+    def sign(self, audience: str, body: bytes, reply_to_nonce: bytes | None = None) -> bytes:
+        """Return `body` in an envelope; raise `BadMessageError` where it is too large.
+
+        `bus.signed.nonce_of` tells the nonce that the answer to it will name.
+        """
+        now = self._clock.now()
+        return self._signer.sign(audience, body, now, in_reply_to=reply_to_nonce)
+
+    def open(self, envelope: bytes, reply_to_nonce: bytes | None = None) -> Opened:
+        """Return what it holds; raise `BadMessageError` where it is to be dropped.
+
+        `reply_to_nonce` is the nonce of the question that this must answer; None where it
+        must answer none.
+        """
+        return self._verifier.open(envelope, self._clock.now(), in_reply_to=reply_to_nonce)
