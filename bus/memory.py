@@ -1,7 +1,8 @@
 """The bus of a node that is engine and control in one process.
 
 Requests and commands pass through the codec, so that what works here works between
-nodes. Chunks are stored by one thread: SQLite has one writer.
+nodes. They are not signed: no broker is in between, and a process that could forge a call
+to itself could sign it as well. Chunks are stored by one thread: SQLite has one writer.
 """
 
 import asyncio
@@ -32,8 +33,10 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 class MemoryBus:
     """An `EngineBus`, a `ControlBus` and a `ChunkSink`. Enter it; leaving ends the thread."""
 
-    def __init__(self, answer_timeout_s: float) -> None:
+    def __init__(self, answer_timeout_s: float, asker: str = "") -> None:
+        """Say whose requests these are; without a name control answers none that needs one."""
         self._answer_timeout_s = answer_timeout_s
+        self._asker = asker
         self._writer = ThreadPoolExecutor(1, "store", show_thread_name)
         self._answer: Answer | None = None
         self._store: Store | None = None
@@ -65,7 +68,7 @@ class MemoryBus:
         answer = self._answer
         try:
             async with asyncio.timeout(self._answer_timeout_s):
-                reply = await answer(received)
+                reply = await answer(received, self._asker)
         except TimeoutError:
             raise self._late("control") from None
         except BusError:

@@ -8,7 +8,8 @@ from bus.contract import Command, CommandResult, Reply, Request
 from recorder.chunk import Chunk
 from recorder.ports import StorageReceipt
 
-Answer = Callable[[Request], Awaitable[Reply]]
+Answer = Callable[[Request, str], Awaitable[Reply]]
+"""Is handed the request and who asks: the issuer whose signature held, not a claim."""
 Obey = Callable[[Command], Awaitable[CommandResult]]
 Store = Callable[[Chunk], StorageReceipt]
 """Blocking: returns after the commit; may be called twice with the same chunk.

@@ -6,11 +6,13 @@ from control.requests import (
     AccessSummary,
     CredentialSummary,
     Done,
+    EngineSummary,
     FetchChunks,
     FollowSession,
     IssuedCredential,
     ListAccess,
     ListCredentials,
+    ListEngines,
     ListSecrets,
     ListSessions,
     ListUsers,
@@ -31,6 +33,7 @@ ManyRequest = (
     | ListUsers
     | ListAccess
     | ListCredentials
+    | ListEngines
     | ListSessions
     | SearchSessions
     | FetchChunks
@@ -45,6 +48,7 @@ Result = (
     | AccessSummary
     | IssuedCredential
     | CredentialSummary
+    | EngineSummary
     | SessionSummary
     | SearchHit
     | StoredChunk

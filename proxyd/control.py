@@ -27,6 +27,7 @@ from control.ports import ChunkReader, NodeStatus, SessionSearch
 from control.rpc import EngineRequests
 from control.state_lock import StateDirHeldError, hold
 from control.target_test import OneDial
+from control.trust import ControlTrust, locate_control_key
 from control.vault import Vault, open_vault
 from proxyd.service import StartError
 from recorder.ports import Clock
@@ -94,6 +95,8 @@ class Control:
         self._bus, self._clock = FollowedBus(bus, database), clock
         on_loss = settings.recorder.on_loss
         grants = Grants(database, vault, clock, default_on_loss=on_loss)
+        self._control_key = locate_control_key(settings.state_dir, credentials_dir())
+        self.trust = ControlTrust(database, self._control_key, clock)
         bus.answer(EngineRequests(database, grants, clock).answer)
 
     def operations(
@@ -108,6 +111,7 @@ class Control:
             ControlNode(
                 database=self._database,
                 vault=self._vault,
+                control_key=self._control_key,
                 clock=self._clock,
                 gateways=Gateways.of(self._settings, ports),
                 live=BusLiveSessions(self._bus),
@@ -125,7 +129,7 @@ class Control:
         socket = OperatorSocket(self._settings.state_dir, operations, self._bus)
         async with socket.serving():
             listening()
-            await asyncio.Event().wait()
+            await self.trust.run()
 
 
 class FollowedBus:

@@ -91,7 +91,7 @@ def counted(metrics: Metrics, line: str) -> bool:
 
 
 async def test_a_grant_is_handed_on_and_counted(bus):
-    async def answer(_request):
+    async def answer(_request, _asker):
         return GRANT
 
     bus.answer(answer)
@@ -101,7 +101,7 @@ async def test_a_grant_is_handed_on_and_counted(bus):
 
 
 async def test_a_refusal_is_an_error_with_its_reason(bus):
-    async def answer(_request):
+    async def answer(_request, _asker):
         return Denied(reason=DenialReason.EXPIRED)
 
     bus.answer(answer)
@@ -122,7 +122,7 @@ async def test_silence_is_counted_too(bus):
 async def test_control_hears_of_keys_readiness_and_failure(bus):
     heard = []
 
-    async def answer(request):
+    async def answer(request, _asker):
         heard.append(request)
         return HostKeysPinned(host_keys=("k",)) if isinstance(request, PinHostKey) else Done()
 
