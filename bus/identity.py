@@ -53,14 +53,15 @@ class Identity:
 class Introduction:
     """An engine that nobody knows yet, and that knows nobody: for enrolment alone.
 
-    Its name is its key. It cannot tell who answers: what the answer carries has to prove
-    itself, as `bus.contract.EngineEnrolled` does with the one-time code.
+    It signs in the name of its key; `name` says only where the bus delivers. It cannot tell
+    who answers: what the answer carries has to prove itself, as
+    `bus.contract.EngineEnrolled` does with the one-time code.
     """
 
-    def __init__(self, key: Ed25519PrivateKey, clock: Clock) -> None:
-        self.name = introduction(key.public_key().public_bytes_raw())
+    def __init__(self, name: str, key: Ed25519PrivateKey, clock: Clock) -> None:
+        self.name = name
         self._clock = clock
-        self._signer = Signer(self.name, key)
+        self._signer = Signer(introduction(key.public_key().public_bytes_raw()), key)
 
     def sign(self, audience: str, body: bytes, reply_to_nonce: bytes | None = None) -> bytes:
         """Return `body` in an envelope; raise `BadMessageError` where it is too large."""

@@ -128,7 +128,8 @@ def admit_local(
         )
     row.site, row.keys_told_at = site, act.at
     if node_keys.add(session, engine_id, Purpose.SIGNING, signing_key, act.at):
-        node_keys.end(session, engine_id, act.at, but=signing_key)
+        # What the spool still holds was signed with the key before.
+        node_keys.end(session, engine_id, act.at + node_keys.OVERLAP, but=signing_key)
 
 
 def revoke(session: Session, engine_id: str, now: dt.datetime) -> EngineRow:

@@ -6,6 +6,7 @@ while it counted is verified with it for as long as there are recordings.
 
 import datetime as dt
 import enum
+from typing import Final
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -15,6 +16,8 @@ from storage.tables import NodeKeyRow
 
 CONTROL = "control"
 STORAGE = "storage"
+OVERLAP: Final = dt.timedelta(days=1)
+"""How long an engine's old key counts beside the new one: a spool empties in that time."""
 
 
 class Purpose(enum.StrEnum):

@@ -7,7 +7,6 @@ nobody any more.
 """
 
 import datetime as dt
-from typing import Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -21,9 +20,6 @@ from control.audit import Act
 from control.errors import DeniedError
 from control.node_keys import CONTROL, STORAGE, Purpose
 from storage.tables import EngineRow, NodeKeyRow
-
-OVERLAP: Final = dt.timedelta(days=1)
-"""How long an engine's old key counts beside the new one."""
 
 
 def tell(session: Session, engine_id: str, now: dt.datetime) -> TrustedKeys:
@@ -50,7 +46,7 @@ def rotate_engine(session: Session, engine_id: str, request: RotateEngineKey, ac
     except (InvalidSignature, ValueError) as error:
         raise DeniedError(f"{engine_id} claims a key that it does not have") from error
     if node_keys.add(session, engine_id, Purpose.SIGNING, request.signing_key, act.at):
-        node_keys.end(session, engine_id, act.at + OVERLAP, but=request.signing_key)
+        node_keys.end(session, engine_id, act.at + node_keys.OVERLAP, but=request.signing_key)
         key = enrolment.fingerprint(request.signing_key)
         act.note(session, "engine.key_rotated", engine_id, key)
 

@@ -5,7 +5,6 @@ gateway ── records ──> spool ── shipper ──> bus
 """
 
 import asyncio
-import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -35,6 +34,7 @@ from config.model import Settings
 from protocols.errors import AccessDeniedError
 from protocols.ssh.gateway import SSHGateway
 from protocols.ssh.served_session import Surroundings
+from proxyd.engine_trust import engine_id
 from proxyd.metrics import Metrics, watch
 from proxyd.service import leaves, listen_error
 from recorder.chunk import Chunk
@@ -47,24 +47,8 @@ from recorder.shipper import Shipper
 from recorder.spool import Spool
 
 FAREWELL: Final = "proxyd is stopping"
-_ID_FILE: Final = "engine.id"
-_ID_BYTES: Final = 4
 
 _log = structlog.get_logger()
-
-
-def engine_id(state_dir: Path) -> str:
-    """Return the engine's id, the same for as long as its state directory lives."""
-    path = state_dir / _ID_FILE
-    try:
-        if not path.exists():
-            path.write_text(f"engine-{secrets.token_hex(_ID_BYTES)}\n")
-        return path.read_text().strip()
-    except OSError as error:
-        raise ConfigError(
-            f"the engine's id in {path} cannot be kept: {error.strerror}; let the daemon's "
-            "user write to the state directory"
-        ) from error
 
 
 class BusBroker:

@@ -12,29 +12,33 @@ import structlog
 from bus.memory import MemoryBus
 from config.errors import ConfigError
 from config.model import Settings
+from control import engines
+from control.audit import Act
+from control.errors import ControlError
 from control.operations import Operations
 from control.requests import Status
 from control.state_dir import usable_host_keys
 from proxyd import logs
-from proxyd.control import Control, held, opened_database, opened_vault
+from proxyd.control import Control, credentials_dir, held, opened_database, opened_vault
 from proxyd.engine import Engine
+from proxyd.engine_trust import EngineKeys, engine_id
 from proxyd.metrics import Metrics, MetricsServer
 from proxyd.service import listen_error
 from proxyd.worker import Worker
 from recorder.clock import SystemClock
 from storage.blobs import open_blobs
-from storage.database import supported_url
+from storage.database import Database, supported_url
 from storage.errors import UnsupportedStoreError
 
 ROLE: Final = "all"
-_MEMORY: Final = "memory:"
+MEMORY: Final = "memory:"
 
 _log = structlog.get_logger()
 
 
 def check_bus(role: str, url: str) -> None:
     """Raise `ConfigError` where `role` cannot run on this bus."""
-    if url != _MEMORY:
+    if url != MEMORY:
         raise ConfigError(
             f'bus.url: {url.partition(":")[0]}: is no bus of this version; set "memory:" and '
             "start `proxyd run`, which is every role in one process"
@@ -79,7 +83,11 @@ class WholeNode:
             database = stack.enter_context(opened_database(settings))
             vault = opened_vault(settings, database)
             self._master_key = str(vault.key_path)
-            bus = await stack.enter_async_context(MemoryBus(settings.bus.answer_timeout_s))
+            asker = engine_id(settings.state_dir)
+            bus = await stack.enter_async_context(
+                MemoryBus(settings.bus.answer_timeout_s, asker)
+            )
+            self._admit(database, asker)
             control = Control(settings, database, vault, bus, self._clock)
             self._worker = worker = Worker(settings, database, self._clock, self.metrics)
             bus.store(worker.store)
@@ -95,6 +103,17 @@ class WholeNode:
                     worker.search, worker.chunks, self.tell, engine.ports
                 )
                 await control.serve_operators(self.operations, started)
+
+    def _admit(self, database: Database, name: str) -> None:
+        """Enrol the engine of this process, which needs no operator for it."""
+        keys = EngineKeys(self._settings.state_dir, credentials_dir())
+        try:
+            with database.transaction() as session:
+                act = Act("proxyd", self._clock.now())
+                site, key = self._settings.site, keys.signing_public
+                engines.admit_local(session, name, site, key, act)
+        except ControlError as error:
+            raise ConfigError(str(error)) from error
 
     async def drain(self) -> None:
         """Stop listening, tell users, end sessions, seal, ship. What is not indexed waits."""

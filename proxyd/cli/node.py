@@ -1,4 +1,4 @@
-"""`proxyd init`, `run`, `demo`, `status`, `doctor` and `rotate-master-key`: the node itself."""
+"""`proxyd init`, `run`, `demo`, `status`, `doctor` and `rotate-…-key`: the node itself."""
 
 import sys
 import time
@@ -7,7 +7,7 @@ from typing import Final
 import click
 
 from control.operator_client import RunningNode
-from control.requests import AskStatus, Done, RotateMasterKey, Status
+from control.requests import AskStatus, Done, RotateControlKey, RotateMasterKey, Status
 from proxyd.cli.errors import FAILED, UNREACHABLE, CommandFailedError
 from proxyd.cli.invocation import Invocation, pass_invocation
 from proxyd.cli.output import OutputFormat, print_fields, print_json, printable
@@ -117,4 +117,13 @@ def rotate_master_key(invocation: Invocation) -> None:
     """Make a new master key and wrap every secret's key with it."""
     with invocation.operator() as operator:
         done: Done = operator.call(RotateMasterKey())
+    click.echo(printable(done.detail), err=True)
+
+
+@click.command("rotate-control-key")
+@pass_invocation
+def rotate_control_key(invocation: Invocation) -> None:
+    """Make a new signing key of control; it takes over once every engine knows it."""
+    with invocation.operator() as operator:
+        done: Done = operator.call(RotateControlKey())
     click.echo(printable(done.detail), err=True)
