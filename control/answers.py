@@ -2,17 +2,16 @@
 
 from collections.abc import Iterator
 
+from control.enrolment_requests import EngineSummary, ListEngines
 from control.requests import (
     AccessSummary,
     CredentialSummary,
     Done,
-    EngineSummary,
     FetchChunks,
     FollowSession,
     IssuedCredential,
     ListAccess,
     ListCredentials,
-    ListEngines,
     ListSecrets,
     ListSessions,
     ListUsers,

@@ -14,9 +14,9 @@ from bus import codec, enrolment
 from bus.contract import EngineEnrolled, EnrolEngine, EnrolmentPending, EnrolmentRefused
 from control import node_keys
 from control.audit import Act
+from control.enrolment_requests import EngineSummary
 from control.errors import ConflictError, DeniedError, NotFoundError
 from control.node_keys import CONTROL, Purpose
-from control.requests import EngineSummary
 from storage.tables import EngineRow, NodeKeyRow
 
 MAX_PENDING = 100

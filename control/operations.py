@@ -1,7 +1,6 @@
 """Carries out what operators ask for.
 
-One class a noun; each act is written to the audit trail in its own transaction. All of
-it blocks: the socket's server calls it on threads.
+One class a noun; each act is audited in its own transaction. It blocks: call it on threads.
 """
 
 import time
@@ -9,15 +8,15 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Struct
 
-from control import access, credentials, engines, secrets, sessions, succession, users
+from control import access, credentials, secrets, sessions, users
 from control import requests as ask
 from control.answers import Result
 from control.audit import Act
 from control.credentials import Gateways
-from control.errors import ControlError, DeniedError, UnreachableError
+from control.enrolment_operations import EnrolmentOperations
+from control.errors import ControlError, UnreachableError
 from control.ports import (
     ChunkReader,
     LiveSessions,
@@ -26,8 +25,7 @@ from control.ports import (
     TargetLogin,
     TargetTester,
 )
-from control.signing_key import KeyFile
-from control.trust import public
+from control.trust import ControlKeyFile
 from control.vault import Vault
 from recorder.ports import Clock
 from storage.database import Database
@@ -43,7 +41,7 @@ class ControlNode:
 
     database: Database
     vault: Vault
-    control_key: KeyFile[Ed25519PrivateKey]
+    control_key: ControlKeyFile
     clock: Clock
     gateways: Gateways
     live: LiveSessions
@@ -98,7 +96,7 @@ class Operations:
             AccessOperations(node),
             CredentialOperations(node),
             SessionOperations(node),
-            EngineOperations(node),
+            EnrolmentOperations(node.database, node.control_key, node.act, node.end),
             NodeOperations(node),
         )
         self._handlers: dict[type[Struct], _Handler] = {}
@@ -377,62 +375,6 @@ class SessionOperations:
             act.note(session, "session.messaged", str(request.id), request.text)
         self.node.live.message(row.engine, row.id, request.text)
         return ask.Done()
-
-
-@dataclass(frozen=True)
-class EngineOperations:
-    """Engines, and the key that control speaks to them with."""
-
-    node: ControlNode
-
-    def handlers(self) -> dict[type[Struct], _Handler]:
-        """Say which request is whose."""
-        return {
-            ask.ListEngines: self.list,
-            ask.ApproveEngine: self.approve,
-            ask.RevokeEngine: self.revoke,
-            ask.RotateControlKey: self.rotate,
-        }
-
-    def list(self, _request: ask.ListEngines, _who: str) -> Iterable[ask.EngineSummary]:
-        """List all."""
-        with self.node.database.read() as session:
-            return engines.list_all(session, self.node.clock.now())
-
-    def approve(self, request: ask.ApproveEngine, who: str) -> ask.EngineSummary:
-        """Let an engine serve its site."""
-        act = self.node.act(who)
-        try:
-            with self.node.database.transaction() as session:
-                summary = engines.approve(session, request.id, request.code, act)
-                detail = f"for site {summary.site}, {summary.fingerprint}"
-                act.note(session, "engine.approved", request.id, detail)
-        except DeniedError:
-            with self.node.database.transaction() as session:
-                act.note(session, "engine.approval_refused", request.id, "wrong code")
-            raise
-        return summary
-
-    def revoke(self, request: ask.RevokeEngine, who: str) -> ask.Done:
-        """End an engine and its sessions, at once."""
-        act = self.node.act(who)
-        with self.node.database.transaction() as session:
-            engines.revoke(session, request.id, act.at)
-            ending = sessions.live_of(session, engine=request.id)
-            act.note(session, "engine.revoked", request.id)
-        self.node.end(ending, "the engine was revoked")
-        return ask.Done()
-
-    def rotate(self, _request: ask.RotateControlKey, who: str) -> ask.Done:
-        """Announce control's next key; the running node lets it take over."""
-        successor = public(self.node.control_key.read_or_make_successor())
-        with self.node.database.transaction() as session:
-            succession.announce(session, successor, self.node.act(who))
-            waiting = succession.waiting_for(session, successor)
-        names = f"these engines have fetched it: {', '.join(waiting)}" if waiting else "at once"
-        return ask.Done(
-            detail=f"the new key is announced and takes over {'once ' * bool(waiting)}{names}"
-        )
 
 
 @dataclass(frozen=True)

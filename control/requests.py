@@ -13,20 +13,14 @@ from msgspec import Meta, Struct
 
 from bus.contract import HostKeyPolicy
 from config.model import OnLoss
+from control.enrolment_requests import EnrolmentRequest
+from control.request import Line, Name, Port
+from control.request import Request as _Request
 from recorder.session_info import Capture, RecordingMode, TargetProtocol
 
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
-Port = Annotated[int, Meta(ge=1, le=65535)]
-Line = Annotated[str, Meta(min_length=1, max_length=2000)]
 MAX_USES = 1_000_000
 
 DEFAULT_CHANNELS = ("exec", "scp", "sftp", "shell")
-
-
-class _Request(Struct, frozen=True, kw_only=True, tag_field="ask", tag=True):
-    def __repr__(self) -> str:
-        # Some hold passwords and keys, and a representation ends up in logs.
-        return f"{type(self).__name__}(<redacted>)"
 
 
 class AddSecret(_Request, frozen=True, kw_only=True):
@@ -341,44 +335,6 @@ class MessageSession(_Request, frozen=True, kw_only=True):
     text: Line
 
 
-class ListEngines(_Request, frozen=True, kw_only=True):
-    """All engines, those that wait for approval first."""
-
-
-class ApproveEngine(_Request, frozen=True, kw_only=True):
-    """Let an engine serve its site."""
-
-    id: str
-    code: Annotated[str, Meta(min_length=1, max_length=100)]
-    """The one-time code that the engine shows."""
-
-
-class RevokeEngine(_Request, frozen=True, kw_only=True):
-    """End an engine: its sessions end, what it asks and ships from now on is refused."""
-
-    id: str
-
-
-class EngineSummary(Struct, frozen=True, kw_only=True):
-    """An engine, as lists show it."""
-
-    id: str
-    site: str
-    state: str
-    """`pending`, `active` or `revoked`."""
-    fingerprint: str
-    """Of its signing key: `SHA256:…`."""
-    requested_at: dt.datetime
-    approved_at: dt.datetime | None
-    revoked_at: dt.datetime | None
-    seen_at: dt.datetime | None
-    """When it last asked whom it is to believe: every minute."""
-
-
-class RotateControlKey(_Request, frozen=True, kw_only=True):
-    """Make a new signing key of control; it takes over once every engine knows it."""
-
-
 class RotateMasterKey(_Request, frozen=True, kw_only=True):
     """Make a new master key and wrap every secret's key with it; nothing is re-encrypted."""
 
@@ -433,10 +389,7 @@ OperatorRequest = (
     | FollowSession
     | TerminateSession
     | MessageSession
-    | ListEngines
-    | ApproveEngine
-    | RevokeEngine
-    | RotateControlKey
+    | EnrolmentRequest
     | RotateMasterKey
     | AskStatus
 )

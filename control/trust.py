@@ -34,6 +34,8 @@ REFRESH_S: Final = 2.0
 LAST_WORDS: Final = dt.timedelta(minutes=1)
 """A revoked engine is still heard saying that it ended its sessions; it is granted nothing."""
 
+ControlKeyFile = KeyFile[Ed25519PrivateKey]
+
 _log = structlog.get_logger()
 
 
@@ -67,9 +69,7 @@ class KnownNodes:
 class ControlKey:
     """The key that control signs with, and the one that is to follow it."""
 
-    def __init__(
-        self, database: Database, file: KeyFile[Ed25519PrivateKey], clock: Clock
-    ) -> None:
+    def __init__(self, database: Database, file: ControlKeyFile, clock: Clock) -> None:
         """Make the key where there is none; raise `ConfigError`. Blocking."""
         self._database = database
         self._file = file
@@ -117,9 +117,7 @@ class ControlKey:
 class ControlTrust:
     """Control on the bus. Enter `run` in a task of its own."""
 
-    def __init__(
-        self, database: Database, file: KeyFile[Ed25519PrivateKey], clock: Clock
-    ) -> None:
+    def __init__(self, database: Database, file: ControlKeyFile, clock: Clock) -> None:
         """Load or make control's key, and read whom it knows.
 
         Blocks; raises `ConfigError`.
@@ -145,9 +143,7 @@ class ControlTrust:
         return self._key.settle()
 
 
-def locate_control_key(
-    state_dir: Path, credentials_dir: Path | None
-) -> KeyFile[Ed25519PrivateKey]:
+def locate_control_key(state_dir: Path, credentials_dir: Path | None) -> ControlKeyFile:
     """Return the place of control's signing key; raise `ConfigError`."""
     kind = Ed25519PrivateKey
     return locate(state_dir, CONTROL_KEY_NAME, kind, credentials_dir)  # type: ignore[type-abstract]

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import click
 
-from control.requests import ApproveEngine, EngineSummary, ListEngines, RevokeEngine
+from control.enrolment_requests import ApproveEngine, EngineSummary, ListEngines, RevokeEngine
 from proxyd.cli.invocation import Invocation, pass_invocation
 from proxyd.cli.output import OutputFormat, print_fields, print_json, print_table, printable
 from proxyd.cli.request import build

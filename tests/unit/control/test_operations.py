@@ -6,14 +6,11 @@ import pytest
 from sqlalchemy import select
 
 from bus.contract import Grant
-from control import engines, node_keys
 from control import requests as ask
-from control.audit import Act
 from control.credentials import Gateways
 from control.errors import (
     ConflictError,
     ControlError,
-    DeniedError,
     NotFoundError,
     UnreachableError,
 )
@@ -25,8 +22,6 @@ from storage.errors import StorageUnavailableError
 from storage.tables import AuditRow, SessionRow
 
 from .conftest import CANARY, presented, web1
-from .test_engines import CODE
-from .test_engines import request as enrolment_request
 from .test_users import GOOD
 
 
@@ -256,46 +251,3 @@ def test_nothing_secret_is_in_the_audit_trail(do, issued, database):
         rows = [vars(row) for row in session.scalars(select(AuditRow))]
     for hidden in (CANARY, GOOD, issued.password):
         assert hidden not in str(rows)
-
-
-def test_an_engine_is_listed_approved_and_revoked(do, world, trail, database, clock, grants):
-    with database.transaction() as session:
-        key = b"c" * 32
-        node_keys.add(session, "control", node_keys.Purpose.SIGNING, key, clock.now())
-        engines.ask(session, enrolment_request(clock), Act("engine-9", clock.now()))
-    [waiting, *_] = do(ask.ListEngines())
-    assert (waiting.id, waiting.state) == ("engine-9", "pending")
-    with pytest.raises(DeniedError):
-        do(ask.ApproveEngine(id="engine-9", code="no"))
-    [approved] = do(ask.ApproveEngine(id="engine-9", code=CODE))
-    assert approved.state == "active"
-    assert do(ask.RevokeEngine(id="engine-9")) == [ask.Done()]
-    states = {engine.id: engine.state for engine in do(ask.ListEngines())}
-    assert states == {"engine-1": "active", "engine-2": "active", "engine-9": "revoked"}
-    acts = ("engine.approval_refused", "engine.approved", "engine.revoked")
-    assert [act for _, act, _ in trail() if act in acts] == list(acts)
-
-
-def test_the_sessions_of_a_revoked_engine_end(do, issued, grants, world):
-    mine = grants.redeem(presented(issued))
-    assert isinstance(mine, Grant)
-    do(ask.RevokeEngine(id="engine-2"))
-    assert world.ended == []
-    do(ask.RevokeEngine(id="engine-1"))
-    assert world.ended == [(mine.session_id, "the engine was revoked")]
-
-
-def test_controls_next_key_is_announced(do, database, clock, trail, engine_keys):
-    for _ in range(2):
-        [done] = do(ask.RotateControlKey())
-        assert "takes over at once" in done.detail
-    with database.transaction() as session:
-        announced = node_keys.current(
-            session, "control", node_keys.Purpose.SIGNING, clock.now()
-        )
-        assert len(announced) == 1
-        engines.find(session, "engine-1").enrolment = b"at a site"
-        engines.find(session, "engine-1").keys_told_at = None
-    [done] = do(ask.RotateControlKey())
-    assert "once these engines have fetched it: engine-1" in done.detail
-    assert [act for _, act, _ in trail()].count("control.key_announced") == 1

@@ -39,7 +39,8 @@ def engine(tmp_path, database):
     folder = tmp_path / "engine"
     folder.mkdir()
     config = folder / "proxyd.toml"
-    config.write_text(f'state_dir = "{folder}"\nsite = "dmz"\n')
+    url = "amqp://engine@broker.example.org/"
+    config.write_text(f'state_dir = "{folder}"\nsite = "dmz"\n[bus]\nurl = "{url}"\n')
 
     @asynccontextmanager
     async def open_requests(settings, identity):
