@@ -1,4 +1,4 @@
-"""Control's own identity on the bus, and whom it hears: a snapshot of the database.
+"""Control and storage on the bus, and whom they hear: a snapshot of the database.
 
 Envelopes are opened on the event loop, which must not wait for a database; so the keys are
 read beside it every few seconds, and at once after an operator's act.
@@ -6,8 +6,9 @@ read beside it every few seconds, and at once after an operator's act.
 
 import asyncio
 import datetime as dt
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -20,7 +21,7 @@ from config.errors import ConfigError
 from control import node_keys, succession
 from control.audit import Act
 from control.errors import ConflictError
-from control.node_keys import CONTROL, Purpose
+from control.node_keys import CONTROL, STORAGE, Purpose
 from control.signing_key import KeyFile, locate
 from recorder.ports import Clock
 from storage.database import Database
@@ -34,6 +35,7 @@ REFRESH_S: Final = 2.0
 LAST_WORDS: Final = dt.timedelta(minutes=1)
 """A revoked engine is still heard saying that it ended its sessions; it is granted nothing."""
 
+T = TypeVar("T")
 ControlKeyFile = KeyFile[Ed25519PrivateKey]
 
 _log = structlog.get_logger()
@@ -125,22 +127,51 @@ class ControlTrust:
         self._known = KnownNodes(database, clock)
         self._key = ControlKey(database, file, clock)
         self._known.refresh()
+        self.file = file
         self.identity = Identity(CONTROL, self._key.private, self._known.keys, clock)
 
     async def run(self) -> None:
         """Follow the database until cancelled."""
         while True:
-            try:
-                if await asyncio.to_thread(self._follow):
-                    self.identity.sign_with(self._key.private)
-                    _log.info("control.key_rotated")
-            except StorageUnavailableError as error:
-                _log.warning("control.keys_stale", error=str(error))
+            if await _in_step(self._follow):
+                self.identity.sign_with(self._key.private)
+                _log.info("control.key_rotated")
             await asyncio.sleep(REFRESH_S)
 
     def _follow(self) -> bool:
         self._known.refresh()
         return self._key.settle()
+
+
+class StorageTrust:
+    """The storage side on the bus. Enter `run` in a task of its own."""
+
+    def __init__(self, database: Database, key: Ed25519PrivateKey, clock: Clock) -> None:
+        """Let engines know the key that receipts are signed with, and read whom to hear.
+
+        Blocks; raises `ConflictError` where the key is another node's.
+        """
+        self._known = KnownNodes(database, clock)
+        with database.transaction() as session:
+            node_keys.add(session, STORAGE, Purpose.SIGNING, public(key), clock.now())
+        self._known.refresh()
+        self.identity = Identity(STORAGE, key, self._known.keys, clock)
+        """For the thread that consumes."""
+
+    async def run(self) -> None:
+        """Follow the database until cancelled."""
+        while True:
+            await _in_step(self._known.refresh)
+            await asyncio.sleep(REFRESH_S)
+
+
+async def _in_step(read: Callable[[], T]) -> T | None:
+    """Read beside the event loop; None, with a warning, while the database is away."""
+    try:
+        return await asyncio.to_thread(read)
+    except StorageUnavailableError as error:
+        _log.warning("trust.stale", error=str(error))
+        return None
 
 
 def locate_control_key(state_dir: Path, credentials_dir: Path | None) -> ControlKeyFile:

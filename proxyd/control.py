@@ -75,6 +75,13 @@ def opened_vault(settings: Settings, database: Database) -> Vault:
         raise ConfigError(str(error)) from error
 
 
+def control_trust(settings: Settings, database: Database, clock: Clock) -> ControlTrust:
+    """Return who control is on the bus; raise `ConfigError` where its key cannot be used."""
+    return ControlTrust(
+        database, locate_control_key(settings.state_dir, credentials_dir()), clock
+    )
+
+
 def credentials_dir() -> Path | None:
     """Return where systemd put our credentials, if it did."""
     return credentials_directory(os.environ)  # noqa: TID251 - systemd's word, not a setting
@@ -89,14 +96,14 @@ class Control:
         database: Database,
         vault: Vault,
         bus: ControlBus,
+        trust: ControlTrust,
         clock: Clock,
     ) -> None:
         self._settings, self._database, self._vault = settings, database, vault
         self._bus, self._clock = FollowedBus(bus, database), clock
         on_loss = settings.recorder.on_loss
         grants = Grants(database, vault, clock, default_on_loss=on_loss)
-        self._control_key = locate_control_key(settings.state_dir, credentials_dir())
-        self.trust = ControlTrust(database, self._control_key, clock)
+        self._trust = trust
         bus.answer(EngineRequests(database, grants, clock).answer)
 
     def operations(
@@ -111,7 +118,7 @@ class Control:
             ControlNode(
                 database=self._database,
                 vault=self._vault,
-                control_key=self._control_key,
+                control_key=self._trust.file,
                 clock=self._clock,
                 gateways=Gateways.of(self._settings, ports),
                 live=BusLiveSessions(self._bus),
@@ -129,7 +136,7 @@ class Control:
         socket = OperatorSocket(self._settings.state_dir, operations, self._bus)
         async with socket.serving():
             listening()
-            await self.trust.run()
+            await self._trust.run()
 
 
 class FollowedBus:

@@ -19,7 +19,14 @@ from control.operations import Operations
 from control.requests import Status
 from control.state_dir import usable_host_keys
 from proxyd import logs
-from proxyd.control import Control, credentials_dir, held, opened_database, opened_vault
+from proxyd.control import (
+    Control,
+    control_trust,
+    credentials_dir,
+    held,
+    opened_database,
+    opened_vault,
+)
 from proxyd.engine import Engine
 from proxyd.engine_trust import EngineKeys, engine_id
 from proxyd.metrics import Metrics, MetricsServer
@@ -88,7 +95,8 @@ class WholeNode:
                 MemoryBus(settings.bus.answer_timeout_s, asker)
             )
             self._admit(database, asker)
-            control = Control(settings, database, vault, bus, self._clock)
+            trust = control_trust(settings, database, self._clock)
+            control = Control(settings, database, vault, bus, trust, self._clock)
             self._worker = worker = Worker(settings, database, self._clock, self.metrics)
             bus.store(worker.store)
             host_keys = usable_host_keys(settings.state_dir)

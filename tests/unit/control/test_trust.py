@@ -7,8 +7,15 @@ from bus.errors import BadMessageError
 from bus.signed import Signer, Verifier, introduction
 from config.errors import ConfigError
 from control import engines, node_keys, trust
-from control.node_keys import CONTROL, Purpose
-from control.trust import ControlKey, ControlTrust, KnownNodes, locate_control_key, public
+from control.node_keys import CONTROL, STORAGE, Purpose
+from control.trust import (
+    ControlKey,
+    ControlTrust,
+    KnownNodes,
+    StorageTrust,
+    locate_control_key,
+    public,
+)
 from storage.errors import StorageUnavailableError
 from storage.tables import EngineRow
 
@@ -113,6 +120,37 @@ def test_an_old_key_from_a_backup_is_refused(database, file, clock):
         ControlKey(database, file, clock)
 
 
+async def test_storage_is_known_to_engines_and_knows_them(
+    database, clock, engine_keys, monkeypatch
+):
+    monkeypatch.setattr(trust, "REFRESH_S", 0.01)
+    key = Ed25519PrivateKey.generate()
+    storage = StorageTrust(database, key, clock)
+    StorageTrust(database, key, clock)  # A second start is harmless.
+    with database.read() as session:
+        told = node_keys.current(session, STORAGE, Purpose.SIGNING, clock.now())
+    assert told == (public(key),)
+    ping = Signer("engine-1", engine_keys["engine-1"]).sign(STORAGE, b"ping", clock.now())
+    with database.transaction() as session:
+        engines.revoke(session, "engine-1", clock.now())
+    clock.advance(61)
+    followed = asyncio.Event()
+    refresh = storage._known.refresh
+
+    def refresh_and_tell():
+        refresh()
+        loop.call_soon_threadsafe(followed.set)
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(storage._known, "refresh", refresh_and_tell)
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        following = tasks.create_task(storage.run())
+        await followed.wait()
+        following.cancel()
+    with pytest.raises(BadMessageError, match="not known"):
+        storage.identity.open(ping)
+
+
 async def test_a_running_control_node_follows_its_database(
     database, file, clock, monkeypatch, capsys
 ):
@@ -149,7 +187,7 @@ async def test_a_running_control_node_follows_its_database(
             warned.clear()
             await warned.wait()
         following.cancel()
-    assert "control.keys_stale" in capsys.readouterr().out
+    assert "trust.stale" in capsys.readouterr().out
     assert control.identity.open(envelope).body == b"hello"
     told = control.identity.sign("engine-1", b"end")
     verifier = Verifier("engine-1", lambda _: (successor,))
