@@ -1,7 +1,8 @@
 """The bus of a node that is engine and control in one process.
 
 Requests and commands pass through the codec, so that what works here works between
-nodes. Chunks are stored by one thread: SQLite has one writer.
+nodes. They are not signed: no broker is in between, and a process that could forge a call
+to itself could sign it as well. Chunks are stored by one thread: SQLite has one writer.
 """
 
 import asyncio

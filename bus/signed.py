@@ -245,17 +245,28 @@ def introduction(key: bytes) -> str:
 
 def introduced(issuer: str) -> bytes | None:
     """Return the key that `issuer` is the name of; None where it is no introduction."""
-    if not issuer.startswith(_INTRODUCTION):
-        return None
     try:
-        return bytes.fromhex(issuer.removeprefix(_INTRODUCTION))
+        key = bytes.fromhex(issuer.removeprefix(_INTRODUCTION))
     except ValueError:
         return None
+    # One name a key: capitals and blanks would make more of them.
+    return key if introduction(key) == issuer else None
 
 
 def nonce_of(envelope: bytes) -> bytes:
     """Return the nonce of an envelope that we signed: the answer has to name it."""
     return _read(envelope, len(envelope)).nonce
+
+
+def unverified(envelope: bytes, *, in_reply_to: bytes | None) -> Opened:
+    """Return what an envelope holds and claims, checking nothing but the question answered.
+
+    Raises `BadMessageError`. Only where the issuer's key is not known yet.
+    """
+    statement = _read(envelope, MAX_MESSAGE_BYTES)
+    if statement.in_reply_to != in_reply_to:
+        raise BadMessageError(f"a message of {statement.issuer!r} answers another question")
+    return Opened(issuer=statement.issuer, nonce=statement.nonce, body=statement.body)
 
 
 def _read(envelope: bytes, max_body_bytes: int) -> Statement:

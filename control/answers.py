@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from control.audit_requests import AuditEntry, ListAudit
 from control.bus_requests import DeadLetterSummary, ListDeadLetters
+from control.enrolment_requests import EngineSummary, ListEngines
 from control.requests import (
     AccessSummary,
     CredentialSummary,
@@ -33,6 +34,7 @@ ManyRequest = (
     | ListUsers
     | ListAccess
     | ListCredentials
+    | ListEngines
     | ListSessions
     | SearchSessions
     | FetchChunks
@@ -49,6 +51,7 @@ Result = (
     | AccessSummary
     | IssuedCredential
     | CredentialSummary
+    | EngineSummary
     | SessionSummary
     | SearchHit
     | StoredChunk

@@ -35,3 +35,6 @@ class DeadLetterSummary(Struct, frozen=True, kw_only=True):
     size_bytes: int
     reason: str
     """Who gave it up: `rejected` by a worker, or the broker by its `delivery_limit`."""
+
+
+DeadLetterRequest = ListDeadLetters | ReplayDeadLetters | DiscardDeadLetters

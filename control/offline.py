@@ -21,6 +21,7 @@ from control.ports import LiveSessions
 from control.requests import FollowSession, OperatorRequest, Status
 from control.stored import IndexSearch, StoredChunks
 from control.target_test import OneDial
+from control.trust import locate_control_key
 from control.vault import open_vault
 from control.wire import decode_request, encode_request
 from recorder.clock import SystemClock
@@ -41,6 +42,7 @@ def open_operations(settings: Settings, live: LiveSessions) -> Iterator[Operatio
             ControlNode(
                 database=database,
                 vault=open_vault(database, master_key.locate(settings, None)),
+                control_key=locate_control_key(settings.state_dir, None),
                 clock=SystemClock(),
                 gateways=Gateways.of(settings),
                 live=live,

@@ -1,7 +1,6 @@
 """Carries out what operators ask for.
 
-One class a noun; each act is written to the audit trail in its own transaction. All of
-it blocks: the socket's server calls it on threads.
+One class a noun; each act is audited in its own transaction. It blocks: call it on threads.
 """
 
 import time
@@ -17,7 +16,9 @@ from control.answers import Result
 from control.audit import Act, AuditOperations
 from control.audit_requests import ListAudit
 from control.credentials import Gateways
+from control.enrolment_operations import EnrolmentOperations
 from control.errors import ControlError, UnreachableError
+from control.trust import ControlKeyFile
 from control.vault import Vault
 from recorder.ports import Clock
 from storage.database import Database
@@ -33,6 +34,7 @@ class ControlNode:
 
     database: Database
     vault: Vault
+    control_key: ControlKeyFile
     clock: Clock
     gateways: Gateways
     live: ports.LiveSessions
@@ -88,6 +90,7 @@ class Operations:
             AccessOperations(node),
             CredentialOperations(node),
             SessionOperations(node),
+            EnrolmentOperations(node.database, node.control_key, node.act, node.end),
             NodeOperations(node),
             dead_letter_operations.of(node.dead_letters, node.database, node.act),
         )

@@ -14,7 +14,8 @@ from msgspec import Meta, Struct
 from bus.contract import HostKeyPolicy
 from config.model import OnLoss
 from control.audit_requests import ListAudit
-from control.bus_requests import DiscardDeadLetters, ListDeadLetters, ReplayDeadLetters
+from control.bus_requests import DeadLetterRequest
+from control.enrolment_requests import EnrolmentRequest
 from control.request import Line, Name, Port
 from control.request import Request as _Request
 from recorder.session_info import Capture, RecordingMode, TargetProtocol
@@ -391,10 +392,9 @@ OperatorRequest = (
     | FollowSession
     | TerminateSession
     | MessageSession
+    | EnrolmentRequest
     | RotateMasterKey
     | AskStatus
-    | ListDeadLetters
-    | ReplayDeadLetters
-    | DiscardDeadLetters
+    | DeadLetterRequest
     | ListAudit
 )

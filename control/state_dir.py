@@ -4,6 +4,10 @@ master.key               the vault's master key
 ssh_host_ed25519_key     the gateway's host keys
 ssh_host_rsa_key
 proxyd.db                the database, unless `[database] url` says otherwise
+control-signing.key      what control signs its answers and commands with
+engine.id                which engine this is, where it is one
+engine-signing.key       what the engine signs with; engine-sealing.key unseals
+trusted-keys.json        whom an engine at a site believes
 spool/                   recordings that have not been stored yet
 control.sock             operators reach a running node here
 control.lock             held by whoever uses the database

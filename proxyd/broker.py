@@ -1,10 +1,8 @@
-"""What it takes for a role to join the bus over a broker: the way there, and who it is."""
+"""What it takes for a role to reach the broker."""
 
 import os
 
 from bus.amqp import PASSWORD, Broker, is_amqp, parameters
-from bus.ports import Identity
-from bus.unsigned import Unsigned
 from config.errors import ConfigError
 from config.model import Settings
 from config.secret import read_secret
@@ -19,8 +17,3 @@ def connection(settings: Settings, name: str) -> Broker:
     environ = os.environ  # noqa: TID251 - systemd's word about credentials, not a setting
     password = read_secret(PASSWORD, settings.bus.password_file, environ)
     return parameters(settings.bus, password, name)
-
-
-def identity(name: str) -> Identity:
-    """Return who a role is on the bus."""
-    return Unsigned(name)

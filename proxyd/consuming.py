@@ -3,9 +3,9 @@
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
-from bus import topology
 from bus.consumer import ChunkConsumer, Storage
 from config.model import Settings
+from control.trust import StorageTrust
 from proxyd import broker
 from proxyd.metrics import watch
 from proxyd.worker import Worker
@@ -15,12 +15,13 @@ from recorder.thread_names import show_thread_name
 class Consuming:
     """A worker's ear. Make it on the event loop."""
 
-    def __init__(self, settings: Settings, worker: Worker) -> None:
+    def __init__(self, settings: Settings, worker: Worker, trust: StorageTrust) -> None:
+        self._trust = trust
         self.connected = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._consumer = consumer = ChunkConsumer(
             broker.connection(settings, "worker"),
-            broker.identity(topology.STORAGE),
+            trust.identity,
             settings.bus.sites,
             Storage(
                 store=worker.store,
@@ -48,6 +49,11 @@ class Consuming:
 
     async def run(self) -> None:
         """Consume until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._trust.run())
+            tasks.create_task(self._consume())
+
+    async def _consume(self) -> None:
         with ThreadPoolExecutor(1, "consumer", show_thread_name) as threads:
             work = asyncio.get_running_loop().run_in_executor(threads, self._consumer.run)
             try:

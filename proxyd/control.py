@@ -24,6 +24,12 @@ from control.operator_socket import OperatorSocket
 from control.ports import ChunkReader, NodeStatus, SessionSearch
 from control.rpc import EngineRequests
 from control.target_test import OneDial
+from control.trust import (
+    ControlTrust,
+    StorageTrust,
+    locate_control_key,
+    locate_storage_key,
+)
 from control.user_check import UserCheck
 from control.vault import Vault, open_vault
 from proxyd.service import StartError
@@ -52,6 +58,22 @@ def opened_vault(settings: Settings, database: Database) -> Vault:
         raise ConfigError(str(error)) from error
 
 
+def control_trust(settings: Settings, database: Database, clock: Clock) -> ControlTrust:
+    """Return who control is on the bus; raise `ConfigError` where its key cannot be used."""
+    return ControlTrust(
+        database, locate_control_key(settings.state_dir, credentials_dir()), clock
+    )
+
+
+def storage_trust(settings: Settings, database: Database, clock: Clock) -> StorageTrust:
+    """Return who a worker is on the bus; raise `ConfigError` where its key cannot be used."""
+    key = locate_storage_key(settings.state_dir, credentials_dir()).read_or_make()
+    try:
+        return StorageTrust(database, key, clock)
+    except ControlError as error:
+        raise ConfigError(str(error)) from error
+
+
 class Control:
     """What answers engines and operators. Make it on the event loop."""
 
@@ -61,12 +83,14 @@ class Control:
         database: Database,
         vault: Vault,
         bus: ControlBus,
+        trust: ControlTrust,
         clock: Clock,
     ) -> None:
         self._settings, self._database, self._vault = settings, database, vault
         self._bus, self._clock = FollowedBus(bus, database), clock
         on_loss = settings.recorder.on_loss
         grants = Grants(database, vault, clock, default_on_loss=on_loss)
+        self._trust = trust
         self.heartbeats = Heartbeats(clock)
         """Which engines are there."""
         user_check = UserCheck(database, vault, clock)
@@ -86,6 +110,7 @@ class Control:
             ControlNode(
                 database=self._database,
                 vault=self._vault,
+                control_key=self._trust.file,
                 clock=self._clock,
                 gateways=Gateways.of(self._settings, ports),
                 live=BusLiveSessions(self._bus),
@@ -104,7 +129,7 @@ class Control:
         socket = OperatorSocket(self._settings.state_dir, operations, self._bus)
         async with socket.serving():
             listening()
-            await asyncio.Event().wait()
+            await self._trust.run()
 
 
 class FollowedBus:

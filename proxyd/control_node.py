@@ -11,7 +11,6 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Final
 
-from bus import topology
 from bus.dead_letters import DeadLetters
 from bus.rabbitmq_control import RabbitControlBus
 from config.model import Settings
@@ -20,7 +19,13 @@ from control.operations import Operations
 from control.requests import Status
 from proxyd import broker, logs
 from proxyd.consuming import Consuming
-from proxyd.control import Control, opened_database, opened_vault
+from proxyd.control import (
+    Control,
+    control_trust,
+    opened_database,
+    opened_vault,
+    storage_trust,
+)
 from proxyd.metrics import Metrics, watch
 from proxyd.surroundings import held, measuring
 from proxyd.worker import Worker
@@ -54,13 +59,14 @@ class ControlNode:
             database = stack.enter_context(opened_database(settings))
             vault = opened_vault(settings, database)
             self._master_key = str(vault.key_path)
+            trust = control_trust(settings, database, self._clock)
             bus = RabbitControlBus(
                 broker.connection(settings, ROLE),
-                broker.identity(topology.CONTROL),
+                trust.identity,
                 settings.bus.sites,
                 settings.bus.answer_timeout_s,
             )
-            control = Control(settings, database, vault, bus, self._clock)
+            control = Control(settings, database, vault, bus, trust, self._clock)
             self._control, self._bus = control, bus
             self._worker = worker = Worker(settings, database, self._clock, self.metrics)
             await stack.enter_async_context(bus)
@@ -72,7 +78,8 @@ class ControlNode:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(export.run())
                 if stores_itself(settings):
-                    self._consuming = Consuming(settings, worker)
+                    storage = storage_trust(settings, database, self._clock)
+                    self._consuming = Consuming(settings, worker, storage)
                     tasks.create_task(worker.run())
                     tasks.create_task(self._consuming.run())
                     await self._consuming.connected.wait()

@@ -5,7 +5,6 @@ gateway ── records ──> spool ── shipper ──> bus
 """
 
 import asyncio
-import secrets
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.metadata import version
@@ -41,6 +40,7 @@ from config.model import OnLoss, Settings
 from protocols.errors import AccessDeniedError
 from protocols.ssh.gateway import SSHGateway
 from protocols.ssh.served_session import Surroundings
+from proxyd.engine_trust import engine_id
 from proxyd.metrics import Metrics, watch
 from proxyd.reach import StorageReach
 from proxyd.service import leaves, listen_error
@@ -59,24 +59,8 @@ HEARTBEAT_S: Final = 10.0
 _ANNOUNCE_AGAIN_S: Final = 1.0
 _MOST_RESENT: Final = 1000
 """Chunks that one command may ask for: a day of a session is 2880."""
-_ID_FILE: Final = "engine.id"
-_ID_BYTES: Final = 4
 
 _log = structlog.get_logger()
-
-
-def engine_id(state_dir: Path) -> str:
-    """Return the engine's id, the same for as long as its state directory lives."""
-    path = state_dir / _ID_FILE
-    try:
-        if not path.exists():
-            path.write_text(f"engine-{secrets.token_hex(_ID_BYTES)}\n")
-        return path.read_text().strip()
-    except OSError as error:
-        raise ConfigError(
-            f"the engine's id in {path} cannot be kept: {error.strerror}; let the daemon's "
-            "user write to the state directory"
-        ) from error
 
 
 class BusBroker:

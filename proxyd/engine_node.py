@@ -4,6 +4,7 @@ It is ready when it listens. The bus may be away then: what is recorded waits in
 and the status says so.
 """
 
+import asyncio
 import contextlib
 from collections.abc import Callable
 
@@ -13,9 +14,10 @@ from bus.rabbitmq import EngineAddress, RabbitEngineBus
 from config.model import Settings
 from control.gateway_keys import usable_host_keys
 from proxyd import broker, logs
-from proxyd.engine import Engine, engine_id
+from proxyd.engine import Engine
+from proxyd.engine_trust import EngineKeys, EngineTrust, TrustFile, engine_id
 from proxyd.metrics import Metrics, watch
-from proxyd.surroundings import held, measuring
+from proxyd.surroundings import credentials_dir, held, measuring
 from recorder.clock import SystemClock
 
 _log = structlog.get_logger()
@@ -41,9 +43,11 @@ class EngineNode:
         async with held(settings.state_dir), contextlib.AsyncExitStack() as stack:
             host_keys = usable_host_keys(settings.state_dir)
             name = engine_id(settings.state_dir)
+            keys = EngineKeys(settings.state_dir, credentials_dir())
+            trust = EngineTrust(name, keys, TrustFile(settings.state_dir), self._clock)
             bus = RabbitEngineBus(
                 broker.connection(settings, name),
-                broker.identity(name),
+                trust.identity,
                 EngineAddress(site=settings.site, engine_id=name),
                 settings.bus.answer_timeout_s,
             )
@@ -54,7 +58,9 @@ class EngineNode:
             await stack.enter_async_context(
                 measuring(self.metrics, settings.metrics.listen, self._not_ready)
             )
-            await engine.serve(started)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(trust.follow(bus))
+                tasks.create_task(engine.serve(started))
 
     async def drain(self) -> None:
         """Stop listening, tell users, end sessions, seal, ship."""

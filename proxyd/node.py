@@ -13,20 +13,24 @@ from bus.amqp import is_amqp
 from bus.memory import MemoryBus
 from config.errors import ConfigError
 from config.model import Settings
+from control import engines
+from control.audit import Act
 from control.audit_export import AuditExport
+from control.errors import ControlError
 from control.gateway_keys import usable_host_keys
 from control.open_database import open_blob_store
 from control.operations import Operations
 from control.requests import Status
 from proxyd import logs
-from proxyd.control import Control, opened_database, opened_vault
+from proxyd.control import Control, control_trust, opened_database, opened_vault
 from proxyd.engine import Engine
+from proxyd.engine_trust import EngineKeys, engine_id
 from proxyd.metrics import Metrics, watch
 from proxyd.roles import check_bus
 from proxyd.surroundings import credentials_dir, held, measuring
 from proxyd.worker import Worker
 from recorder.clock import SystemClock
-from storage.database import supported_url
+from storage.database import Database, supported_url
 from storage.errors import UnsupportedStoreError
 
 ROLE: Final = "all"
@@ -69,8 +73,13 @@ class WholeNode:
             database = stack.enter_context(opened_database(settings))
             vault = opened_vault(settings, database)
             self._master_key = str(vault.key_path)
-            bus = await stack.enter_async_context(MemoryBus(settings.bus.answer_timeout_s))
-            control = Control(settings, database, vault, bus, self._clock)
+            asker = engine_id(settings.state_dir)
+            bus = await stack.enter_async_context(
+                MemoryBus(settings.bus.answer_timeout_s, asker)
+            )
+            self._admit(database, asker)
+            trust = control_trust(settings, database, self._clock)
+            control = Control(settings, database, vault, bus, trust, self._clock)
             self._worker = worker = Worker(settings, database, self._clock, self.metrics)
             bus.store(worker.store)
             host_keys = usable_host_keys(settings.state_dir)
@@ -90,6 +99,17 @@ class WholeNode:
                     worker.search, worker.chunks, self.tell, engine.ports
                 )
                 await control.serve_operators(self.operations, started)
+
+    def _admit(self, database: Database, name: str) -> None:
+        """Enrol the engine of this process, which needs no operator for it."""
+        keys = EngineKeys(self._settings.state_dir, credentials_dir())
+        try:
+            with database.transaction() as session:
+                act = Act("proxyd", self._clock.now())
+                site, key = self._settings.site, keys.signing_public
+                engines.admit_local(session, name, site, key, act)
+        except ControlError as error:
+            raise ConfigError(str(error)) from error
 
     async def drain(self) -> None:
         """Stop listening, tell users, end sessions, seal, ship. What is not indexed waits."""

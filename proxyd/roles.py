@@ -10,12 +10,12 @@ from proxyd.service import Node
 
 ALL, ENGINE, WORKER, CONTROL = "all", "engine", "worker", "control"
 ROLES: Final = (ALL, ENGINE, WORKER, CONTROL)
-_MEMORY: Final = "memory:"
+MEMORY: Final = "memory:"
 
 
 def check_bus(role: str, url: str) -> None:
     """Raise `ConfigError` where `role` cannot run on this bus."""
-    if url == _MEMORY and role != ALL:
+    if url == MEMORY and role != ALL:
         raise ConfigError(
             f'bus.url: "memory:" joins roles within one process, so `proxyd run {role}` would '
             "talk to nobody: start `proxyd run`, which is every role, or name a broker"
@@ -25,7 +25,7 @@ def check_bus(role: str, url: str) -> None:
             "bus.url names a broker, and `proxyd run` is every role in one process: start "
             '`proxyd run control`, `worker` or `engine`, or set "memory:"'
         )
-    if url != _MEMORY and not is_amqp(url):
+    if url != MEMORY and not is_amqp(url):
         raise ConfigError(
             f'bus.url: {url.partition(":")[0]}: is no bus of this version; set "memory:" or '
             "amqps://USER@HOST/VHOST"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from config.model import Settings
 from proxyd import logs
 from proxyd.consuming import Consuming
-from proxyd.control import opened_database
+from proxyd.control import opened_database, storage_trust
 from proxyd.metrics import Metrics
 from proxyd.surroundings import measuring
 from proxyd.worker import Worker
@@ -32,7 +32,8 @@ class WorkerNode:
         async with contextlib.AsyncExitStack() as stack:
             database = stack.enter_context(opened_database(settings))
             worker = Worker(settings, database, SystemClock(), self.metrics)
-            self._consuming = consuming = Consuming(settings, worker)
+            storage = storage_trust(settings, database, SystemClock())
+            self._consuming = consuming = Consuming(settings, worker, storage)
             await stack.enter_async_context(
                 measuring(self.metrics, settings.metrics.listen, self._not_ready)
             )

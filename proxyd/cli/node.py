@@ -1,4 +1,4 @@
-"""`proxyd init`, `run`, `demo`, `status`, `doctor` and `rotate-master-key`: the node itself."""
+"""`proxyd init`, `run`, `demo`, `status`, `doctor` and `rotate-…-key`: the node itself."""
 
 import sys
 import time
@@ -6,6 +6,7 @@ from typing import Final
 
 import click
 
+from control.enrolment_requests import RotateControlKey
 from control.operator_client import RunningNode
 from control.requests import AskStatus, Done, RotateMasterKey, Status
 from proxyd.cli.errors import FAILED, UNREACHABLE, CommandFailedError
@@ -128,4 +129,13 @@ def rotate_master_key(invocation: Invocation) -> None:
     """Make a new master key and wrap every secret's key with it."""
     with invocation.operator() as operator:
         done: Done = operator.call(RotateMasterKey())
+    click.echo(printable(done.detail), err=True)
+
+
+@click.command("rotate-control-key")
+@pass_invocation
+def rotate_control_key(invocation: Invocation) -> None:
+    """Make a new signing key of control; it takes over once every engine knows it."""
+    with invocation.operator() as operator:
+        done: Done = operator.call(RotateControlKey())
     click.echo(printable(done.detail), err=True)

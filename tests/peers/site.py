@@ -1,6 +1,7 @@
 """proxyd as it is at several sites: each role a process of its own, joined by a real broker."""
 
 import contextlib
+import json
 import os
 import re
 import socket
@@ -106,11 +107,33 @@ class Site:
             "user", "add", "alice", "--password-stdin", typed="Correct-Horse-9-Battery\n"
         )
         self.engine.cli("init", "--engine")
-        for node in (self.control, *self.workers, self.engine):
+        self.control.start()
+        self.enrol()
+        for node in (*self.workers, self.engine):
             node.start()
         self.control.add_secret("web", self._target)
         self.control.add_secret("spooled", self._target, "--on-loss", "spool")
         return self
+
+    def enrol(self) -> str:
+        """What operators do on both machines; return the engine's id."""
+        words = ("--output", "json", "engine", "enrol", "--site", "default")
+        with subprocess.Popen(
+            [*self.engine.argv, *words],
+            cwd=ROOT,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as enrolling:
+            assert enrolling.stdout is not None
+            assert enrolling.stderr is not None
+            shown = json.loads(enrolling.stdout.readline())
+            while "waiting for approval" not in enrolling.stderr.readline():
+                assert enrolling.poll() is None, "the engine gave up"
+            self.control.cli("engine", "approve", shown["id"], typed=f"{shown['code']}\n")
+            assert enrolling.wait(20) == 0
+        return str(shown["id"])
 
     def remove(self) -> None:
         for node in (self.engine, *self.workers, self.control):

@@ -2,8 +2,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bus.errors import BadMessageError
-from bus.identity import Identity
-from bus.signed import nonce_of
+from bus.identity import Identity, Introduction
+from bus.signed import introduced, nonce_of
 from recorder.clock import ManualClock
 
 KEYS = {name: Ed25519PrivateKey.generate() for name in ("control", "engine-1")}
@@ -47,3 +47,27 @@ def test_a_restart_lets_nothing_be_repeated(node, clock):
     clock.advance(1)
     with pytest.raises(BadMessageError, match="before this node started"):
         node("engine-1").open(command)
+
+
+def test_a_stranger_introduces_himself_and_hears_whoever_answers(clock):
+    key = Ed25519PrivateKey.generate()
+    stranger = Introduction("engine-9", key, clock)
+    everybody = Identity("control", KEYS["control"], lambda i: (introduced(i),), clock)
+    question = stranger.sign("control", b"let me in")
+    asked = everybody.open(question)
+    assert introduced(asked.issuer) == key.public_key().public_bytes_raw()
+    answer = everybody.sign(asked.issuer, b"wait", reply_to_nonce=asked.nonce)
+    assert stranger.open(answer, nonce_of(question)).body == b"wait"
+    with pytest.raises(BadMessageError, match="answers another question"):
+        stranger.open(answer, bytes(16))
+
+
+def test_a_new_key_signs_what_comes_after_it(node, monkeypatch):
+    engine, control = node("engine-1"), node("control")
+    successor = Ed25519PrivateKey.generate()
+    control.sign_with(successor)
+    command = control.sign("engine-1", b"end")
+    with pytest.raises(BadMessageError, match="none of its keys"):
+        engine.open(command)
+    monkeypatch.setitem(KEYS, "control", successor)
+    assert engine.open(command).body == b"end"

@@ -67,6 +67,19 @@ async def test_a_request_is_answered(bus: MemoryBus):
     assert asked == [READY]
 
 
+async def test_control_is_told_who_asks():
+    asking: list[str] = []
+
+    async def answer(request: Request, asker: str) -> Reply:
+        asking.append(asker)
+        return Done()
+
+    async with MemoryBus(answer_timeout_s=1, asker="engine-1") as bus:
+        bus.answer(answer)
+        await bus.request(READY)
+    assert asking == ["engine-1"]
+
+
 async def test_what_is_passed_on_was_on_the_wire(bus: MemoryBus):
     async def answer(request: Request, asker: str) -> Reply:
         assert request is not READY

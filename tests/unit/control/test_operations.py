@@ -8,9 +8,15 @@ from sqlalchemy import select
 from bus.contract import Grant
 from control import requests as ask
 from control.credentials import Gateways
-from control.errors import ConflictError, ControlError, NotFoundError, UnreachableError
+from control.errors import (
+    ConflictError,
+    ControlError,
+    NotFoundError,
+    UnreachableError,
+)
 from control.operations import ControlNode, Operations
 from control.ports import TestedTarget
+from control.trust import locate_control_key
 from recorder.session_info import TargetProtocol
 from storage.errors import StorageUnavailableError
 from storage.tables import AuditRow, SessionRow
@@ -57,10 +63,11 @@ def world():
 
 
 @pytest.fixture
-def operations(database, vault, clock, world):
+def operations(settings, database, vault, clock, world):
     node = ControlNode(
         database=database,
         vault=vault,
+        control_key=locate_control_key(settings.state_dir, None),
         clock=clock,
         gateways=Gateways(host="gate", ports={TargetProtocol.SSH: 22}),
         live=world,

@@ -18,9 +18,8 @@ from bus.contract import (
 )
 from bus.errors import BusUnavailableError
 from bus.memory import MemoryBus
-from config.errors import ConfigError
 from protocols.errors import AccessDeniedError
-from proxyd.engine import BusBroker, MeasuredSink, engine_id
+from proxyd.engine import BusBroker, MeasuredSink
 from proxyd.metrics import Metrics
 from recorder.chunk import GENESIS, ChunkHeader, SealReason, encode
 from recorder.events import EndReason
@@ -65,19 +64,6 @@ CHUNK = encode(
     ),
     b"",
 )
-
-
-def test_an_engine_keeps_its_id(tmp_path):
-    first = engine_id(tmp_path)
-    assert first.startswith("engine-")
-    assert engine_id(tmp_path) == first
-    (tmp_path / "other").mkdir()
-    assert engine_id(tmp_path / "other") != first
-
-
-def test_an_id_that_cannot_be_kept_is_a_matter_of_settings(tmp_path):
-    with pytest.raises(ConfigError, match=r"engine\.id cannot be kept"):
-        engine_id(tmp_path / "nowhere")
 
 
 @pytest.fixture
