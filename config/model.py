@@ -188,6 +188,13 @@ class AuditSettings(_Table, frozen=True, kw_only=True):
     syslog_timeout_s: Seconds = 10
 
 
+class ProofSettings(_Table, frozen=True, kw_only=True):
+    """`[proof]`: what shows that no recording was altered or removed."""
+
+    tree_head_dir: Path | None = None
+    """Where signed heads of the log of sessions are written. None: nowhere."""
+
+
 class MetricsSettings(_Table, frozen=True, kw_only=True):
     """`[metrics]`: Prometheus text."""
 
@@ -213,6 +220,7 @@ class Settings(_Table, frozen=True, kw_only=True):
     control: ControlSettings = ControlSettings()
     audit: AuditSettings = AuditSettings()
     metrics: MetricsSettings = MetricsSettings()
+    proof: ProofSettings = ProofSettings()
 
     @property
     def database_url(self) -> str:

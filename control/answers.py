@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from control.audit_requests import AuditEntry, ListAudit
 from control.bus_requests import DeadLetterSummary, ListDeadLetters
 from control.enrolment_requests import EngineSummary, ListEngines
+from control.proof_requests import BundleSignature, LogChecked, SessionProof
 from control.requests import (
     AccessSummary,
     CredentialSummary,
@@ -28,6 +29,7 @@ from control.requests import (
     StoredChunk,
     UserSummary,
 )
+from recorder.tree_head import TreeHead
 
 ManyRequest = (
     ListSecrets
@@ -55,6 +57,10 @@ Result = (
     | SessionSummary
     | SearchHit
     | StoredChunk
+    | SessionProof
+    | BundleSignature
+    | LogChecked
+    | TreeHead
     | LiveFrames
     | DeadLetterSummary
     | AuditEntry

@@ -18,6 +18,10 @@ from control.audit_requests import ListAudit
 from control.credentials import Gateways
 from control.enrolment_operations import EnrolmentOperations
 from control.errors import ControlError, UnreachableError
+from control.node_operations import NodeOperations
+from control.proof_operations import ProofOperations
+from control.proofs import Proofs
+from control.storage_keys import StorageKeys
 from control.trust import ControlKeyFile
 from control.vault import Vault
 from recorder.ports import Clock
@@ -40,6 +44,8 @@ class ControlNode:
     live: ports.LiveSessions
     search: ports.SessionSearch
     chunks: ports.ChunkReader
+    proofs: Proofs
+    keys: StorageKeys
     tester: ports.TargetTester
     status: ports.NodeStatus
     dead_letters: dead_letter_operations.Letters | None = None
@@ -91,8 +97,9 @@ class Operations:
             CredentialOperations(node),
             SessionOperations(node),
             EnrolmentOperations(node.database, node.control_key, node.act, node.end),
-            NodeOperations(node),
+            NodeOperations(node.vault, node.database, node.act, node.status),
             dead_letter_operations.of(node.dead_letters, node.database, node.act),
+            ProofOperations(node.proofs, node.keys, node.act),
         )
         audit = AuditOperations(node.database)
         self._handlers: dict[type[Struct], _Handler] = {ListAudit: audit.list}
@@ -371,26 +378,3 @@ class SessionOperations:
             act.note(session, "session.messaged", str(request.id), request.text)
         self.node.live.message(row.engine, row.id, request.text)
         return ask.Done()
-
-
-@dataclass(frozen=True)
-class NodeOperations:
-    """The node itself."""
-
-    node: ControlNode
-
-    def handlers(self) -> dict[type[Struct], _Handler]:
-        """Say which request is whose."""
-        return {ask.RotateMasterKey: self.rotate, ask.AskStatus: self.status}
-
-    def rotate(self, _request: ask.RotateMasterKey, who: str) -> ask.Done:
-        """Make a new master key and wrap every key with it."""
-        key_id, rewrapped = self.node.vault.rotate(self.node.database, self.node.act(who))
-        return ask.Done(
-            detail=f"{rewrapped} keys are wrapped by master key {key_id} now: keep a copy of "
-            "it elsewhere, and destroy the copies of the old one"
-        )
-
-    def status(self, _request: ask.AskStatus, _who: str) -> ask.Status:
-        """Say how the node is."""
-        return self.node.status()

@@ -16,6 +16,7 @@ from config.model import OnLoss
 from control.audit_requests import ListAudit
 from control.bus_requests import DeadLetterRequest
 from control.enrolment_requests import EnrolmentRequest
+from control.proof_requests import ProofRequest
 from control.request import Line, Name, Port
 from control.request import Request as _Request
 from recorder.session_info import Capture, RecordingMode, TargetProtocol
@@ -309,6 +310,9 @@ class StoredChunk(Struct, frozen=True, kw_only=True):
     sequence: int
     digest: bytes
     encoded: bytes
+    data_key: bytes = b""
+    """Unwrapped: whoever may fetch a recording may read it. Empty where it cannot be had."""
+    stored_at: dt.datetime | None = None
 
 
 class FollowSession(_Request, frozen=True, kw_only=True):
@@ -369,26 +373,22 @@ class Done(Struct, frozen=True, kw_only=True):
     detail: str = ""
 
 
+SecretRequest = AddSecret | EditSecret | ListSecrets | ShowSecret | RemoveSecret | TestSecret
+CredentialRequest = IssueCredential | ListCredentials | RevokeCredential
 OperatorRequest = (
-    AddSecret
-    | EditSecret
-    | ListSecrets
-    | ShowSecret
-    | RemoveSecret
-    | TestSecret
+    SecretRequest
     | AddUser
     | ListUsers
     | DisableUser
     | GrantAccess
     | RevokeAccess
     | ListAccess
-    | IssueCredential
-    | ListCredentials
-    | RevokeCredential
+    | CredentialRequest
     | ListSessions
     | ShowSession
     | SearchSessions
     | FetchChunks
+    | ProofRequest
     | FollowSession
     | TerminateSession
     | MessageSession

@@ -32,7 +32,12 @@ class Comprehend(Protocol):
     """What the child does: `recorder.replay.comprehend.comprehend`."""
 
     def __call__(
-        self, state: bytes | None, encoded_chunk: bytes, *, with_screens: bool
+        self,
+        state: bytes | None,
+        encoded_chunk: bytes,
+        data_key: bytes,
+        *,
+        with_screens: bool,
     ) -> Comprehension:
         """Return what the chunk means after `state`."""
         ...
@@ -52,7 +57,7 @@ class _Answer(Struct, array_like=True):
 
 
 _TOO_LONG = _Answer(None, "it takes too long to understand")
-_Question = tuple[bytes | None, bytes, bool]
+_Question = tuple[bytes | None, bytes, bytes, bool]
 _questions = msgspec.msgpack.Decoder(_Question)
 _answers = msgspec.msgpack.Decoder(_Answer)
 
@@ -71,7 +76,12 @@ class Child:
         self._changing = threading.Lock()
 
     def comprehend(
-        self, state: bytes | None, encoded: bytes, *, with_screens: bool = True
+        self,
+        state: bytes | None,
+        encoded: bytes,
+        data_key: bytes = b"",
+        *,
+        with_screens: bool = True,
     ) -> Comprehension:
         """Return what the chunk means after `state`.
 
@@ -80,7 +90,7 @@ class Child:
         """
         pipe = self._ready_pipe()
         try:
-            pipe.send_bytes(msgspec.msgpack.encode((state, encoded, with_screens)))
+            pipe.send_bytes(msgspec.msgpack.encode((state, encoded, data_key, with_screens)))
             answered = pipe.poll(self._time_limit_s)
             answer = _answers.decode(pipe.recv_bytes()) if answered else _TOO_LONG
         except (EOFError, OSError) as error:
@@ -168,8 +178,8 @@ def _serve(pipe: Connection, work: Comprehend) -> None:
 
 
 def _answer(work: Comprehend, question: _Question) -> _Answer:
-    state, encoded, with_screens = question
+    state, encoded, data_key, with_screens = question
     try:
-        return _Answer(work(state, encoded, with_screens=with_screens))
+        return _Answer(work(state, encoded, data_key, with_screens=with_screens))
     except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, the parent decides
         return _Answer(None, f"{type(error).__name__}: {error}")

@@ -193,6 +193,8 @@ class SessionRow(Table):
     input_bytes: Mapped[int]
     output_bytes: Mapped[int]
     chain_broken: Mapped[bool]
+    signed: Mapped[bool] = mapped_column(default=True)
+    """Whether every chunk must bear an engine's signature; not so before there were any."""
 
 
 class ChunkRow(Table):
@@ -323,6 +325,20 @@ class NodeKeyRow(Table):
     valid_from: Mapped[dt.datetime]
     valid_until: Mapped[dt.datetime | None]
     """What it signed before stays true; nothing that it signs later counts."""
+
+
+class LogRow(Table):
+    """An entry of the log of sessions, which only grows: a session that has ended."""
+
+    __tablename__ = "session_log"
+
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """0, 1, 2, … without a gap."""
+    session_id: Mapped[UUID] = mapped_column(unique=True)
+    """No foreign key: that a session was there stays known when it is gone."""
+    last_digest: Mapped[bytes]
+    """Of the chunk that ends the session: stands for all of them."""
+    added_at: Mapped[dt.datetime]
 
 
 class AuditRow(Table):

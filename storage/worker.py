@@ -4,7 +4,9 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 from recorder.chunk import Chunk
+from recorder.data_key import RecordingKeys
 from recorder.ports import Clock, StorageReceipt
+from recorder.signing import KnownSigners
 from recorder.thread_names import show_thread_name
 from storage.blobs import BlobStore
 from storage.database import Database
@@ -15,9 +17,16 @@ from storage.writer import Writer
 class Worker:
     """Joins the writer, which receipts wait for, and the indexer, which nobody waits for."""
 
-    def __init__(self, database: Database, blobs: BlobStore, clock: Clock) -> None:
-        self._writer = Writer(database, blobs, clock)
-        self._indexer = Indexer(database, blobs, clock)
+    def __init__(
+        self,
+        database: Database,
+        blobs: BlobStore,
+        clock: Clock,
+        keys: RecordingKeys,
+        signers: KnownSigners,
+    ) -> None:
+        self._writer = Writer(database, blobs, clock, keys, signers)
+        self._indexer = Indexer(database, blobs, clock, keys)
 
     def store(self, chunk: Chunk) -> StorageReceipt:
         """Return the receipt after the commit; see `Writer.store`. Blocking."""

@@ -12,7 +12,9 @@ from recorder.replay.comprehend import Comprehension, comprehend
 from storage.child import Child, ChildLostError, ChildUnavailableError
 
 
-def awkward(state: bytes | None, encoded: bytes, *, with_screens: bool) -> Comprehension:
+def awkward(
+    state: bytes | None, encoded: bytes, data_key: bytes, *, with_screens: bool
+) -> Comprehension:
     match encoded:
         case b"die":
             os._exit(3)
@@ -48,9 +50,10 @@ def test_it_answers_as_the_function_would():
     first, second, _ = three_chunks()
     child = Child()
     try:
-        state = child.comprehend(None, first.encoded).state
-        expected = comprehend(comprehend(None, first.encoded).state, second.encoded)
-        assert child.comprehend(state, second.encoded) == expected
+        state = child.comprehend(None, first.encoded, first.data_key).state
+        before = comprehend(None, first.encoded, first.data_key).state
+        expected = comprehend(before, second.encoded, second.data_key)
+        assert child.comprehend(state, second.encoded, second.data_key) == expected
     finally:
         child.stop()
 
