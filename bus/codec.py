@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from bus.contract import Command, CommandResult, Reply, Request
+from bus.contract import Command, CommandResult, Receipt, Reply, Request
 from bus.errors import BadMessageError
 
 VERSION: Final = 1
@@ -22,11 +22,12 @@ _Message = TypeVar("_Message")
 _encoder = msgspec.msgpack.Encoder()
 _requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
 _replies: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
+_receipts: msgspec.msgpack.Decoder[Receipt] = msgspec.msgpack.Decoder(Receipt)
 _commands: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)
 _results: msgspec.msgpack.Decoder[CommandResult] = msgspec.msgpack.Decoder(CommandResult)
 
 
-def encode(message: Request | Reply | Command | CommandResult) -> bytes:
+def encode(message: Request | Reply | Receipt | Command | CommandResult) -> bytes:
     """Return the message's bytes; raise `BadMessageError` where it is too large."""
     encoded = bytes((VERSION,)) + _encoder.encode(message)
     if len(encoded) > MAX_MESSAGE_BYTES:
@@ -44,6 +45,11 @@ def decode_request(encoded: bytes) -> Request:
 def decode_reply(encoded: bytes) -> Reply:
     """Return what control answered; raise `BadMessageError`."""
     return _decode(_replies, encoded)
+
+
+def decode_receipt(encoded: bytes) -> Receipt:
+    """Return what became of a chunk; raise `BadMessageError`."""
+    return _decode(_receipts, encoded)
 
 
 def decode_command(encoded: bytes) -> Command:

@@ -6,10 +6,12 @@ never renamed or given another meaning. A change beyond that is a new message.
 
 import datetime as dt
 import enum
+from typing import Annotated
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
+from recorder.chunk import Digest
 from recorder.events import EndReason
 from recorder.session_info import RecordingTerms, Target, TargetProtocol
 
@@ -29,6 +31,7 @@ class DenialReason(enum.StrEnum):
     USER_DISABLED = "user_disabled"
     SECRET_REMOVED = "secret_removed"  # noqa: S105 - a reason, not a password
     LOCKED_OUT = "locked_out"
+    ENGINE_REVOKED = "engine_revoked"
 
 
 class HostKeyPolicy(enum.StrEnum):
@@ -136,12 +139,150 @@ class EngineStarted(Struct, frozen=True, kw_only=True, tag="engine_started"):
     spooled_sessions: tuple[UUID, ...]
 
 
+PublicKey = Annotated[bytes, Meta(min_length=32, max_length=32)]
+"""A raw Ed25519 or X25519 public key."""
+EngineName = Annotated[str, Meta(pattern=r"^engine-[a-z0-9-]{1,40}\Z")]
+SiteName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")]
+
+
+class EnrolEngine(Struct, frozen=True, kw_only=True, tag="enrol_engine"):
+    """Engine to control, signed by `signing_key` itself: let me serve this site.
+
+    Sent again until it is answered by `EngineEnrolled`.
+    """
+
+    engine_id: EngineName
+    site: SiteName
+    signing_key: PublicKey
+    """Ed25519."""
+    sealing_key: PublicKey
+    """X25519, of the engine and not of one login."""
+    expires_at: dt.datetime
+    """Not approved by then, it counts no more."""
+    code_proof: bytes
+    """`bus.enrolment.engine_proof`: whoever knows the one-time code sent this."""
+
+
+class EnrolmentPending(Struct, frozen=True, kw_only=True, tag="enrolment_pending"):
+    """Control to engine: an operator has yet to approve."""
+
+
+class EngineEnrolled(Struct, frozen=True, kw_only=True, tag="engine_enrolled"):
+    """Control to engine: approved; this is who speaks to you from now on."""
+
+    control_key: PublicKey
+    """Ed25519."""
+    code_proof: bytes
+    """`bus.enrolment.control_proof`: an operator gave control the code."""
+
+
+class EnrolmentRefused(Struct, frozen=True, kw_only=True, tag="enrolment_refused"):
+    """Control to engine: not under this id, or not any more."""
+
+    reason: str
+
+
+class FetchTrustedKeys(Struct, frozen=True, kw_only=True, tag="fetch_trusted_keys"):
+    """Engine to control: tell me whom I am to believe."""
+
+
+class TrustedKeys(Struct, frozen=True, kw_only=True, tag="trusted_keys"):
+    """Control to engine: the keys that count now, a successor's already among them."""
+
+    control: tuple[PublicKey, ...]
+    """Ed25519: answers and commands."""
+    storage: tuple[PublicKey, ...]
+    """Ed25519: storage receipts."""
+    recording: tuple[PublicKey, ...] = ()
+    """X25519: data keys of recordings are wrapped to the last of these."""
+
+
+class RotateEngineKey(Struct, frozen=True, kw_only=True, tag="rotate_engine_key"):
+    """Engine to control, signed by the old key: from now on I sign with this one."""
+
+    signing_key: PublicKey
+    possession: bytes
+    """`bus.enrolment.possession` signed by the new key: nobody claims another's."""
+
+
+class Heartbeat(Struct, frozen=True, kw_only=True, tag="heartbeat"):
+    """Engine to control: how it is, every few seconds."""
+
+    engine_id: str
+    site: str
+    version: str
+    live_sessions: int
+    unshipped_chunks: int
+    spool_bytes: int
+
+
+class Alive(Struct, frozen=True, kw_only=True, tag="alive"):
+    """Control to engine: the heartbeat was heard."""
+
+    seal_to: bytes
+    """Control's X25519 public key, 32 bytes: users' passwords are sealed to it."""
+
+
+class ValidateUser(Struct, frozen=True, kw_only=True, tag="validate_user"):
+    """Engine to control: somebody says that he is this user."""
+
+    engine_id: str
+    site: str
+    username: str
+    sealed_password: bytes
+    """Sealed by `bus.sealed` to the key that came with `Alive`."""
+    client_address: str
+
+    def __repr__(self) -> str:
+        return f"ValidateUser(engine_id={self.engine_id!r}, <redacted>)"
+
+
+class UserValidated(Struct, frozen=True, kw_only=True, tag="user_validated"):
+    """Control to engine: he is."""
+
+    user: str
+    role: str
+
+
+class PingStorage(Struct, frozen=True, kw_only=True, tag="ping_storage"):
+    """Engine to worker: could a chunk be stored now? `Done` says yes, silence says no."""
+
+
 class Done(Struct, frozen=True, kw_only=True, tag="done"):
     """The answer to a message that asks for nothing back."""
 
 
-Request = RedeemCredential | PinHostKey | SessionReady | SessionFailed | EngineStarted
-Reply = Grant | Denied | HostKeysPinned | Done
+class Failed(Struct, frozen=True, kw_only=True, tag="failed"):
+    """Control to engine: the request could not be answered. The bus makes it an error."""
+
+    detail: str
+    again: bool
+    """Whether asking again may help."""
+
+
+class ChunkStored(Struct, frozen=True, kw_only=True, tag="chunk_stored"):
+    """Worker to engine: the storage receipt. It is sent after the commit."""
+
+    session_id: UUID
+    sequence: int
+    digest: Digest
+
+
+class ChunkRefused(Struct, frozen=True, kw_only=True, tag="chunk_refused"):
+    """Worker to engine: this chunk is put aside; sending it again does not help."""
+
+    session_id: UUID
+    sequence: int
+    digest: Digest
+    reason: str
+
+
+SessionRequest = RedeemCredential | PinHostKey | SessionReady | SessionFailed | EngineStarted
+EnrolmentRequest = EnrolEngine | FetchTrustedKeys | RotateEngineKey
+EnrolmentReply = EnrolmentPending | EngineEnrolled | EnrolmentRefused | TrustedKeys
+Request = SessionRequest | ValidateUser | Heartbeat | PingStorage | EnrolmentRequest
+Reply = Grant | UserValidated | Denied | HostKeysPinned | Alive | Done | Failed | EnrolmentReply
+Receipt = ChunkStored | ChunkRefused
 
 
 class TerminateSession(Struct, frozen=True, kw_only=True, tag="terminate_session"):
@@ -166,11 +307,22 @@ class WatchSession(Struct, frozen=True, kw_only=True, tag="watch_session"):
     watching: bool
 
 
+class ResendChunks(Struct, frozen=True, kw_only=True, tag="resend_chunks"):
+    """Worker to engine: these chunks never came; send them if you have them."""
+
+    session_id: UUID
+    first: int
+    last: int
+
+
 class CommandResult(Struct, frozen=True, kw_only=True, tag="command_result"):
     """Engine to control: whether the session was there and the command was carried out."""
 
     done: bool
     detail: str = ""
+    failed: bool = False
+    """The engine met a defect of its own. The bus makes it an error."""
 
 
-Command = TerminateSession | MessageUser | WatchSession
+SessionCommand = TerminateSession | MessageUser | WatchSession
+Command = SessionCommand | ResendChunks

@@ -1,11 +1,11 @@
 """The bus of a node that is engine and control in one process.
 
 Requests and commands pass through the codec, so that what works here works between
-nodes. Chunks are stored by one thread: SQLite has one writer.
+nodes. They are not signed: no broker is in between, and a process that could forge a call
+to itself could sign it as well. Chunks are stored by one thread: SQLite has one writer.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
@@ -16,15 +16,13 @@ import structlog
 
 from bus import codec
 from bus.contract import Command, CommandResult, Reply, Request
-from bus.errors import BusError, BusUnavailableError, FeedCutError
+from bus.errors import BusError, BusUnavailableError
+from bus.feed import Feeds
 from bus.ports import Answer, Obey, Store
 from recorder.chunk import Chunk
 from recorder.errors import ChunkRefusedError
 from recorder.ports import StorageReceipt
 from recorder.thread_names import show_thread_name
-
-FEED_BYTES = 4 * 1024 * 1024
-"""A watcher further behind than this is cut off: he must not slow the session down."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -32,13 +30,17 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 class MemoryBus:
     """An `EngineBus`, a `ControlBus` and a `ChunkSink`. Enter it; leaving ends the thread."""
 
-    def __init__(self, answer_timeout_s: float) -> None:
+    ship_limit_s = 10.0
+
+    def __init__(self, answer_timeout_s: float, asker: str = "") -> None:
+        """Say whose requests these are; without a name control answers none that needs one."""
+        self._asker = asker
         self._answer_timeout_s = answer_timeout_s
         self._writer = ThreadPoolExecutor(1, "store", show_thread_name)
         self._answer: Answer | None = None
         self._store: Store | None = None
         self._engines: dict[str, Obey] = {}
-        self._feeds: dict[UUID, list[_Feed]] = {}
+        self._feeds = Feeds()
 
     async def __aenter__(self) -> Self:
         """Return the bus."""
@@ -51,8 +53,7 @@ class MemoryBus:
         trace: TracebackType | None,
     ) -> None:
         """Let the chunk being stored finish, and end every feed."""
-        for session_id in list(self._feeds):
-            self.publish_live(session_id, b"")
+        self._feeds.close()
         await asyncio.to_thread(self._writer.shutdown, cancel_futures=True)
 
     # --- the engine's side
@@ -65,7 +66,7 @@ class MemoryBus:
         answer = self._answer
         try:
             async with asyncio.timeout(self._answer_timeout_s):
-                reply = await answer(received)
+                reply = await answer(received, self._asker)
         except TimeoutError:
             raise self._late("control") from None
         except BusError:
@@ -73,6 +74,11 @@ class MemoryBus:
         except Exception as error:
             raise self._failed("control", message, error) from error
         return codec.decode_reply(codec.encode(reply))
+
+    async def reach_storage(self) -> None:
+        """Return where a worker is there; a store that fails shows when chunks are shipped."""
+        if self._store is None:
+            raise BusUnavailableError("the storage worker is not there yet")
 
     async def ship(self, chunk: Chunk) -> StorageReceipt:
         """Return the receipt once `chunk` is stored.
@@ -93,13 +99,7 @@ class MemoryBus:
 
     def publish_live(self, session_id: UUID, body: bytes) -> None:
         """Hand one frame body to whoever watches; an empty one says that the session ended."""
-        for feed in list(self._feeds.get(session_id, ())):
-            if not body:
-                feed.end(None)
-            elif not feed.put(body):
-                feed.end(FeedCutError(f"watching session {session_id} fell too far behind"))
-            if feed.ended:
-                self._leave(session_id, feed)
+        self._feeds.put(session_id, body)
 
     def obey(self, engine_id: str, handler: Obey) -> None:
         """Carry out the commands to `engine_id` with `handler`."""
@@ -137,25 +137,9 @@ class MemoryBus:
 
         Raises `FeedCutError` to a reader that fell behind. Nothing is skipped.
         """
-        feed = _Feed()
-        self._feeds.setdefault(session_id, []).append(feed)
-        return self._read(session_id, feed)
+        return self._feeds.watch(session_id)
 
     # --- inside
-
-    async def _read(self, session_id: UUID, feed: "_Feed") -> AsyncIterator[bytes]:
-        try:
-            while (body := await feed.get()) is not None:
-                yield body
-        finally:
-            self._leave(session_id, feed)
-
-    def _leave(self, session_id: UUID, feed: "_Feed") -> None:
-        feeds = self._feeds.get(session_id, [])
-        if feed in feeds:
-            feeds.remove(feed)
-        if not feeds:
-            self._feeds.pop(session_id, None)
 
     def _late(self, who: str) -> BusUnavailableError:
         return BusUnavailableError(f"{who} did not answer within {self._answer_timeout_s:g} s")
@@ -164,41 +148,3 @@ class MemoryBus:
         kind = type(message).__name__
         _log.error("message.failed", message=kind, by=who, exc_info=error)
         return BusUnavailableError(f"{who} could not answer {kind}: see its log")
-
-
-class _Feed:
-    """What one watcher has not read yet; bounded in bytes."""
-
-    def __init__(self) -> None:
-        self._bodies: deque[bytes] = deque()
-        self._size_bytes = 0
-        self._news = asyncio.Event()
-        self._error: FeedCutError | None = None
-        self.ended = False
-
-    def put(self, body: bytes) -> bool:
-        """Take a body; False where the watcher is too far behind."""
-        if self._size_bytes + len(body) > FEED_BYTES:
-            return False
-        self._bodies.append(body)
-        self._size_bytes += len(body)
-        self._news.set()
-        return True
-
-    def end(self, error: FeedCutError | None) -> None:
-        """Let the watcher read what is here, then end, with `error` where there is one."""
-        self.ended, self._error = True, error
-        self._news.set()
-
-    async def get(self) -> bytes | None:
-        """Return the next body; None at the end."""
-        while not self._bodies and not self.ended:
-            self._news.clear()
-            await self._news.wait()
-        if self._bodies:
-            body = self._bodies.popleft()
-            self._size_bytes -= len(body)
-            return body
-        if self._error is not None:
-            raise self._error
-        return None

@@ -5,20 +5,65 @@ from typing import Protocol
 from uuid import UUID
 
 from bus.contract import Command, CommandResult, Reply, Request
-from recorder.chunk import Chunk
+from recorder.chunk import Chunk, ChunkHeader
 from recorder.ports import StorageReceipt
 
-Answer = Callable[[Request], Awaitable[Reply]]
+Answer = Callable[[Request, str], Awaitable[Reply]]
+"""Is handed the request and who asks: the issuer whose signature held, not a claim."""
 Obey = Callable[[Command], Awaitable[CommandResult]]
 Store = Callable[[Chunk], StorageReceipt]
 """Blocking: returns after the commit; may be called twice with the same chunk.
 
-Raises `recorder.errors.ChunkRefusedError` where sending it again does not help.
+Raises `recorder.errors.ChunkRefusedError` where sending it again does not help, and
+`BusUnavailableError` while the store is out of reach: that is no fault of the chunk.
 """
+Missing = Callable[[ChunkHeader], tuple[int, int] | None]
+"""Blocking: first and last of the chunks that should lie before this one and do not."""
+
+
+class Opened(Protocol):
+    """A message whose signature holds, that was meant for us, and that came once."""
+
+    @property
+    def issuer(self) -> str:
+        """Who said it."""
+        ...
+
+    @property
+    def nonce(self) -> bytes:
+        """What the answer has to name."""
+        ...
+
+    @property
+    def body(self) -> bytes:
+        """What was said."""
+        ...
+
+
+class Identity(Protocol):
+    """Signs what a node says and opens what it is told: `bus.identity`. For one thread."""
+
+    name: str
+
+    def sign(self, audience: str, body: bytes, reply_to_nonce: bytes | None = None) -> bytes:
+        """Return `body` in an envelope; raise `BadMessageError` where it is too large."""
+        ...
+
+    def open(self, envelope: bytes, reply_to_nonce: bytes | None = None) -> Opened:
+        """Return what it holds; raise `BadMessageError` where it is to be dropped.
+
+        `reply_to_nonce` is the nonce of the question that this must answer.
+        """
+        ...
 
 
 class EngineBus(Protocol):
     """The engine's side."""
+
+    @property
+    def ship_limit_s(self) -> float:
+        """How long `ship` may take before it is worth to send the chunk again."""
+        ...
 
     async def request(self, message: Request) -> Reply:
         """Return control's answer; raise `BusUnavailableError` where none comes in time."""
@@ -29,6 +74,10 @@ class EngineBus(Protocol):
 
         Raises `BusUnavailableError`, and `ChunkRefusedError` where it never will be.
         """
+        ...
+
+    async def reach_storage(self) -> None:
+        """Return once storage says that it could take a chunk; else `BusUnavailableError`."""
         ...
 
     def publish_live(self, session_id: UUID, body: bytes) -> None:

@@ -36,6 +36,20 @@ def seal(public_key: bytes, plaintext: bytes, info: bytes) -> bytes:
         raise SealError("the key to seal to is not an X25519 public key") from error
 
 
+def public_half(private_key: bytes) -> bytes:
+    """Return the raw X25519 public key of a raw private one."""
+    return X25519PrivateKey.from_private_bytes(private_key).public_key().public_bytes_raw()
+
+
+def open_with(private_key: bytes, sealed: bytes, info: bytes) -> bytes:
+    """Return what was sealed to a key that is kept; raise `SealError`."""
+    try:
+        private = X25519PrivateKey.from_private_bytes(private_key)
+        return _SUITE.decrypt(sealed, private, info)
+    except (ValueError, InvalidTag) as error:
+        raise SealError("what was sealed is not for this key and purpose") from error
+
+
 class Opener:
     """An ephemeral key pair that opens one sealed message, once."""
 

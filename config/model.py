@@ -45,6 +45,13 @@ MaxStartups = Annotated[
         description="start:percent:full, like 10:30:100",
     ),
 ]
+SiteName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9_-]{1,64}$",
+        description="up to 64 letters, digits, - and _",
+    ),
+]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -118,7 +125,16 @@ class BusSettings(_Table, frozen=True, kw_only=True):
     """`[bus]`: how nodes talk."""
 
     url: str = "memory:"
-    heartbeat_s: Seconds = 10
+    password_file: Path | None = None
+    """None: the systemd credential `bus-password`."""
+    ca_file: Path | None = None
+    """None: the authorities that the system trusts."""
+    certificate_file: Path | None = None
+    """Shown to a broker that asks its clients for one."""
+    key_file: Path | None = None
+    sites: tuple[SiteName, ...] = ("default",)
+    """Whose engines a control node and a worker serve."""
+    heartbeat_s: Annotated[float, Meta(ge=2, le=60)] = 10
     answer_timeout_s: Seconds = 10
 
 
@@ -196,7 +212,7 @@ class Settings(_Table, frozen=True, kw_only=True):
     """The whole file."""
 
     state_dir: Path = Path("/var/lib/proxyd")
-    site: str = "default"
+    site: SiteName = "default"
     public_host: str = "localhost"
     log_level: LogLevel = "info"
     drain_timeout_s: SecondsOrOff = 10

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 
 from control.audit_requests import AuditEntry, ListAudit
+from control.bus_requests import DeadLetterSummary, ListDeadLetters
+from control.enrolment_requests import EngineSummary, ListEngines
 from control.proof_requests import BundleSignature, LogChecked, SessionProof
 from control.requests import (
     AccessSummary,
@@ -40,10 +42,12 @@ ManyRequest = (
     | ListUsers
     | ListAccess
     | ListCredentials
+    | ListEngines
     | ListSessions
     | SearchSessions
     | FetchChunks
     | FollowSession
+    | ListDeadLetters
     | ListAudit
     | ShowRetention
     | RunRetention
@@ -57,6 +61,7 @@ Result = (
     | AccessSummary
     | IssuedCredential
     | CredentialSummary
+    | EngineSummary
     | SessionSummary
     | SearchHit
     | StoredChunk
@@ -65,6 +70,7 @@ Result = (
     | LogChecked
     | TreeHead
     | LiveFrames
+    | DeadLetterSummary
     | AuditEntry
     | RetentionRule
     | DeletedRecording

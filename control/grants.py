@@ -24,7 +24,7 @@ from bus.contract import (
 )
 from bus.sealed import credential_info, seal
 from config.model import OnLoss
-from control import secrets
+from control import engines, secrets
 from control.audit import Act
 from control.vault import Vault
 from recorder.ports import Clock
@@ -73,6 +73,9 @@ class Grants:
         with self._database.transaction() as session:
             presented = _look_up(session, request.username)
             verdict = self._judge(presented, request, now)
+            if not engines.stays_active(session, request.engine_id):
+                # It was when it asked; a revocation that was quicker has counted sessions.
+                verdict = DenialReason.ENGINE_REVOKED
             if isinstance(verdict, _Entitled) and not _take_use(session, verdict.credential):
                 verdict = DenialReason.USED_UP
             if isinstance(verdict, _Entitled):

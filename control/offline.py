@@ -23,6 +23,7 @@ from control.requests import FollowSession, OperatorRequest, Status
 from control.storage_keys import StorageKeys
 from control.stored import IndexSearch, StoredChunks
 from control.target_test import OneDial
+from control.trust import locate_control_key
 from control.vault import open_vault
 from control.wire import decode_request, encode_request
 from recorder.clock import SystemClock
@@ -47,6 +48,7 @@ def open_operations(settings: Settings, live: LiveSessions) -> Iterator[Operatio
             ControlNode(
                 database=database,
                 vault=vault,
+                control_key=locate_control_key(settings.state_dir, None),
                 clock=clock,
                 gateways=Gateways.of(settings),
                 live=live,

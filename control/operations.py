@@ -10,16 +10,19 @@ from typing import Any
 
 from msgspec import Struct
 
-from control import access, credentials, ports, secrets, sessions, users
+from control import access, credentials, dead_letter_operations, ports, secrets, sessions, users
 from control import requests as ask
 from control.answers import Result
 from control.audit import Act, AuditOperations
 from control.credentials import Gateways
+from control.enrolment_operations import EnrolmentOperations
 from control.errors import ControlError, UnreachableError
+from control.node_operations import NodeOperations
 from control.proof_operations import ProofOperations
 from control.proofs import Proofs
 from control.retention import RetentionOperations
 from control.storage_keys import StorageKeys
+from control.trust import ControlKeyFile
 from control.vault import Vault
 from recorder.ports import Clock
 from storage.database import Database
@@ -36,6 +39,7 @@ class ControlNode:
 
     database: Database
     vault: Vault
+    control_key: ControlKeyFile
     clock: Clock
     gateways: Gateways
     live: ports.LiveSessions
@@ -46,6 +50,7 @@ class ControlNode:
     tester: ports.TargetTester
     status: ports.NodeStatus
     retention: Retention
+    dead_letters: dead_letter_operations.Letters | None = None
 
     def act(self, who: str) -> Act:
         """Return `who`, acting now."""
@@ -93,7 +98,9 @@ class Operations:
             AccessOperations(node),
             CredentialOperations(node),
             SessionOperations(node),
-            NodeOperations(node),
+            EnrolmentOperations(node.database, node.control_key, node.act, node.end),
+            NodeOperations(node.vault, node.database, node.act, node.status),
+            dead_letter_operations.of(node.dead_letters, node.database, node.act),
             ProofOperations(node.proofs, node.keys, node.act),
             AuditOperations(node.database),
             RetentionOperations(node.database, node.retention, node.act),
@@ -374,26 +381,3 @@ class SessionOperations:
             act.note(session, "session.messaged", str(request.id), request.text)
         self.node.live.message(row.engine, row.id, request.text)
         return ask.Done()
-
-
-@dataclass(frozen=True)
-class NodeOperations:
-    """The node itself."""
-
-    node: ControlNode
-
-    def handlers(self) -> dict[type[Struct], _Handler]:
-        """Say which request is whose."""
-        return {ask.RotateMasterKey: self.rotate, ask.AskStatus: self.status}
-
-    def rotate(self, _request: ask.RotateMasterKey, who: str) -> ask.Done:
-        """Make a new master key and wrap every key with it."""
-        key_id, rewrapped = self.node.vault.rotate(self.node.database, self.node.act(who))
-        return ask.Done(
-            detail=f"{rewrapped} keys are wrapped by master key {key_id} now: keep a copy of "
-            "it elsewhere, and destroy the copies of the old one"
-        )
-
-    def status(self, _request: ask.AskStatus, _who: str) -> ask.Status:
-        """Say how the node is."""
-        return self.node.status()

@@ -9,6 +9,8 @@ from msgspec import Meta, Struct
 from bus.contract import HostKeyPolicy
 from config.model import OnLoss
 from control.audit_requests import ListAudit
+from control.bus_requests import DeadLetterRequest
+from control.enrolment_requests import EnrolmentRequest
 from control.proof_requests import ProofRequest
 from control.request import Line, Name, Port
 from control.request import Request as _Request
@@ -359,6 +361,7 @@ class Status(Struct, frozen=True, kw_only=True):
     problems: tuple[str, ...] = ()
     master_key: str = ""
     """The file that a running node read its master key from."""
+    engines: tuple[str, ...] = ()  # That a control node heard of lately.
 
 
 class Done(Struct, frozen=True, kw_only=True):
@@ -367,22 +370,17 @@ class Done(Struct, frozen=True, kw_only=True):
     detail: str = ""
 
 
+SecretRequest = AddSecret | EditSecret | ListSecrets | ShowSecret | RemoveSecret | TestSecret
+CredentialRequest = IssueCredential | ListCredentials | RevokeCredential
 OperatorRequest = (
-    AddSecret
-    | EditSecret
-    | ListSecrets
-    | ShowSecret
-    | RemoveSecret
-    | TestSecret
+    SecretRequest
     | AddUser
     | ListUsers
     | DisableUser
     | GrantAccess
     | RevokeAccess
     | ListAccess
-    | IssueCredential
-    | ListCredentials
-    | RevokeCredential
+    | CredentialRequest
     | ListSessions
     | ShowSession
     | SearchSessions
@@ -391,8 +389,10 @@ OperatorRequest = (
     | FollowSession
     | TerminateSession
     | MessageSession
+    | EnrolmentRequest
     | RotateMasterKey
     | AskStatus
+    | DeadLetterRequest
     | ListAudit
     | RetentionRequest
 )

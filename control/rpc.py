@@ -9,24 +9,35 @@ import asyncio
 import structlog
 
 from bus.contract import (
+    Alive,
     Denied,
     Done,
     EngineStarted,
+    EnrolEngine,
+    FetchTrustedKeys,
     Grant,
+    Heartbeat,
     HostKeysPinned,
+    PingStorage,
     PinHostKey,
     RedeemCredential,
     Reply,
     Request,
+    RotateEngineKey,
     SessionFailed,
     SessionReady,
+    TrustedKeys,
+    ValidateUser,
 )
 from bus.errors import BadMessageError, BusUnavailableError
 from bus.sealed import SealError
-from control import pins, sessions
+from bus.signed import introduced
+from control import authority, engines, pins, sessions, succession
 from control.audit import Act
-from control.errors import ControlError
+from control.errors import ControlError, DeniedError
 from control.grants import Grants
+from control.heartbeats import Heartbeats
+from control.user_check import UserCheck
 from recorder.ports import Clock
 from storage.database import Database
 from storage.errors import StorageUnavailableError
@@ -35,39 +46,100 @@ _log = structlog.get_logger()
 
 
 class EngineRequests:
-    """Answers each request of an engine."""
+    """Answers each request of an engine, and none in the name of another."""
 
-    def __init__(self, database: Database, grants: Grants, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        grants: Grants,
+        clock: Clock,
+        heartbeats: Heartbeats,
+        user_check: UserCheck,
+    ) -> None:
         self._database = database
         self._grants = grants
         self._clock = clock
+        self._heartbeats = heartbeats
+        self._user_check = user_check
 
-    async def answer(self, request: Request) -> Reply:
-        """Return the reply.
+    async def answer(self, request: Request, asker: str) -> Reply:
+        """Return the reply to `asker`, whose signature the bus has verified.
 
-        Raises `BadMessageError` for a request that makes no sense, and
-        `BusUnavailableError` where the database cannot be used: the engine tries again.
+        Raises `BadMessageError` for a request that makes no sense or is not the asker's to
+        make, and `BusUnavailableError` where the database cannot be used: the engine tries
+        again.
         """
         try:
-            return await asyncio.to_thread(self._answer, request)
+            return await asyncio.to_thread(self._answer, request, asker)
         except (ControlError, SealError) as error:
             raise BadMessageError(str(error)) from error
         except StorageUnavailableError as error:
             _log.error("control.database_lost", error=str(error))
             raise BusUnavailableError("the control node cannot use its database") from error
 
-    def _answer(self, request: Request) -> Reply:
+    def _answer(self, request: Request, asker: str) -> Reply:
+        try:
+            if isinstance(request, EnrolEngine):
+                return self._enrol(request, asker)
+            with self._database.read() as session:
+                authority.check(session, request, asker)
+            return self._answer_engine(request, asker)
+        except DeniedError as error:
+            self._note_denial(request, asker, error)
+            raise
+
+    def _answer_engine(self, request: Request, asker: str) -> Reply:
+        match request:
+            case Heartbeat():
+                self._heartbeats.heard(request)
+                return Alive(seal_to=self._user_check.public)
+            case ValidateUser():
+                return self._user_check.validate(request)
+            case FetchTrustedKeys():
+                return self._tell_keys(asker)
+            case PingStorage():
+                raise BadMessageError("a ping is for storage, and this is control")
+            case RotateEngineKey():
+                self._rotate_key(request, asker)
+        return self._answer_about_sessions(request)
+
+    def _answer_about_sessions(self, request: Request) -> Reply:
         match request:
             case RedeemCredential():
                 return self._redeem(request)
             case PinHostKey():
                 return self._pin(request)
             case SessionReady():
-                return self._session_ready(request)
+                self._session_ready(request)
             case SessionFailed():
-                return self._session_failed(request)
+                self._session_failed(request)
             case EngineStarted():
-                return self._engine_started(request)
+                self._engine_started(request)
+        return Done()
+
+    def _note_denial(self, request: Request, asker: str, error: DeniedError) -> None:
+        kind = str(request.__struct_config__.tag)
+        _log.warning("engine.denied", engine=asker, message=kind, reason=str(error))
+        with self._database.transaction() as session:
+            act = Act(f"engine {asker}", self._clock.now())
+            act.note(session, "engine.denied", kind, str(error))
+
+    def _enrol(self, request: EnrolEngine, asker: str) -> Reply:
+        if introduced(asker) != request.signing_key:
+            raise DeniedError(f"{asker} asks to enrol a key that is not its own")
+        with self._database.transaction() as session:
+            act = Act(f"engine {request.engine_id}", self._clock.now())
+            return engines.ask(session, request, act)
+
+    def _tell_keys(self, asker: str) -> TrustedKeys:
+        with self._database.transaction() as session:
+            return succession.tell(session, asker, self._clock.now())
+
+    def _rotate_key(self, request: RotateEngineKey, asker: str) -> None:
+        with self._database.transaction() as session:
+            act = Act(f"engine {asker}", self._clock.now())
+            succession.rotate_engine(session, asker, request, act)
+        _log.info("engine.key_rotated", engine=asker)
 
     def _redeem(self, request: RedeemCredential) -> Grant | Denied:
         answer = self._grants.redeem(request)
@@ -90,12 +162,11 @@ class EngineRequests:
             act = Act(f"session {request.session_id}", self._clock.now())
             return HostKeysPinned(host_keys=pins.pin(session, act, request))
 
-    def _session_ready(self, request: SessionReady) -> Done:
+    def _session_ready(self, request: SessionReady) -> None:
         with self._database.transaction() as session:
             sessions.ready(session, request.session_id, self._clock.now())
-        return Done()
 
-    def _session_failed(self, request: SessionFailed) -> Done:
+    def _session_failed(self, request: SessionFailed) -> None:
         now = self._clock.now()
         with self._database.transaction() as session:
             sessions.fail(session, request.session_id, request.end_reason, now)
@@ -104,9 +175,8 @@ class EngineRequests:
             act.note(
                 session, "session.failed", subject, f"{request.end_reason}: {request.detail}"
             )
-        return Done()
 
-    def _engine_started(self, request: EngineStarted) -> Done:
+    def _engine_started(self, request: EngineStarted) -> None:
         now = self._clock.now()
         with self._database.transaction() as session:
             lost = sessions.lose(session, request.engine_id, request.spooled_sessions, now)
@@ -114,4 +184,3 @@ class EngineRequests:
             act.note(session, "engine.started", request.engine_id, f"{lost} sessions lost")
         if lost:
             _log.warning("session.lost", engine=request.engine_id, sessions=lost)
-        return Done()

@@ -2,25 +2,25 @@
 
 import asyncio
 import contextlib
-import os
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Final
 from uuid import UUID
 
+import structlog
 from msgspec import Struct
 
 from bus.contract import Command, CommandResult, WatchSession
+from bus.dead_letters import DeadLetters
 from bus.errors import BusUnavailableError
 from bus.ports import Answer, ControlBus
 from config.errors import ConfigError
 from config.model import Settings
-from config.secret import credentials_directory
 from control import master_key, sessions
 from control.credentials import Gateways
 from control.errors import ControlError
 from control.grants import Grants
+from control.heartbeats import Heartbeats
 from control.live import BusLiveSessions
 from control.open_database import open_database
 from control.operations import ControlNode, Operations
@@ -28,36 +28,27 @@ from control.operator_socket import OperatorSocket
 from control.ports import ChunkReader, NodeStatus, SessionSearch
 from control.proofs import Proofs
 from control.rpc import EngineRequests
-from control.state_lock import StateDirHeldError, hold
 from control.storage_keys import StorageKeys
 from control.target_test import OneDial
+from control.trust import (
+    ControlTrust,
+    StorageTrust,
+    locate_control_key,
+)
+from control.user_check import UserCheck
 from control.vault import Vault, open_vault
 from proxyd.service import StartError
+from proxyd.surroundings import credentials_dir
 from recorder.ports import Clock
 from recorder.session_info import TargetProtocol
 from storage.database import Database
+from storage.errors import StorageUnavailableError
 from storage.retention import Retention
 
-_HOLD_PATIENCE_S: Final = 5.0
-"""A command line that found no node running holds the directory for a moment."""
-_HOLD_RETRY_S: Final = 0.1
+_HEAD_INTERVAL_S: Final = 10.0
+"""How late a head of the log may be: what ends within is in one."""
 
-
-@contextlib.asynccontextmanager
-async def held(state_dir: Path) -> AsyncIterator[None]:
-    """Hold the state directory; raise `ConfigError` or `StartError`."""
-    loop = asyncio.get_running_loop()
-    until_s = loop.time() + _HOLD_PATIENCE_S
-    with contextlib.ExitStack() as stack:
-        while True:
-            try:
-                stack.enter_context(hold(state_dir))
-                break
-            except StateDirHeldError as error:
-                if loop.time() > until_s:
-                    raise StartError(str(error)) from error
-            await asyncio.sleep(_HOLD_RETRY_S)
-        yield
+_log = structlog.get_logger()
 
 
 @contextlib.contextmanager
@@ -79,9 +70,30 @@ def opened_vault(settings: Settings, database: Database) -> Vault:
         raise ConfigError(str(error)) from error
 
 
-def credentials_dir() -> Path | None:
-    """Return where systemd put our credentials, if it did."""
-    return credentials_directory(os.environ)  # noqa: TID251 - systemd's word, not a setting
+def control_trust(settings: Settings, database: Database, clock: Clock) -> ControlTrust:
+    """Return who control is on the bus; raise `ConfigError` where its key cannot be used."""
+    return ControlTrust(
+        database, locate_control_key(settings.state_dir, credentials_dir()), clock
+    )
+
+
+def storage_trust(database: Database, keys: StorageKeys, clock: Clock) -> StorageTrust:
+    """Return who the storage side is on the bus; raise `ConfigError` where it has no key."""
+    try:
+        keys.make_missing(clock.now())
+        return StorageTrust(database, keys.signer, clock)
+    except ControlError as error:
+        raise ConfigError(str(error)) from error
+
+
+async def export_heads(proofs: Proofs) -> None:
+    """Write a head of the log of sessions whenever it has grown."""
+    while True:
+        try:
+            await asyncio.to_thread(proofs.export_head)
+        except StorageUnavailableError as error:
+            _log.warning("tree_head.delayed", reason=str(error))
+        await asyncio.sleep(_HEAD_INTERVAL_S)
 
 
 class Stored(Struct, frozen=True, kw_only=True):
@@ -102,13 +114,19 @@ class Control:
         database: Database,
         vault: Vault,
         bus: ControlBus,
+        trust: ControlTrust,
         clock: Clock,
     ) -> None:
         self._settings, self._database, self._vault = settings, database, vault
         self._bus, self._clock = FollowedBus(bus, database), clock
         on_loss = settings.recorder.on_loss
         grants = Grants(database, vault, clock, default_on_loss=on_loss)
-        bus.answer(EngineRequests(database, grants, clock).answer)
+        self._trust = trust
+        self.heartbeats = Heartbeats(clock)
+        """Which engines are there."""
+        user_check = UserCheck(database, vault, clock)
+        requests = EngineRequests(database, grants, clock, self.heartbeats, user_check)
+        bus.answer(requests.answer)
 
     def operations(
         self,
@@ -116,12 +134,14 @@ class Control:
         keys: StorageKeys,
         status: NodeStatus,
         ports: Mapping[TargetProtocol, int],
+        dead_letters: DeadLetters | None = None,
     ) -> Operations:
         """Return what carries out operators' requests; `ports` are where gateways listen."""
         return Operations(
             ControlNode(
                 database=self._database,
                 vault=self._vault,
+                control_key=self._trust.file,
                 clock=self._clock,
                 gateways=Gateways.of(self._settings, ports),
                 live=BusLiveSessions(self._bus),
@@ -132,6 +152,7 @@ class Control:
                 tester=OneDial(self._settings.ssh.dial_timeout_s),
                 status=status,
                 retention=stored.retention,
+                dead_letters=dead_letters,
             )
         )
 
@@ -142,7 +163,7 @@ class Control:
         socket = OperatorSocket(self._settings.state_dir, operations, self._bus)
         async with socket.serving():
             listening()
-            await asyncio.Event().wait()
+            await self._trust.run()
 
 
 class FollowedBus:

@@ -23,6 +23,7 @@ from bus.contract import HostKeyPolicy
 from config.load import load
 from config.model import Settings
 from control.errors import ConflictError, NotFoundError
+from control.gateway_keys import host_key_paths
 from control.operator_client import RunningNode
 from control.requests import (
     AddSecret,
@@ -33,7 +34,7 @@ from control.requests import (
     OperatorRequest,
     RemoveSecret,
 )
-from control.state_dir import Initialiser, host_key_paths
+from control.state_dir import Initialiser
 from protocols.ssh.target import fingerprint
 from proxyd import logs, service
 from proxyd.node import WholeNode

@@ -19,10 +19,9 @@ from config.errors import ConfigError
 from config.model import Settings
 from control import master_key
 from control.errors import ControlError
+from control.gateway_keys import usable_host_keys
 from control.operator_client import RunningNode
 from control.requests import AskStatus, Status
-from control.state_dir import usable_host_keys
-from proxyd.control import credentials_dir
 from proxyd.neighbours import (
     Doubtful,
     Ill,
@@ -34,6 +33,7 @@ from proxyd.neighbours import (
     readiness,
 )
 from proxyd.node import check_kinds
+from proxyd.surroundings import credentials_dir
 from recorder.spool import ALARM_PERCENT, QUARANTINE, REFUSE_PERCENT, RESERVE, WARN_PERCENT
 
 MIN_FILES: Final = 4096

@@ -5,9 +5,9 @@ gateway ── records ──> spool ── shipper ──> bus
 """
 
 import asyncio
-import secrets
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -16,28 +16,34 @@ import structlog
 from msgspec import Struct
 
 from bus.contract import (
+    Alive,
     Command,
     CommandResult,
     Denied,
     EngineStarted,
     Grant,
+    Heartbeat,
     HostKeysPinned,
     MessageUser,
     PinHostKey,
     RedeemCredential,
+    ResendChunks,
+    SessionCommand,
     SessionFailed,
     SessionReady,
     TerminateSession,
     WatchSession,
 )
-from bus.errors import BadMessageError
+from bus.errors import BadMessageError, BusError, BusUnavailableError
 from bus.ports import EngineBus
 from config.errors import ConfigError
 from config.model import OnLoss, Settings
 from protocols.errors import AccessDeniedError
 from protocols.ssh.gateway import SSHGateway
 from protocols.ssh.served_session import Surroundings
+from proxyd.engine_trust import engine_id
 from proxyd.metrics import Metrics, watch
+from proxyd.reach import StorageReach
 from proxyd.service import leaves, listen_error
 from recorder.chunk import Chunk
 from recorder.errors import SpoolFullError
@@ -50,37 +56,34 @@ from recorder.shipper import Shipper
 from recorder.spool import Spool
 
 FAREWELL: Final = "proxyd is stopping"
-_ID_FILE: Final = "engine.id"
-_ID_BYTES: Final = 4
+HEARTBEAT_S: Final = 10.0
+_ANNOUNCE_AGAIN_S: Final = 1.0
+_MOST_RESENT: Final = 1000
+"""Chunks that one command may ask for: a day of a session is 2880."""
 
 _log = structlog.get_logger()
-
-
-def engine_id(state_dir: Path) -> str:
-    """Return the engine's id, the same for as long as its state directory lives."""
-    path = state_dir / _ID_FILE
-    try:
-        if not path.exists():
-            path.write_text(f"engine-{secrets.token_hex(_ID_BYTES)}\n")
-        return path.read_text().strip()
-    except OSError as error:
-        raise ConfigError(
-            f"the engine's id in {path} cannot be kept: {error.strerror}; let the daemon's "
-            "user write to the state directory"
-        ) from error
 
 
 class BusBroker:
     """A `GrantBroker` that asks control over the bus, and counts the answers."""
 
-    def __init__(self, bus: EngineBus, metrics: Metrics) -> None:
+    def __init__(
+        self, bus: EngineBus, metrics: Metrics, announced: asyncio.Event | None = None
+    ) -> None:
+        """With `announced`, grant nothing before control has heard of this engine's start.
+
+        It would count a session that began before as one that the start has lost.
+        """
         self._bus = bus
         self._logins = metrics.logins_total
+        self._announced = announced
 
     async def redeem(self, request: RedeemCredential) -> Grant:
         """Return the grant; raise `AccessDeniedError` or `BusUnavailableError`."""
         protocol, outcome = request.protocol.value, "unanswered"
         try:
+            if self._announced is not None and not self._announced.is_set():
+                raise BusUnavailableError("control has not heard of this engine yet: try again")
             reply = await self._bus.request(request)
             outcome = "granted" if isinstance(reply, Grant) else "denied"
         finally:
@@ -149,14 +152,26 @@ class Engine:
         self._settings = settings
         self._bus = bus
         self.id = engine_id(settings.state_dir)
+        self._announced = asyncio.Event()
+        self.user_key: bytes | None = None
+        """Control's key, to which users' passwords are sealed; None before it was heard of."""
         self.spool = Spool(settings.state_dir / "spool", settings.recorder, clock, keys.sealing)
-        self.shipper = Shipper(self.spool, MeasuredSink(bus, metrics), clock)
+        self.shipper = Shipper(
+            self.spool, MeasuredSink(bus, metrics), clock, limit_s=bus.ship_limit_s
+        )
+        self.reach = StorageReach(
+            bus,
+            clock,
+            limit_s=settings.recorder.unreachable_limit_s,
+            out_of_reach=self._out_of_reach,
+            back=self.shipper.try_again,
+        )
         self.recorders = Recorders(
             settings=settings.recorder,
             clock=clock,
             spool=self.spool,
             sealed=self._sealed,
-            unreachable_s=lambda: self.shipper.unreachable_s,
+            unreachable_s=lambda: self.unreachable_s,
             end_session=self._end_session,
         )
         around = Surroundings(
@@ -164,7 +179,7 @@ class Engine:
             capture_limit_bytes=settings.recorder.capture_limit_bytes,
             site=settings.site,
             engine_id=self.id,
-            broker=BusBroker(bus, metrics),
+            broker=BusBroker(bus, metrics, self._announced),
             recorders=self.recorders,
             clock=clock,
         )
@@ -181,15 +196,18 @@ class Engine:
     def _measure(self, metrics: Metrics, crossed_bytes: list[int]) -> None:
         active = metrics.sessions_active.labels(protocol=TargetProtocol.SSH.value)
         watch(active, lambda: len(self.gateway.live_sessions))
+        watch(metrics.storage_unreachable_seconds, lambda: self.unreachable_s)
         watch(metrics.spool_bytes, lambda: self.spool.used_bytes)
         watch(metrics.spool_disk_used_ratio, lambda: self.spool.fill_percent / 100)
         watch(metrics.oldest_unshipped_chunk_seconds, lambda: self.spool.oldest_unshipped_s)
-        watch(metrics.storage_unreachable_seconds, lambda: self.shipper.unreachable_s)
         metrics.spool_quota_bytes.set(self._settings.recorder.spool_quota_bytes)
         metrics.recordings_lost_total.read(lambda: self.recorders.losses)
         metrics.spool_quarantined_total.read(lambda: self.spool.quarantined)
         for direction, side in (("from_client", 0), ("from_target", 1)):
             metrics.relay_bytes_total.read(partial(crossed_bytes.__getitem__, side), direction)
+
+    def _out_of_reach(self) -> None:
+        self.recorders.tick()
 
     def _sealed(self, session_id: UUID) -> None:
         if self.recorders.is_live(session_id):
@@ -198,13 +216,15 @@ class Engine:
             self.shipper.wake(session_id)
 
     async def serve(self, listening: Callable[[], None]) -> None:
-        """Recover, announce, listen, and serve until cancelled.
+        """Recover, listen, announce, and serve until cancelled.
 
         Raises `ConfigError` or `StartError` where it cannot listen.
         """
         await self._recover()
         async with self.recorders, asyncio.TaskGroup() as tasks:
             tasks.create_task(self.shipper.run())
+            tasks.create_task(self.reach.run())
+            tasks.create_task(self._stay_known())
             tasks.create_task(self._listen(listening))
 
     async def drain(self) -> None:
@@ -230,10 +250,15 @@ class Engine:
         except SpoolFullError as error:
             reasons.append(str(error))
         recorder = self._settings.recorder
-        unreachable_s = self.shipper.unreachable_s
+        unreachable_s = self.unreachable_s
         if recorder.on_loss is OnLoss.REQUIRE and unreachable_s >= recorder.unreachable_limit_s:
             reasons.append(f"nothing could be stored for {unreachable_s:.0f} s")
         return reasons
+
+    @property
+    def unreachable_s(self) -> float:
+        """For how long nothing could be stored; 0 while it can."""
+        return max(self.shipper.unreachable_s, self.reach.unreachable_s)
 
     @property
     def listening(self) -> tuple[str, ...]:
@@ -256,10 +281,42 @@ class Engine:
                 cut_bytes=recovered.cut_bytes,
                 quarantined=recovered.quarantined,
             )
-        kept = self.spool.sessions()
+
+    async def _stay_known(self) -> None:
+        """Tell control of the start until it has heard, then how we are, again and again."""
+        while True:
+            wait_s = HEARTBEAT_S
+            try:
+                if self._announced.is_set():
+                    await self._beat()
+                else:
+                    await self._announce()
+                    wait_s = 0
+            except BusError as error:
+                wait_s = _ANNOUNCE_AGAIN_S
+                _log.debug("control.unheard", error=str(error))
+            await asyncio.sleep(wait_s)
+
+    async def _announce(self) -> None:
+        kept = await asyncio.to_thread(self.spool.sessions)
         await self._bus.request(
             EngineStarted(engine_id=self.id, site=self._settings.site, spooled_sessions=kept)
         )
+        self._announced.set()
+
+    async def _beat(self) -> None:
+        reply = await self._bus.request(
+            Heartbeat(
+                engine_id=self.id,
+                site=self._settings.site,
+                version=version("proxyd"),
+                live_sessions=len(self.gateway.live_sessions),
+                unshipped_chunks=self.spool.unshipped_chunks,
+                spool_bytes=self.spool.used_bytes,
+            )
+        )
+        if isinstance(reply, Alive):
+            self.user_key = reply.seal_to
 
     async def _listen(self, listening: Callable[[], None]) -> None:
         settings = self._settings.ssh
@@ -274,10 +331,23 @@ class Engine:
         self.gateway.terminate(session_id, reason, detail)
 
     async def _obey(self, command: Command) -> CommandResult:
+        if isinstance(command, ResendChunks):
+            return await self._resend(command)
         done = self._carry_out(command)
         return CommandResult(done=done, detail="" if done else "the session is not there")
 
-    def _carry_out(self, command: Command) -> bool:
+    async def _resend(self, command: ResendChunks) -> CommandResult:
+        """Ship again what is still here, be it in quarantine; say whether that is all of it."""
+        last = min(command.last, command.first + _MOST_RESENT)
+        wanted = range(command.first, last + 1)
+        found = await asyncio.to_thread(self.spool.take_back, command.session_id, wanted)
+        if found:
+            self.shipper.wake(command.session_id)
+        lacking = [str(sequence) for sequence in wanted if sequence not in found]
+        detail = f"the engine does not have chunks {', '.join(lacking)}" if lacking else ""
+        return CommandResult(done=not lacking, detail=detail)
+
+    def _carry_out(self, command: SessionCommand) -> bool:
         """Return whether the session was there and it was done."""
         session_id = command.session_id
         match command:

@@ -114,3 +114,5 @@ def _route_foreign() -> None:
     root.handlers = [_Foreign()]
     root.setLevel(logging.WARNING)
     logging.getLogger("asyncssh").setLevel(logging.WARNING)
+    # pika tells each failure some ten times; `bus.lost` says it once, with what to do.
+    logging.getLogger("pika").setLevel(logging.CRITICAL)

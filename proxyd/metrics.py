@@ -78,11 +78,6 @@ class Metrics:
             "How full the spool's disk is: new sessions are refused from 0.95 on",
             registry=self.registry,
         )
-        self.storage_unreachable_seconds = Gauge(
-            "proxyd_storage_unreachable_seconds",
-            "For how long every attempt to store a chunk has failed",
-            registry=self.registry,
-        )
         self.recordings_lost_total = ReadTotal(
             "proxyd_recordings_lost",
             "Recordings that stopped or have a gap",
@@ -102,6 +97,24 @@ class Metrics:
         self.oldest_unshipped_chunk_seconds = Gauge(
             "proxyd_oldest_unshipped_chunk_seconds",
             "Age of the oldest sealed chunk without a storage receipt; alarm on this",
+            registry=self.registry,
+        )
+        self.storage_unreachable_seconds = Gauge(
+            "proxyd_storage_unreachable_seconds",
+            "For how long nothing could be stored; sessions end at unreachable_limit_s",
+            registry=self.registry,
+        )
+        self.bus_connected = Gauge(
+            "proxyd_bus_connected", "1 while the broker is connected", registry=self.registry
+        )
+        self.dead_letters = Gauge(
+            "proxyd_dead_letters",
+            "Chunks that workers gave up on, waiting for an operator",
+            registry=self.registry,
+        )
+        self.recording_gaps_total = Counter(
+            "proxyd_recording_gaps",
+            "Gaps in recordings that could not be filled",
             registry=self.registry,
         )
         self.chunks_shipped_total = Counter(

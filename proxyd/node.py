@@ -3,65 +3,54 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Final
 
 import structlog
 
+from bus.amqp import is_amqp
 from bus.memory import MemoryBus
 from config.errors import ConfigError
 from config.model import Settings
+from control import engines
+from control.audit import Act
 from control.audit_export import AuditExport
+from control.errors import ControlError
+from control.gateway_keys import usable_host_keys
 from control.open_database import open_blob_store
 from control.operations import Operations
 from control.proofs import Proofs
 from control.requests import Status
-from control.state_dir import usable_host_keys
 from control.storage_keys import StorageKeys
 from proxyd import logs
 from proxyd.control import (
     Control,
     Stored,
-    credentials_dir,
-    held,
+    control_trust,
+    export_heads,
     opened_database,
     opened_vault,
 )
-from proxyd.engine import Engine, EngineKeys, engine_id
-from proxyd.metrics import Metrics, MetricsServer, watch
+from proxyd.engine import Engine, EngineKeys
+from proxyd.engine_trust import engine_id
+from proxyd.metrics import Metrics, watch
+from proxyd.roles import check_bus
 from proxyd.sealing_keys import LocalSealingKeys, local_sealing_keys, signing_key_file
-from proxyd.service import listen_error
+from proxyd.surroundings import credentials_dir, held, measuring
 from proxyd.worker import Worker
 from recorder.clock import SystemClock
 from storage.database import Database, supported_url
-from storage.errors import StorageUnavailableError, UnsupportedStoreError
+from storage.errors import UnsupportedStoreError
 
 ROLE: Final = "all"
-_MEMORY: Final = "memory:"
-_HEAD_INTERVAL_S: Final = 10.0
-"""How late a head of the log may be: what ends within is in one."""
 
 _log = structlog.get_logger()
 
 
-def check_bus(role: str, url: str) -> None:
-    """Raise `ConfigError` where `role` cannot run on this bus."""
-    if url != _MEMORY:
-        raise ConfigError(
-            f'bus.url: {url.partition(":")[0]}: is no bus of this version; set "memory:" and '
-            "start `proxyd run`, which is every role in one process"
-        )
-    if role != ROLE:
-        raise ConfigError(
-            f'bus.url: "memory:" joins roles within one process, so `proxyd run {role}` would '
-            "talk to nobody: start `proxyd run`, which is every role"
-        )
-
-
 def check_kinds(settings: Settings) -> None:
     """Raise `ConfigError` where a URL names what this version lacks. Opens nothing."""
-    check_bus(ROLE, settings.bus.url)
+    check_bus("control" if is_amqp(settings.bus.url) else ROLE, settings.bus.url)
     try:
         supported_url(settings.database_url)
     except UnsupportedStoreError as error:
@@ -94,10 +83,15 @@ class WholeNode:
             database = stack.enter_context(opened_database(settings))
             vault = opened_vault(settings, database)
             self._master_key = str(vault.key_path)
-            bus = await stack.enter_async_context(MemoryBus(settings.bus.answer_timeout_s))
+            asker = engine_id(settings.state_dir)
+            bus = await stack.enter_async_context(
+                MemoryBus(settings.bus.answer_timeout_s, asker)
+            )
+            self._admit(database, asker)
             keys = StorageKeys(database, vault)
             sealing = self._sealing_keys(database, keys)
-            control = Control(settings, database, vault, bus, self._clock)
+            trust = control_trust(settings, database, self._clock)
+            control = Control(settings, database, vault, bus, trust, self._clock)
             self._worker = worker = Worker(settings, database, self._clock, self.metrics, keys)
             bus.store(worker.store)
             host_keys = usable_host_keys(settings.state_dir)
@@ -107,7 +101,9 @@ class WholeNode:
             )
             self._export = export = AuditExport(settings.audit, database, self._clock)
             watch(self.metrics.audit_unexported_seconds, export.unexported_s)
-            await stack.enter_async_context(self._measuring())
+            await stack.enter_async_context(
+                measuring(self.metrics, settings.metrics.listen, self._not_ready)
+            )
             listening = asyncio.Event()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(worker.run())
@@ -115,7 +111,7 @@ class WholeNode:
                 tasks.create_task(engine.serve(listening.set))
                 await listening.wait()
                 proofs = Proofs(database, keys, self._clock, settings.proof.tree_head_dir)
-                tasks.create_task(_export_heads(proofs))
+                tasks.create_task(export_heads(proofs))
                 stored = Stored(
                     search=worker.search,
                     chunks=worker.chunks,
@@ -124,6 +120,15 @@ class WholeNode:
                 )
                 self.operations = control.operations(stored, keys, self.tell, engine.ports)
                 await control.serve_operators(self.operations, started)
+
+    def _admit(self, database: Database, name: str) -> None:
+        """Enrol the engine of this process, which needs no operator for it."""
+        try:
+            with database.transaction() as session:
+                act = Act("proxyd", self._clock.now())
+                engines.admit_local(session, name, self._settings.site, act)
+        except ControlError as error:
+            raise ConfigError(str(error)) from error
 
     async def drain(self) -> None:
         """Stop listening, tell users, end sessions, seal, ship. What is not indexed waits."""
@@ -174,32 +179,6 @@ class WholeNode:
         state_dir = self._settings.state_dir
         file = signing_key_file(state_dir, credentials_dir())
         return local_sealing_keys(file, engine_id(state_dir), database, keys, self._clock)
-
-    @contextlib.asynccontextmanager
-    async def _measuring(self) -> AsyncIterator[None]:
-        """Serve the metrics, where a listener is set."""
-        address = self._settings.metrics.listen
-        if not address:
-            yield
-            return
-        host, _, port = address.rpartition(":")
-        server = MetricsServer(self.metrics, host.strip("[]"), int(port), self._not_ready)
-        async with contextlib.AsyncExitStack() as stack:
-            try:
-                await stack.enter_async_context(server.listening())
-            except OSError as error:
-                raise listen_error("metrics.listen", address, error) from error
-            yield
-
-
-async def _export_heads(proofs: Proofs) -> None:
-    """Write a head of the log of sessions whenever it has grown."""
-    while True:
-        try:
-            await asyncio.to_thread(proofs.export_head)
-        except StorageUnavailableError as error:
-            _log.warning("tree_head.delayed", reason=str(error))
-        await asyncio.sleep(_HEAD_INTERVAL_S)
 
 
 def _engine_problems(engine: Engine) -> list[str]:

@@ -26,8 +26,6 @@ from storage.signers import StoredSigners
 from storage.tables import NodeKeyRow
 
 KEY_NAME: Final = "engine-signing-key"
-GRACE: Final = dt.timedelta(days=30)
-"""How long what a replaced key signed may wait in the spool and still be stored."""
 
 
 class LocalSealingKeys:
@@ -88,5 +86,5 @@ def _trust(database: Database, signer: SigningKey, now: dt.datetime) -> None:
             update(NodeKeyRow)
             .where(NodeKeyRow.node == signer.engine_id, NodeKeyRow.purpose == Purpose.SIGNING)
             .where(NodeKeyRow.public_key != signer.public, NodeKeyRow.valid_until.is_(None))
-            .values(valid_until=now + GRACE)
+            .values(valid_until=now + node_keys.OVERLAP)
         )

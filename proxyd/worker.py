@@ -4,12 +4,15 @@ from typing import Final
 
 from sqlalchemy import func, select
 
+from bus.contract import ChunkStored
+from bus.errors import BusUnavailableError
 from config.model import Settings
+from control.audit import Act
 from control.open_database import open_blob_store
 from control.stored import IndexSearch, StoredChunks
-from proxyd.control import credentials_dir
 from proxyd.metrics import Metrics, watch
-from recorder.chunk import Chunk
+from proxyd.surroundings import credentials_dir
+from recorder.chunk import Chunk, ChunkHeader
 from recorder.data_key import RecordingKeys
 from recorder.ports import Clock, StorageReceipt
 from storage import errors
@@ -42,7 +45,7 @@ class Worker:
             database, blobs, clock, keys, StoredSigners(database), settings.retention.interval_s
         )
         self.retention = self._worker.retention
-        self._database, self._clock, self._metrics = database, clock, metrics
+        self._database, self._clock, self.metrics = database, clock, metrics
         self.search = IndexSearch(Search(database))
         self.chunks = StoredChunks(Reader(database, blobs), keys)
         watch(metrics.index_lag_seconds, self.index_lag_s)
@@ -50,14 +53,45 @@ class Worker:
     def store(self, chunk: Chunk) -> StorageReceipt:
         """Return the receipt after the commit. Blocking.
 
-        Raises `recorder.errors.ChunkRefusedError` for a chunk that is in quarantine now.
+        Raises `recorder.errors.ChunkRefusedError` for a chunk that is in quarantine now, and
+        `BusUnavailableError` while the store cannot be used.
         """
         try:
             return self._worker.store(chunk)
+        except errors.StorageUnavailableError as error:
+            raise BusUnavailableError(str(error)) from error
         except errors.ChunkRefusedError as error:
             reason = _REASONS.get(type(error), "damaged")
-            self._metrics.chunks_rejected_total.labels(reason=reason).inc()
+            self.metrics.chunks_rejected_total.labels(reason=reason).inc()
             raise
+
+    def probe(self) -> None:
+        """Raise `BusUnavailableError` where nothing could be stored now. Blocking."""
+        try:
+            with self._database.read() as session:
+                session.execute(select(1))
+        except errors.StorageUnavailableError as error:
+            raise BusUnavailableError(str(error)) from error
+
+    def missing_before(self, header: ChunkHeader) -> tuple[int, int] | None:
+        """Return the span of the chunks between the last one stored and this. Blocking."""
+        before = (
+            ChunkRow.session_id == header.session_id,
+            ChunkRow.sequence < header.sequence,
+        )
+        with self._database.read() as session:
+            newest = session.scalar(select(func.max(ChunkRow.sequence)).where(*before))
+        first = 0 if newest is None else newest + 1
+        return (first, header.sequence - 1) if first < header.sequence else None
+
+    def mark_gap(self, after: ChunkStored, span: tuple[int, int]) -> None:
+        """Note that these chunks will not come. Blocking."""
+        self.metrics.recording_gaps_total.inc()
+        first, last = span
+        with self._database.transaction() as session:
+            act = Act("storage worker", self._clock.now())
+            detail = f"chunks {first} to {last} are missing, and their engine has them not"
+            act.note(session, "recording.gap", str(after.session_id), detail)
 
     async def run(self) -> None:
         """Index, and delete what is old enough, until cancelled."""

@@ -24,7 +24,7 @@ UNHURRIED_S = 2.0
 """How long a chunk of a session that goes on may wait: storing it takes the processor away
 from what crosses the session, and it is safe where it lies."""
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.25, 60.0
-SHIP_TIMEOUT_S = 10.0
+SHIP_LIMIT_S = 10.0
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -47,7 +47,10 @@ class Shipper:
         clock: Clock,
         *,
         jitter: Random | None = None,
+        limit_s: float = SHIP_LIMIT_S,
     ) -> None:
+        """`limit_s` is how long one try may take, with all that the sink waits for."""
+        self._limit_s = limit_s
         self._spool = spool
         self._sink = sink
         self._clock = clock
@@ -100,6 +103,11 @@ class Shipper:
             self._idle.clear()
             self._tasks.create_task(self._ship_session(session_id))
 
+    def try_again(self) -> None:
+        """Let those that wait after a failure try at once: storage can be reached again."""
+        self._works_again.set()
+        self._works_again = asyncio.Event()
+
     async def drained(self) -> None:
         """Wait until nothing is left to ship."""
         while self._active or self._spool.waiting():
@@ -129,7 +137,7 @@ class Shipper:
     async def _ship_next(self, session_id: UUID, sequence: int) -> bool:
         began_ms = self._clock.monotonic_ms()
         try:
-            async with asyncio.timeout(SHIP_TIMEOUT_S):
+            async with asyncio.timeout(self._limit_s):
                 await self._ship(session_id, sequence)
         except Exception as error:  # noqa: BLE001 - one chunk's boundary: any failure means again
             self._failed(session_id, sequence, error, began_ms)
@@ -188,8 +196,7 @@ class Shipper:
     def _arrived(self) -> None:
         # One failure between successes is that chunk's trouble and wakes nobody early.
         if self._failures > 1:
-            self._works_again.set()
-            self._works_again = asyncio.Event()
+            self.try_again()
         self._failures = 0
         self._failing_since_ms = None
 

@@ -15,6 +15,7 @@ import errno
 import os
 import shutil
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from uuid import UUID
 
@@ -26,7 +27,7 @@ from config.model import RecorderSettings
 from recorder.chunk import Chunk, decode
 from recorder.chunker import Link
 from recorder.data_key import DataKey
-from recorder.errors import SpoolFullError
+from recorder.errors import CorruptChunkError, SpoolFullError
 from recorder.ports import Clock, SealingKeys, StorageReceipt
 from recorder.segment import Segment, front_of, sync_folder, write_whole
 
@@ -200,6 +201,22 @@ class Spool:
             next_step="the part of the session in this file is missing from its recording; "
             "check the disk, keep the file as evidence, delete it when it was examined",
         )
+
+    def take_back(self, session_id: UUID, wanted: Iterable[int]) -> set[int]:
+        """Return which chunks of `wanted` will be shipped; those in quarantine again."""
+        with self._lock:
+            found = set(wanted) & set(self._waiting.get(session_id, ()))
+        for sequence in set(wanted) - found:
+            aside = self.directory / QUARANTINE / f"{session_id}-{sequence}.chunk"
+            try:
+                size_bytes = len(decode(aside.read_bytes()).encoded)
+                self.folder(session_id).mkdir(mode=0o700, exist_ok=True)
+                aside.replace(self._chunk_path(session_id, sequence))
+            except (OSError, CorruptChunkError):
+                continue
+            self.take_over(session_id, sequence, size_bytes)
+            found.add(sequence)
+        return found
 
     def forget(self, session_id: UUID, sequence: int) -> None:
         """Count a chunk as waiting no more."""

@@ -293,6 +293,28 @@ class LineRow(Table):
     text: Mapped[str]
 
 
+class EngineRow(Table):
+    """An engine: who asked to be one, which are, which were."""
+
+    __tablename__ = "engines"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    site: Mapped[str]
+    state: Mapped[str]
+    """`pending active revoked`."""
+    enrolment: Mapped[bytes]
+    """The `EnrolEngine` that it came with, as `bus.codec` writes it; empty: the local one."""
+    welcome: Mapped[bytes | None]
+    """The `EngineEnrolled` that answers it, once approved."""
+    requested_at: Mapped[dt.datetime]
+    expires_at: Mapped[dt.datetime]
+    """Of the enrolment, while it is pending."""
+    approved_at: Mapped[dt.datetime | None]
+    revoked_at: Mapped[dt.datetime | None]
+    keys_told_at: Mapped[dt.datetime | None]
+    """When it last fetched the keys that it is to believe."""
+
+
 class NodeKeyRow(Table):
     """A public key of an engine, of `control`, or of `storage`; kept for old recordings."""
 

@@ -2,6 +2,7 @@
 
 INVARIANT: the credential is not offered before the host key is accepted and pinned.
 INVARIANT: no error text holds any part of the credential.
+INVARIANT: once the login has succeeded or failed, nothing here holds the credential.
 """
 
 import asyncio
@@ -110,6 +111,10 @@ class TargetLogin(asyncssh.SSHClient):
         self.on_lost: Callable[[Exception | None], None] = lambda _error: None
         """Is called when the connection is gone, with what ended it."""
 
+    def forget(self) -> None:
+        """Drop the credential: from here on there is nothing to offer."""
+        self._credential = TargetCredential(username=self.username)
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Say that the connection is gone."""
         self.on_lost(exc)
@@ -191,6 +196,8 @@ async def dial(
         raise TargetUnreachableError(text) from None
     except Exception as error:  # asyncssh hands on whatever a broken packet made it raise
         raise login.failure or TargetUnreachableError(_explain(error, where, keys)) from error
+    finally:
+        login.forget()
 
 
 def options_for(target: Target, login: TargetLogin) -> asyncssh.SSHClientConnectionOptions:

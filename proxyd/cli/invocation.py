@@ -1,16 +1,20 @@
 """What one call of the command line was given, and whom it asks."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
 from config.model import Settings
 from control.requests import OperatorRequest
 from proxyd.cli.output import OutputFormat
+
+if TYPE_CHECKING:  # `--help` needs none of it.
+    from bus.identity import Introduction
+    from proxyd.enrolment import Requests
 
 DEFAULT_CONFIG = Path("/etc/proxyd/proxyd.toml")
 
@@ -33,6 +37,17 @@ class Operator(Protocol):
 OpenOperator = Callable[[Settings], AbstractContextManager[Operator]]
 
 
+OpenRequests = Callable[[Settings, "Introduction"], AbstractAsyncContextManager["Requests"]]
+
+
+def _open_requests(
+    settings: Settings, introduction: "Introduction"
+) -> AbstractAsyncContextManager["Requests"]:
+    from proxyd.engine_side import requests  # noqa: PLC0415 - `--help` needs none of it
+
+    return requests(settings, introduction)
+
+
 def _open_operator(settings: Settings) -> AbstractContextManager[Operator]:
     from control.operator_client import connect  # noqa: PLC0415 - `--help` needs none of it
 
@@ -47,6 +62,8 @@ class Invocation:
     """None: `DEFAULT_CONFIG`, where that file is there."""
     output: OutputFormat = OutputFormat.TABLE
     open_operator: OpenOperator = _open_operator
+    open_requests: OpenRequests = _open_requests
+    """Opens an engine's way to control."""
 
     def settings(self) -> Settings:
         """Read the settings; raise `ConfigError` where they cannot be used."""

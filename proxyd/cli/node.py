@@ -1,4 +1,4 @@
-"""`proxyd init`, `run`, `demo`, `status`, `doctor` and `rotate-master-key`: the node itself."""
+"""`proxyd init`, `run`, `demo`, `status`, `doctor` and `rotate-…-key`: the node itself."""
 
 import sys
 import time
@@ -6,6 +6,7 @@ from typing import Final
 
 import click
 
+from control.enrolment_requests import RotateControlKey
 from control.operator_client import RunningNode
 from control.requests import AskStatus, Done, RotateMasterKey, Status
 from proxyd.cli.errors import FAILED, UNREACHABLE, CommandFailedError
@@ -15,16 +16,28 @@ from proxyd.cli.typed import from_stdin
 
 _ROLES: Final = ("all", "engine", "worker", "control")
 _POLL_S: Final = 0.1
+_NOTHING_TO_DO: Final = "everything was set up already"
 
 
 @click.command()
 @click.option("--admin", metavar="NAME", help="Make an administrator.")
 @click.option("--password-stdin", is_flag=True, help="Read the password, one line.")
+@click.option("--engine", is_flag=True, help="An engine alone: host keys, nothing else.")
 @pass_invocation
-def init(invocation: Invocation, *, admin: str | None, password_stdin: bool) -> None:
+def init(
+    invocation: Invocation, *, admin: str | None, password_stdin: bool, engine: bool
+) -> None:
     """Set up the state directory: master key, host keys, database. Safe to repeat."""
+    if engine:
+        if admin is not None or password_stdin:
+            raise click.UsageError("an engine knows no users: leave --admin out")
+        from control.state_folder import set_up_engine  # noqa: PLC0415
+
+        for line in set_up_engine(invocation.settings().state_dir) or [_NOTHING_TO_DO]:
+            click.echo(printable(line), err=True)
+        return
     from control.state_dir import Initialiser  # noqa: PLC0415 - brings the database
-    from proxyd.control import credentials_dir  # noqa: PLC0415
+    from proxyd.surroundings import credentials_dir  # noqa: PLC0415
     from recorder.clock import SystemClock  # noqa: PLC0415
 
     if password_stdin != (admin is not None):
@@ -32,7 +45,7 @@ def init(invocation: Invocation, *, admin: str | None, password_stdin: bool) -> 
     settings = invocation.settings()
     password = from_stdin("password") if password_stdin else None
     initialiser = Initialiser(settings, SystemClock(), credentials_dir=credentials_dir())
-    for line in initialiser.run(admin, password) or ["everything was set up already"]:
+    for line in initialiser.run(admin, password) or [_NOTHING_TO_DO]:
         click.echo(printable(line), err=True)
 
 
@@ -41,12 +54,11 @@ def init(invocation: Invocation, *, admin: str | None, password_stdin: bool) -> 
 @pass_invocation
 def run(invocation: Invocation, role: str) -> None:
     """Run in the foreground until SIGTERM."""
-    from proxyd import logs, node, service  # noqa: PLC0415 - brings the whole daemon
+    from proxyd import logs, roles, service  # noqa: PLC0415 - brings the whole daemon
 
     settings = invocation.settings()
     logs.set_up(settings.log_level)
-    node.check_bus(role, settings.bus.url)
-    sys.exit(service.run(node.WholeNode(settings, invocation.settings)))
+    sys.exit(service.run(roles.node_of(role, settings, invocation.settings)))
 
 
 @click.command()
@@ -120,4 +132,13 @@ def rotate_master_key(invocation: Invocation) -> None:
     """Make a new master key and wrap every secret's key with it."""
     with invocation.operator() as operator:
         done: Done = operator.call(RotateMasterKey())
+    click.echo(printable(done.detail), err=True)
+
+
+@click.command("rotate-control-key")
+@pass_invocation
+def rotate_control_key(invocation: Invocation) -> None:
+    """Make a new signing key of control; it takes over once every engine knows it."""
+    with invocation.operator() as operator:
+        done: Done = operator.call(RotateControlKey())
     click.echo(printable(done.detail), err=True)

@@ -9,6 +9,15 @@ OURS = ("proxyd", "protocols", "recorder", "bus", "config", "storage", "control"
 WITHOUT_BEHAVIOUR = {"__init__", "__main__", "errors", "ports"}
 
 EDGES = {
+    "bus/calls.py": "tests/integration/test_bus.py",
+    "bus/consumer.py": "tests/integration/test_bus_faults.py",
+    "bus/dead_letters.py": "tests/integration/test_bus_faults.py",
+    "bus/gaps.py": "tests/integration/test_bus_faults.py",
+    "bus/link.py": "tests/integration/test_bus_faults.py",
+    "bus/publisher.py": "tests/integration/test_bus_faults.py",
+    "bus/rabbitmq.py": "tests/integration/test_bus.py",
+    "bus/rabbitmq_control.py": "tests/integration/test_bus.py",
+    "bus/wires.py": "tests/integration/test_bus.py",
     "control/audit_export.py": "tests/integration/test_audit_export.py",
     "control/operator_client.py": "tests/integration/test_operator_socket.py",
     "control/operator_socket.py": "tests/integration/test_operator_socket.py",
@@ -21,6 +30,11 @@ EDGES = {
     "protocols/ssh/legs.py": "tests/e2e/test_clients.py",
     "protocols/ssh/packet_wiring.py": "tests/e2e/test_clients.py",
     "protocols/ssh/served_session.py": "tests/e2e/test_durability.py",
+    "proxyd/broker.py": "tests/e2e/test_sites.py",
+    "proxyd/consuming.py": "tests/e2e/test_sites.py",
+    "proxyd/control_node.py": "tests/e2e/test_sites.py",
+    "proxyd/engine_node.py": "tests/e2e/test_sites.py",
+    "proxyd/worker_node.py": "tests/e2e/test_sites.py",
     "proxyd/cli/invocation.py": "tests/unit/proxyd/cli/test_config_command.py",
     "proxyd/cli/stored.py": "tests/unit/proxyd/cli/test_session_export.py",
 }

@@ -23,7 +23,8 @@ from bus.proof import proof
 from bus.sealed import Opener
 from config.errors import ConfigError
 from config.model import OnLoss, Settings
-from control import master_key, operator_socket
+from control import engines, master_key, operator_socket
+from control.audit import Act
 from control.errors import (
     ConflictError,
     DeniedError,
@@ -135,6 +136,9 @@ def open_a_session(settings: Settings, issued: IssuedCredential) -> UUID:
     try:
         vault = open_vault(database, master_key.locate(settings, None))
         grants = Grants(database, vault, SystemClock(), default_on_loss=OnLoss.REQUIRE)
+        with database.transaction() as session:
+            act = Act("test", SystemClock().now())
+            engines.admit_local(session, "engine-1", "default", act)
         grant = grants.redeem(
             RedeemCredential(
                 engine_id="engine-1",

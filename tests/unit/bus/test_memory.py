@@ -20,7 +20,8 @@ from bus.contract import (
     WatchSession,
 )
 from bus.errors import BadMessageError, BusUnavailableError, FeedCutError
-from bus.memory import FEED_BYTES, MemoryBus
+from bus.feed import FEED_BYTES
+from bus.memory import MemoryBus
 from recorder.chunk import Chunk
 from recorder.clock import SystemClock
 from recorder.errors import ChunkRefusedError
@@ -49,7 +50,7 @@ def receipt(of: Chunk) -> StorageReceipt:
     )
 
 
-async def never(message: object) -> Reply:
+async def never(message: object, asker: str = "") -> Reply:
     await asyncio.Event().wait()
     return Done()
 
@@ -57,7 +58,7 @@ async def never(message: object) -> Reply:
 async def test_a_request_is_answered(bus: MemoryBus):
     asked: list[Request] = []
 
-    async def answer(request: Request) -> Reply:
+    async def answer(request: Request, asker: str) -> Reply:
         asked.append(request)
         return Done()
 
@@ -66,8 +67,21 @@ async def test_a_request_is_answered(bus: MemoryBus):
     assert asked == [READY]
 
 
+async def test_control_is_told_who_asks():
+    asking: list[str] = []
+
+    async def answer(request: Request, asker: str) -> Reply:
+        asking.append(asker)
+        return Done()
+
+    async with MemoryBus(answer_timeout_s=1, asker="engine-1") as bus:
+        bus.answer(answer)
+        await bus.request(READY)
+    assert asking == ["engine-1"]
+
+
 async def test_what_is_passed_on_was_on_the_wire(bus: MemoryBus):
-    async def answer(request: Request) -> Reply:
+    async def answer(request: Request, asker: str) -> Reply:
         assert request is not READY
         return Done()
 
@@ -89,7 +103,7 @@ async def test_a_request_waits_only_so_long(bus: MemoryBus):
 async def test_a_defect_of_control_is_told_to_its_log_and_not_to_the_engine(
     bus: MemoryBus, capsys: pytest.CaptureFixture[str]
 ):
-    async def answer(request: Request) -> Reply:
+    async def answer(request: Request, asker: str) -> Reply:
         raise ValueError("the password is hunter2")
 
     bus.answer(answer)
@@ -245,7 +259,7 @@ async def test_a_watcher_who_leaves_is_forgotten(bus: MemoryBus):
     bus.publish_live(SESSION, b"one")
     assert await anext(feed) == b"one"
     await feed.aclose()
-    assert bus._feeds == {}
+    assert len(bus._feeds) == 0
 
 
 async def test_leaving_the_bus_ends_every_feed():

@@ -91,7 +91,7 @@ def test_variables_of_others_are_left_alone():
         ("[ssh]\nlistn = []", "unknown key `listn` in [ssh]; did you mean `listen`?"),
         ("[shh]\nport = 1", "unknown table [shh]; did you mean `ssh`?"),
         ("stat_dir = '/x'", "unknown key `stat_dir`; did you mean `state_dir`?"),
-        ("[bus]\nqqq = 1", "unknown key `qqq` in [bus]; known are answer_timeout_s, heart"),
+        ("[bus]\nqqq = 1", "unknown key `qqq` in [bus]; known are answer_timeout_s, ca_file"),
         ("[blobs]\nsites = 's3://b'", "expected a table of names, each with text"),
         ("ssh = 22", "`ssh` is a table: write [ssh] above its keys"),
         (

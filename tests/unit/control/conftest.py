@@ -6,15 +6,18 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bus.contract import Grant, RedeemCredential
 from bus.proof import proof
 from bus.sealed import Opener
 from config.model import OnLoss, Settings
-from control import access, credentials, secrets, users
+from control import access, credentials, engines, node_keys, secrets, users
+from control.audit import Act
 from control.credentials import Gateways
 from control.grants import Grants
 from control.master_key import MasterKeyFile, locate
+from control.node_keys import Purpose
 from control.requests import AddSecret, AddUser, IssueCredential, IssuedCredential
 from control.state_dir import Initialiser
 from control.vault import Vault, open_vault
@@ -66,7 +69,24 @@ def vault(database: Database, key_file: MasterKeyFile) -> Vault:
 
 
 @pytest.fixture
-def grants(database: Database, vault: Vault, clock: ManualClock) -> Grants:
+def engine_keys(database: Database, clock: ManualClock) -> dict[str, Ed25519PrivateKey]:
+    """Two engines of the default site, active, and what they sign with."""
+    keys = {name: Ed25519PrivateKey.generate() for name in ("engine-1", "engine-2")}
+    with database.transaction() as session:
+        for name, key in keys.items():
+            public = key.public_key().public_bytes_raw()
+            engines.admit_local(session, name, "default", Act("test", clock.now()))
+            node_keys.add(session, name, Purpose.SIGNING, public, clock.now())
+    return keys
+
+
+@pytest.fixture
+def grants(
+    database: Database,
+    vault: Vault,
+    clock: ManualClock,
+    engine_keys: dict[str, Ed25519PrivateKey],
+) -> Grants:
     return Grants(database, vault, clock, default_on_loss=OnLoss.SPOOL)
 
 

@@ -10,7 +10,7 @@ from bus.contract import DenialReason, Denied, Grant, TargetCredential
 from bus.proof import proof
 from bus.sealed import Opener, SealError, credential_info
 from config.model import OnLoss
-from control import access, credentials, secrets, users
+from control import access, credentials, engines, secrets, users
 from recorder.session_info import TargetProtocol
 from storage.tables import AuditRow, CredentialRow, SecretRow, SessionRow
 
@@ -79,6 +79,10 @@ def let_time_pass(session, clock):
     clock.advance(900)
 
 
+def revoke_engine(session, clock):
+    engines.revoke(session, "engine-1", clock.now())
+
+
 def do_nothing(session, clock):
     pass
 
@@ -98,6 +102,7 @@ def do_nothing(session, clock):
         (DenialReason.WRONG_SITE, move_secret, {}),
         (DenialReason.WRONG_SOURCE, do_nothing, {"client_address": "198.51.100.7"}),
         (DenialReason.WRONG_SOURCE, do_nothing, {"client_address": "not an address"}),
+        (DenialReason.ENGINE_REVOKED, revoke_engine, {}),
     ],
 )
 def test_each_reason_refuses_and_is_told_to_the_audit_trail_alone(

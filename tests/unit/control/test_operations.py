@@ -8,12 +8,18 @@ from sqlalchemy import select
 from bus.contract import Grant
 from control import requests as ask
 from control.credentials import Gateways
-from control.errors import ConflictError, ControlError, NotFoundError, UnreachableError
+from control.errors import (
+    ConflictError,
+    ControlError,
+    NotFoundError,
+    UnreachableError,
+)
 from control.operations import ControlNode, Operations
 from control.ports import TestedTarget
 from control.proof_requests import RotateRecordingKey
 from control.proofs import Proofs
 from control.storage_keys import StorageKeys
+from control.trust import locate_control_key
 from recorder.session_info import TargetProtocol
 from storage.blobs import DatabaseBlobs
 from storage.errors import StorageUnavailableError
@@ -62,11 +68,12 @@ def world():
 
 
 @pytest.fixture
-def operations(database, vault, clock, world):
+def operations(settings, database, vault, clock, world):
     keys = StorageKeys(database, vault)
     node = ControlNode(
         database=database,
         vault=vault,
+        control_key=locate_control_key(settings.state_dir, None),
         clock=clock,
         gateways=Gateways(host="gate", ports={TargetProtocol.SSH: 22}),
         live=world,

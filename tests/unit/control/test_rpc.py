@@ -2,36 +2,64 @@
 
 import uuid
 
+import msgspec
 import pytest
+from sqlalchemy import select
 
 from bus.contract import (
+    Alive,
     DenialReason,
     Denied,
     Done,
     EngineStarted,
+    EnrolmentPending,
+    FetchTrustedKeys,
+    Heartbeat,
     HostKeysPinned,
+    PingStorage,
     PinHostKey,
     SessionFailed,
     SessionReady,
+    TrustedKeys,
 )
 from bus.errors import BadMessageError, BusUnavailableError
+from bus.signed import introduction
+from control import authority, engines, node_keys
+from control.heartbeats import Heartbeats
+from control.node_keys import CONTROL, Purpose
 from control.rpc import EngineRequests
+from control.user_check import UserCheck
 from recorder.events import EndReason
 from storage.errors import StorageUnavailableError
-from storage.tables import SessionRow
+from storage.tables import AuditRow, SessionRow
 
 from .conftest import presented
+from .test_engines import request as enrolment_request
 from .test_secrets import HOST_KEY
+from .test_succession import rotation
 
 
 @pytest.fixture
-def engine_requests(database, grants, clock):
-    return EngineRequests(database, grants, clock)
+def heartbeats(clock):
+    return Heartbeats(clock)
+
+
+@pytest.fixture
+def user_check(database, vault, clock):
+    return UserCheck(database, vault, clock)
+
+
+@pytest.fixture
+def engine_requests(database, grants, clock, heartbeats, user_check):
+    return EngineRequests(database, grants, clock, heartbeats, user_check)
 
 
 @pytest.fixture
 def ask(engine_requests):
-    return engine_requests.answer
+    async def ask(request, asker="engine-1"):
+        return await engine_requests.answer(request, asker)
+
+    return ask
 
 
 def row_of(database, session_id):
@@ -55,7 +83,7 @@ async def test_a_lost_database_is_worth_another_try(engine_requests, issue, monk
 
     monkeypatch.setattr(engine_requests._grants, "redeem", lost)
     with pytest.raises(BusUnavailableError, match="cannot use its database"):
-        await engine_requests.answer(presented(issue()))
+        await engine_requests.answer(presented(issue()), "engine-1")
 
 
 async def test_a_host_key_is_pinned(ask, session_id):
@@ -95,11 +123,82 @@ async def test_a_session_without_a_recording_is_listed_as_interrupted(
     )
 
 
+async def test_a_request_in_the_name_of_another_is_refused_and_written_down(
+    ask, issue, database
+):
+    with pytest.raises(BadMessageError, match="engine-2 says it is 'engine-1'"):
+        await ask(presented(issue()), "engine-2")
+    with database.read() as session:
+        assert session.scalars(select(SessionRow)).all() == []
+        denial = session.scalar(select(AuditRow).where(AuditRow.action == "engine.denied"))
+    assert (denial.who, denial.subject) == ("engine engine-2", "redeem_credential")
+
+
+async def test_another_engines_session_is_left_alone(ask, session_id, database):
+    failed = SessionFailed(
+        session_id=session_id, end_reason=EndReason.TERMINATED, detail="not mine"
+    )
+    pinned = PinHostKey(session_id=session_id, host_key=HOST_KEY)
+    for message in (failed, pinned, SessionReady(session_id=session_id)):
+        with pytest.raises(BadMessageError, match="which is engine-1's"):
+            await ask(message, "engine-2")
+    row = row_of(database, session_id)
+    assert (row.state, row.ready_at) == ("live", None)
+
+
+async def test_unknown_unapproved_and_revoked_engines_get_nothing(ask, issue, database, clock):
+    request = presented(issue())
+    with database.transaction() as session:
+        engines.revoke(session, "engine-1", clock.now())
+    for asker in ("engine-1", "engine-9", "", introduction(bytes(32))):
+        asked = msgspec.structs.replace(request, engine_id=asker)
+        with pytest.raises(BadMessageError, match="no active engine"):
+            await ask(asked, asker)
+    with database.read() as session:
+        assert session.scalars(select(SessionRow)).all() == []
+
+
+async def test_a_revocation_that_overtakes_a_request_wins(
+    ask, issue, database, clock, monkeypatch
+):
+    check = authority.check
+
+    def check_then_revoke(session, request, asker):
+        check(session, request, asker)
+        with database.transaction() as writing:
+            engines.revoke(writing, asker, clock.now())
+
+    monkeypatch.setattr(authority, "check", check_then_revoke)
+    assert await ask(presented(issue())) == Denied(reason=DenialReason.ENGINE_REVOKED)
+
+
+async def test_who_asks_to_enrol_signs_with_the_key_that_he_asks_for(ask, clock):
+    asked = enrolment_request(clock)
+    assert await ask(asked, introduction(asked.signing_key)) == EnrolmentPending()
+    for asker in ("engine-1", introduction(bytes(32))):
+        with pytest.raises(BadMessageError, match="not its own"):
+            await ask(asked, asker)
+
+
+async def test_an_engine_learns_whom_to_believe_and_tells_its_new_key(
+    ask, database, clock, engine_keys
+):
+    with database.transaction() as session:
+        node_keys.add(session, CONTROL, Purpose.SIGNING, b"c" * 32, clock.now())
+    told = await ask(FetchTrustedKeys())
+    assert isinstance(told, TrustedKeys)
+    assert told.control == (b"c" * 32,)
+    assert await ask(rotation()) == Done()
+    with database.read() as session:
+        of_engine = node_keys.current(session, "engine-1", Purpose.SIGNING, clock.now())
+    assert rotation().signing_key in of_engine
+
+
 async def test_an_engine_that_comes_back_loses_what_it_does_not_hold(
     ask, session_id, database, issue
 ):
     kept = (await ask(presented(issue()))).session_id
-    elsewhere = (await ask(presented(issue(), engine_id="engine-2"))).session_id
+    elsewhere = (await ask(presented(issue(), engine_id="engine-2"), "engine-2")).session_id
     assert (
         await ask(EngineStarted(engine_id="engine-1", site="default", spooled_sessions=(kept,)))
         == Done()
@@ -107,3 +206,23 @@ async def test_an_engine_that_comes_back_loses_what_it_does_not_hold(
     states = {one: row_of(database, one).state for one in (session_id, kept, elsewhere)}
     assert states == {session_id: "lost", kept: "live", elsewhere: "live"}
     assert row_of(database, session_id).end_reason == "engine_crashed"
+
+
+async def test_a_heartbeat_is_remembered_and_answered_with_the_key_for_passwords(
+    ask, heartbeats, user_check
+):
+    beat = Heartbeat(
+        engine_id="engine-1",
+        site="default",
+        version="1",
+        live_sessions=3,
+        unshipped_chunks=0,
+        spool_bytes=0,
+    )
+    assert await ask(beat) == Alive(seal_to=user_check.public)
+    assert heartbeats.fresh() == (beat,)
+
+
+async def test_a_ping_for_storage_is_no_business_of_control(ask):
+    with pytest.raises(BadMessageError, match="is for storage"):
+        await ask(PingStorage())

@@ -9,13 +9,9 @@ from config.errors import ConfigError
 from config.model import ControlSettings, DatabaseSettings, Settings
 from control import users
 from control.errors import InvalidError
+from control.gateway_keys import host_key_paths
 from control.master_key import locate
-from control.state_dir import (
-    Initialiser,
-    host_key_paths,
-    usable_host_keys,
-    write_host_key,
-)
+from control.state_dir import Initialiser
 from control.state_lock import StateDirHeldError, hold
 from recorder.clock import ManualClock
 from storage.database import Database
@@ -145,29 +141,3 @@ def test_the_key_that_systemd_hands_over_comes_first(tmp_path):
     assert not (settings.state_dir / "master.key").exists()
     assert not any("made the master key" in line for line in told)
     Database(settings.database_url).close()
-
-
-def test_a_key_that_is_written_over_was_whole_before(tmp_path):
-    path = tmp_path / "ssh_host_ed25519_key"
-    (tmp_path / "ssh_host_ed25519_key.partial").write_text("left by a crash")
-    write_host_key(path)
-    assert {left.name for left in tmp_path.iterdir()} == {path.name, path.name + ".pub"}
-
-
-@pytest.mark.parametrize(
-    ("harm", "complaint"),
-    [
-        (Path.unlink, "is missing: run `proxyd init`"),
-        (lambda path: path.write_text("no key"), "holds no host key: restore it"),
-        (lambda path: path.chmod(0o640), "is open to others: `chmod 600 "),
-    ],
-    ids=["missing", "damaged", "open"],
-)
-def test_a_host_key_that_cannot_be_used_is_named(tmp_path, harm, complaint):
-    for path in host_key_paths(tmp_path):
-        write_host_key(path)
-    assert usable_host_keys(tmp_path) == host_key_paths(tmp_path)
-    harmed = host_key_paths(tmp_path)[1]
-    harm(harmed)
-    with pytest.raises(ConfigError, match=f"{harmed} {complaint}"):
-        usable_host_keys(tmp_path)

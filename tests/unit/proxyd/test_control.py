@@ -10,9 +10,7 @@ from bus.memory import MemoryBus
 from config.errors import ConfigError
 from config.model import DatabaseSettings, Settings
 from control.state_dir import Initialiser
-from control.state_lock import hold
-from proxyd import control
-from proxyd.control import FollowedBus, held, opened_database, opened_vault
+from proxyd.control import FollowedBus, opened_database, opened_vault
 from proxyd.service import StartError
 from recorder.clock import SystemClock
 from storage.database import Database
@@ -24,28 +22,6 @@ SESSION = UUID(int=7)
 @pytest.fixture
 def settings(tmp_path):
     return Settings(state_dir=tmp_path)
-
-
-async def test_a_state_directory_that_is_not_there_wants_init(tmp_path):
-    with pytest.raises(ConfigError, match="run `proxyd init`"):
-        async with held(tmp_path / "nowhere"):
-            pass
-
-
-async def test_a_node_waits_for_a_command_line_to_finish(tmp_path):
-    loop = asyncio.get_running_loop()
-    holding = hold(tmp_path)
-    holding.__enter__()
-    loop.call_later(0.3, holding.__exit__, None, None, None)
-    async with asyncio.timeout(5), held(tmp_path):
-        pass
-
-
-async def test_a_second_node_is_refused_and_the_first_one_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(control, "_HOLD_PATIENCE_S", 0.1)
-    with hold(tmp_path), pytest.raises(StartError, match=r"process \d+ uses"):
-        async with held(tmp_path):
-            pass
 
 
 def test_a_database_of_an_unknown_kind_is_a_matter_of_settings(tmp_path):

@@ -18,9 +18,8 @@ from bus.contract import (
 )
 from bus.errors import BusUnavailableError
 from bus.memory import MemoryBus
-from config.errors import ConfigError
 from protocols.errors import AccessDeniedError
-from proxyd.engine import BusBroker, MeasuredSink, engine_id
+from proxyd.engine import BusBroker, MeasuredSink
 from proxyd.metrics import Metrics
 from recorder.events import EndReason
 from recorder.ports import StorageReceipt
@@ -51,19 +50,6 @@ GRANT = Grant(
 CHUNK = three_chunks()[0]
 
 
-def test_an_engine_keeps_its_id(tmp_path):
-    first = engine_id(tmp_path)
-    assert first.startswith("engine-")
-    assert engine_id(tmp_path) == first
-    (tmp_path / "other").mkdir()
-    assert engine_id(tmp_path / "other") != first
-
-
-def test_an_id_that_cannot_be_kept_is_a_matter_of_settings(tmp_path):
-    with pytest.raises(ConfigError, match=r"engine\.id cannot be kept"):
-        engine_id(tmp_path / "nowhere")
-
-
 @pytest.fixture
 async def bus():
     async with MemoryBus(1) as bus:
@@ -75,7 +61,7 @@ def counted(metrics: Metrics, line: str) -> bool:
 
 
 async def test_a_grant_is_handed_on_and_counted(bus):
-    async def answer(_request):
+    async def answer(_request, _asker):
         return GRANT
 
     bus.answer(answer)
@@ -85,7 +71,7 @@ async def test_a_grant_is_handed_on_and_counted(bus):
 
 
 async def test_a_refusal_is_an_error_with_its_reason(bus):
-    async def answer(_request):
+    async def answer(_request, _asker):
         return Denied(reason=DenialReason.EXPIRED)
 
     bus.answer(answer)
@@ -106,7 +92,7 @@ async def test_silence_is_counted_too(bus):
 async def test_control_hears_of_keys_readiness_and_failure(bus):
     heard = []
 
-    async def answer(request):
+    async def answer(request, _asker):
         heard.append(request)
         return HostKeysPinned(host_keys=("k",)) if isinstance(request, PinHostKey) else Done()
 

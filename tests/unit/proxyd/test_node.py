@@ -18,7 +18,7 @@ from control.requests import (
 from control.state_dir import Initialiser
 from proxyd import doctor
 from proxyd import node as node_module
-from proxyd.node import WholeNode, check_bus
+from proxyd.node import WholeNode
 from proxyd.service import StartError, leaves
 from recorder.clock import SystemClock
 from recorder.session_info import TargetProtocol
@@ -169,19 +169,6 @@ async def test_without_init_the_next_step_is_init(tmp_path):
     error = await why_not(Settings(state_dir=tmp_path / "nowhere"))
     assert isinstance(error, ConfigError)
     assert "proxyd init" in str(error)
-
-
-@pytest.mark.parametrize(
-    ("role", "url", "complaint"),
-    [
-        ("engine", "memory:", "would talk to nobody"),
-        ("all", "amqp://user@host/", "amqp: is no bus of this version"),
-    ],
-)
-def test_a_role_and_its_bus_must_fit(role, url, complaint):
-    with pytest.raises(ConfigError, match=complaint):
-        check_bus(role, url)
-    check_bus("all", "memory:")
 
 
 async def test_a_missing_host_key_is_named_and_made_by_init(settings):

@@ -5,10 +5,11 @@ import pytest
 from config.errors import ConfigError
 from config.model import Settings
 from control import master_key
+from control.node_keys import OVERLAP
 from control.state_dir import Initialiser
 from control.storage_keys import StorageKeys
 from control.vault import open_vault
-from proxyd.sealing_keys import GRACE, KEY_NAME, local_sealing_keys, signing_key_file
+from proxyd.sealing_keys import KEY_NAME, local_sealing_keys, signing_key_file
 from recorder.clock import ManualClock
 from storage.database import Database
 from storage.signers import StoredSigners
@@ -71,7 +72,7 @@ def test_a_key_that_was_rotated_counts_from_the_next_start(start, settings, data
     signers = StoredSigners(database)
     replaced = signers.find("engine-1", old.key_id)
     assert replaced is not None
-    assert replaced.valid_until == clock.now() + GRACE
+    assert replaced.valid_until == clock.now() + OVERLAP
     assert signers.find("engine-1", new.key_id).valid_until is None
 
 

@@ -199,15 +199,13 @@ async def test_only_so_many_sessions_are_under_way_together(loaded, store):
     assert counting.most == AT_ONCE
 
 
-async def test_a_store_that_never_answers_is_not_waited_for(
-    loaded, monkeypatch: pytest.MonkeyPatch
-):
+async def test_a_store_that_never_answers_is_not_waited_for(loaded):
     class Silent(Store):
         async def ship(self, chunk: Chunk) -> StorageReceipt:
             await asyncio.Event().wait()
             return await super().ship(chunk)
 
-    monkeypatch.setattr("recorder.shipper.SHIP_TIMEOUT_S", 0.05)
+    loaded.shipper._limit_s = 0.05
     loaded.shipper._sink = Silent()
     loaded.add()
     async with shipping(loaded):

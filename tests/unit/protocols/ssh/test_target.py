@@ -1,9 +1,19 @@
+import asyncio
+import contextlib
+import gc
+import sys
+
 import asyncssh
 import pytest
+from peers.fake_target import fake_target
 
 from bus.contract import HostKeyPolicy, TargetCredential
+from config.model import SSHSettings
 from protocols.errors import TargetUnreachableError
+from protocols.ssh.channel_wiring import ChannelWiring
+from protocols.ssh.packet_wiring import PacketWiring
 from protocols.ssh.target import HostKeys, TargetLogin, fingerprint, line_of, private_key
+from recorder.session_info import Target, TargetProtocol
 
 KEY = asyncssh.generate_private_key("ssh-ed25519").convert_to_public()
 OTHER = asyncssh.generate_private_key("ssh-ed25519").convert_to_public()
@@ -71,3 +81,25 @@ async def test_who_meets_an_unreadable_private_key_is_told_which_secret_has_it()
     with pytest.raises(asyncssh.PermissionDenied, match="`proxyd secret edit web1`"):
         await login.public_key_auth_requested()
     assert "`proxyd secret edit web1`" in str(login.failure)
+
+
+@pytest.mark.parametrize("wiring", [PacketWiring(SSHSettings()), ChannelWiring()])
+@pytest.mark.parametrize("password", ["right", "wrong"])
+async def test_nothing_holds_the_credential_once_the_login_is_over(wiring, password):
+    secret = "".join(list(password))  # An object of its own, whose references can be counted.
+    unheld = sys.getrefcount(secret)
+    with fake_target() as told:
+        target = Target(host="127.0.0.1", port=told.port, protocol=TargetProtocol.SSH)
+        credential = TargetCredential(username="root", password=secret)
+        leg = None
+        with contextlib.suppress(TargetUnreachableError):
+            leg = await wiring.dial(target, credential, keys(HostKeyPolicy.ANY), 10)
+        del credential
+        await asyncio.sleep(0.1)  # What asyncssh's tasks hold goes with them, and they end.
+        gc.collect()  # A failed login leaves its frames to the collector.
+        assert sys.getrefcount(secret) == unheld
+        assert told.attempts[-1] == ("root", password)
+        assert (leg is not None) == (password == "right")
+        if leg:
+            leg.abort()
+        await asyncio.sleep(0.1)  # Lets the other side close as well.

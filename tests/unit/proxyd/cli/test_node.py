@@ -40,10 +40,10 @@ def test_a_role_alone_needs_a_bus_between_nodes(proxyd, role):
 
 
 def test_a_bus_of_another_version_is_refused(proxyd, config_path):
-    config_path.write_text(config_path.read_text() + '[bus]\nurl = "amqp://user@host/"\n')
+    config_path.write_text(config_path.read_text() + '[bus]\nurl = "nats://user@host/"\n')
     result = proxyd("run")
     assert result.exit_code == 78
-    assert "bus.url: amqp:" in result.stderr
+    assert "bus.url: nats:" in result.stderr
 
 
 def test_an_unknown_role_is_a_usage_error(proxyd):

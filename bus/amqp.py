@@ -1,0 +1,95 @@
+"""How a node reaches the broker: from its settings to what pika takes.
+
+amqp://USER@HOST:PORT/VHOST     plain, for a broker on this machine or in a private network
+amqps://USER@HOST:PORT/VHOST    TLS 1.2 or newer; the certificate must be of HOST
+"""
+
+import ssl
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+import pika
+import pika.credentials
+
+from config.errors import ConfigError
+from config.model import BusSettings
+from config.redacted import Redacted
+
+Broker = pika.ConnectionParameters
+PASSWORD: Final = "bus-password"  # noqa: S105 - the name of a credential
+_PORTS: Final = {"amqp": 5672, "amqps": 5671}
+_CONNECT_TIMEOUT_S: Final = 1.5
+"""Of TCP alone: a way that works again is found by the next try, not by a longer one."""
+_HANDSHAKE_TIMEOUT_S: Final = 8.0
+
+
+def is_amqp(url: str) -> bool:
+    """Say whether `[bus] url` names a broker."""
+    return urlsplit(url).scheme in _PORTS
+
+
+def parameters(
+    settings: BusSettings, password: Redacted[str], name: str
+) -> pika.ConnectionParameters:
+    """Return where and how to connect; raise `ConfigError`. `name` is shown to operators."""
+    url = urlsplit(settings.url)
+    port = _port(settings.url) or _PORTS[url.scheme]
+    if not url.hostname or not url.username:
+        raise ConfigError(f"bus.url: write {url.scheme}://USER@HOST:{port}/VHOST")
+    if url.password is not None:
+        raise ConfigError(
+            f"bus.url holds a password: put it into the systemd credential `{PASSWORD}` or a "
+            "file named by bus.password_file, and change it if others could read this file"
+        )
+    return pika.ConnectionParameters(
+        host=url.hostname,
+        port=port,
+        virtual_host=unquote(url.path.removeprefix("/")) or "/",
+        credentials=pika.credentials.PlainCredentials(
+            unquote(url.username), password.reveal(), erase_on_connect=False
+        ),
+        heartbeat=round(settings.heartbeat_s),
+        connection_attempts=1,
+        socket_timeout=_CONNECT_TIMEOUT_S,
+        stack_timeout=_HANDSHAKE_TIMEOUT_S,
+        ssl_options=_tls(settings, url.hostname) if url.scheme == "amqps" else None,
+        client_properties={"connection_name": name},
+    )
+
+
+def _port(url: str) -> int | None:
+    try:
+        return urlsplit(url).port
+    except ValueError as error:
+        raise ConfigError(f"bus.url: {error}") from error
+
+
+def _tls(settings: BusSettings, host: str) -> pika.SSLOptions:
+    context = ssl.create_default_context(cafile=_readable("bus.ca_file", settings.ca_file))
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    certificate = _readable("bus.certificate_file", settings.certificate_file)
+    key = _readable("bus.key_file", settings.key_file)
+    if certificate is not None:
+        try:
+            context.load_cert_chain(certificate, key)
+        except ssl.SSLError as error:
+            raise ConfigError(
+                f"bus.certificate_file and bus.key_file do not fit together: {error.reason}; "
+                "name a certificate in PEM and the key that it was made for, without passphrase"
+            ) from error
+    elif key is not None:
+        raise ConfigError("bus.key_file stands alone: name its bus.certificate_file")
+    return pika.SSLOptions(context, host)
+
+
+def _readable(setting: str, path: Path | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise ConfigError(
+            f"{setting}: {path} cannot be read: {error.strerror}; let the daemon's user read it"
+        ) from error
+    return str(path)

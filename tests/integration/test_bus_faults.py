@@ -1,0 +1,340 @@
+"""The bus over RabbitMQ when things go wrong, on a real broker."""
+
+import asyncio
+import secrets
+import shlex
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from uuid import UUID
+
+import pika
+import pika.exceptions
+import pytest
+from peers.certificates import Authority
+from peers.rabbitmq import PASSWORD, USER, VirtualHost
+from samples.buses import SITE, OnBroker, receipt, up, working
+from samples.chunks import SESSION, chunk, three_chunks
+from samples.recordings import until
+
+from bus import topology
+from bus.amqp import parameters
+from bus.contract import CommandResult, Done, ResendChunks, SessionReady
+from bus.dead_letters import DeadLetters
+from bus.errors import BusUnavailableError, FeedCutError
+from bus.policy import engine_policy, worker_policy
+from bus.rabbitmq import EngineAddress, RabbitEngineBus
+from config.model import BusSettings
+from config.redacted import Redacted
+from recorder.chunk import Chunk, ChunkHeader
+from recorder.errors import ChunkRefusedError
+from recorder.events import ClientData
+from recorder.ports import StorageReceipt
+
+READY = SessionReady(session_id=SESSION)
+FIRST = chunk([ClientData(at_ms=0, channel=0, data=b"x")])
+
+
+@pytest.fixture
+async def bus(vhost: VirtualHost) -> AsyncIterator[OnBroker]:
+    async with AsyncExitStack() as stack:
+        broker = OnBroker(vhost, stack, limit_s=3)
+        await broker.start()
+        yield broker
+
+
+async def answered(request: object, asker: str) -> Done:
+    return Done()
+
+
+async def within(seconds: float, succeeds: Callable[[], Awaitable[object]]) -> None:
+    """Try until it works."""
+    async with asyncio.timeout(seconds):
+        while True:
+            try:
+                await succeeds()
+            except BusUnavailableError:
+                await asyncio.sleep(0.1)
+            else:
+                return
+
+
+def other(number: int) -> Chunk:
+    """The only chunk of another session."""
+    events = [ClientData(at_ms=0, channel=0, data=b"%d" % number)]
+    return chunk(events, session_id=UUID(int=100 + number))
+
+
+async def test_a_poison_chunk_becomes_a_dead_letter_and_the_others_flow(bus: OnBroker):
+    poison, deliveries, stored = FIRST, [0], []
+
+    def store(chunk: Chunk) -> StorageReceipt:
+        if chunk.digest == poison.digest:
+            deliveries[0] += 1
+            raise ValueError("a defect that this chunk meets each time")
+        stored.append(chunk.digest)
+        return receipt(chunk)
+
+    letters = DeadLetters(bus.vhost.parameters(), (SITE,))
+    async with working(bus, store), asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+        poisonous = tasks.create_task(refused(bus, poison))
+        for number in range(20):
+            assert await bus.engine().ship(other(number)) == receipt(other(number))
+        assert "a dead letter" in await poisonous
+        assert deliveries == [topology.TRIES]
+        [letter] = await asyncio.to_thread(letters.all)
+        assert (letter.engine, letter.session, letter.sequence) == ("engine-1", str(SESSION), 0)
+        assert [letter] == await asyncio.to_thread(letters.all), "a look changed something"
+    assert len(stored) == 20
+    async with working(bus, receipt):
+        assert [letter] == await asyncio.to_thread(letters.replay, lambda _: True)
+        await until(lambda: bus.vhost.depth(topology.site_chunks(SITE).name) == 0)
+    assert await asyncio.to_thread(letters.all) == []
+
+
+async def refused(bus: OnBroker, poison: Chunk) -> str:
+    with pytest.raises(ChunkRefusedError) as raised:
+        await bus.engine().ship(poison)
+    return str(raised.value)
+
+
+async def test_a_dead_letter_is_discarded_only_when_it_is_meant(bus: OnBroker):
+    def store(chunk: Chunk) -> StorageReceipt:
+        raise ValueError("a defect")
+
+    async with working(bus, store):
+        for number in range(2):
+            with pytest.raises(ChunkRefusedError):
+                await bus.engine().ship(other(number))
+    letters = DeadLetters(bus.vhost.parameters(), (SITE,))
+    both = await asyncio.to_thread(letters.all)
+    gone = await asyncio.to_thread(letters.discard, lambda one: one.id == both[0].id)
+    assert gone == both[:1]
+    assert await asyncio.to_thread(letters.all) == both[1:]
+
+
+async def test_a_worker_that_dies_of_a_chunk_does_not_die_for_ever(bus: OnBroker):
+    """As SIGKILL would: the connection goes, the chunk was not acknowledged."""
+    seen: list[bytes] = []
+
+    def store(chunk: Chunk) -> StorageReceipt:
+        seen.append(chunk.digest)
+        raise pika.exceptions.StreamLostError("the worker is gone")
+
+    async with working(bus, store), asyncio.timeout(30):
+        assert "a dead letter" in await refused(bus, FIRST)
+    assert len(seen) == topology.TRIES
+
+
+async def test_a_database_that_is_away_is_no_strike_against_a_chunk(bus: OnBroker):
+    away, tries = threading.Event(), [0]
+    away.set()
+
+    def store(chunk: Chunk) -> StorageReceipt:
+        tries[0] += 1
+        if away.is_set():
+            raise BusUnavailableError("the database is away")
+        return receipt(chunk)
+
+    def probe() -> None:
+        if away.is_set():
+            raise BusUnavailableError("the database is away")
+
+    async with working(bus, store, probe=probe), asyncio.timeout(20):
+        shipping = asyncio.ensure_future(bus.engine().ship(FIRST))  # noqa: TID251 - a test's
+        await until(lambda: tries[0] > 2)
+        with pytest.raises(BusUnavailableError, match="did not answer"):
+            await bus.engine().reach_storage()
+        away.clear()
+        assert await shipping == receipt(FIRST)
+    assert bus.vhost.depth(topology.site_dead(SITE).name) == 0
+
+
+async def test_a_gap_is_asked_for_again_and_marked_when_it_stays(bus: OnBroker):
+    made, asked, marked = three_chunks(), [], []
+
+    def missing(header: ChunkHeader) -> tuple[int, int] | None:
+        return (1, 1) if header.sequence == 2 else None
+
+    async def obey(command: object) -> CommandResult:
+        asked.append(command)
+        return CommandResult(done=False, detail="it is not here")
+
+    def lost(after: object, span: tuple[int, int]) -> None:
+        marked.append(span)
+
+    bus.engine().obey("engine-1", obey)
+    async with working(bus, receipt, missing=missing, lost=lost):
+        for one in (made[0], made[2], made[2]):
+            await bus.engine().ship(one)
+        await until(lambda: marked)
+    assert asked == [ResendChunks(session_id=SESSION, first=1, last=1)]
+    assert marked == [(1, 1)]
+
+
+async def test_a_full_queue_refuses_and_forgets_nothing(bus: OnBroker, monkeypatch):
+    monkeypatch.setattr(topology, "_MAX_WAITING_CHUNK_BYTES", 2000)
+    async with working(bus, receipt):
+        pass
+    held = []
+    large = [ClientData(at_ms=0, channel=0, data=secrets.token_bytes(1500))]
+    for number in range(20):
+        one = chunk(large, session_id=UUID(int=200 + number))
+        shipping = asyncio.ensure_future(bus.engine().ship(one))  # noqa: TID251 - a test's
+        await asyncio.wait([shipping], timeout=0.2)
+        if shipping.done():
+            break
+        held.append(shipping)
+    with pytest.raises(BusUnavailableError, match="queue is full"):
+        await shipping
+    assert held
+    async with working(bus, receipt):
+        for stored in held:
+            await stored
+
+
+async def test_a_chunk_that_nobody_takes_is_not_lost_but_sent_back(bus: OnBroker):
+    with pytest.raises(BusUnavailableError, match="nobody takes messages of"):
+        await bus.engine().ship(FIRST)
+
+
+async def test_a_broker_short_of_disk_blocks_chunks_but_not_what_engines_hear(bus: OnBroker):
+    async with working(bus, receipt):
+        broker = bus.vhost.broker
+        await asyncio.to_thread(broker.ctl, "set_disk_free_limit", "100000GB")
+        try:
+            # The broker says so to whoever publishes next.
+            for _ in range(2):
+                with pytest.raises(BusUnavailableError):
+                    await bus.engine().ship(FIRST)
+            assert bus.engine().wires.publisher.link.blocked
+            with pytest.raises(BusUnavailableError, match="disk or memory is low"):
+                await bus.engine().request(READY)
+        finally:
+            await asyncio.to_thread(broker.ctl, "set_disk_free_limit", "50MB")
+        await within(15, lambda: bus.engine().ship(FIRST))
+
+
+async def test_connections_cut_by_the_broker_are_made_anew(bus: OnBroker):
+    bus.control.answer(answered)
+    feed = bus.control.watch(SESSION)
+    bus.engine().publish_live(SESSION, b"one")
+    assert await anext(feed) == b"one"
+    vhost, reason = bus.vhost.name, "an administrator's whim"
+    await asyncio.to_thread(
+        bus.vhost.broker.ctl, "close_all_connections", "--vhost", vhost, reason
+    )
+    with pytest.raises(FeedCutError):
+        async with asyncio.timeout(5):
+            await anext(feed)
+    await within(10, lambda: bus.engine().request(READY))
+    async with working(bus, receipt):
+        await within(10, lambda: bus.engine().ship(FIRST))
+
+
+async def apply(vhost: VirtualHost, lines: list[str]) -> None:
+    """Run what the policy prints; the password is the tests'."""
+    for line in lines:
+        words = shlex.split(line, comments=True)
+        if words[:2] == ["rabbitmqctl", "add_user"]:
+            words.append(PASSWORD)
+        if words:
+            await asyncio.to_thread(vhost.broker.ctl, *words[1:])
+
+
+async def test_an_engine_s_user_can_do_its_work_and_nothing_else(bus: OnBroker):
+    vhost, user = bus.vhost, f"engine-3-{secrets.token_hex(3)}"
+    await apply(vhost, engine_policy(vhost.name, user, SITE, "engine-3"))
+    bus.control.answer(answered)
+    ours = vhost.parameters(user)
+    address = EngineAddress(site=SITE, engine_id="engine-3")
+    async with (
+        working(bus, receipt),
+        RabbitEngineBus(ours, bus.keys.identity("engine-3"), address, 5) as engine,
+    ):
+        await up(engine)
+        assert await engine.request(READY) == Done()
+        assert await engine.ship(FIRST) == receipt(FIRST)
+        await engine.reach_storage()
+        feed = bus.control.watch(SESSION)
+        engine.publish_live(SESSION, b"shown")
+        async with asyncio.timeout(5):
+            assert await anext(feed) == b"shown"
+    forbidden = {
+        "read another engine's commands": lambda channel: channel.basic_get(
+            topology.engine_commands("engine-2").name
+        ),
+        "read its site's chunks": lambda channel: channel.basic_get(
+            topology.site_chunks(SITE).name
+        ),
+        "listen to all live feeds": lambda channel: channel.queue_bind(
+            topology.engine_replies("engine-3").name, topology.LIVE, "#"
+        ),
+        "make a queue of its own": lambda channel: channel.queue_declare("mine"),
+        "empty a queue": lambda channel: channel.queue_purge(topology.site_chunks(SITE).name),
+        "send a chunk as another engine": lambda channel: channel.basic_publish(
+            topology.CHUNKS, f"{SITE}.engine-2", b"forged"
+        ),
+        "send a chunk for another site": lambda channel: channel.basic_publish(
+            topology.CHUNKS, "elsewhere.engine-3", b"forged"
+        ),
+        "write into another engine's queue": lambda channel: channel.basic_publish(
+            "", topology.engine_replies("engine-2").name, b"forged"
+        ),
+    }
+    allowed = [
+        what
+        for what, act in forbidden.items()
+        if not await asyncio.to_thread(denied, ours, act)
+    ]
+    assert allowed == []
+
+
+def denied(parameters: pika.ConnectionParameters, act: Callable[..., object]) -> bool:
+    with pika.BlockingConnection(parameters) as connection:
+        channel = connection.channel()
+        try:
+            channel.confirm_delivery()
+            act(channel)
+        except pika.exceptions.ChannelClosedByBroker as error:
+            return bool(error.reply_code == 403)
+        return False
+
+
+async def test_a_worker_s_user_can_do_its_work(bus: OnBroker):
+    vhost, user = bus.vhost, f"worker-{secrets.token_hex(3)}"
+    await apply(vhost, worker_policy(vhost.name, user))
+    async with working(bus, receipt, user=user):
+        assert await bus.engine().ship(FIRST) == receipt(FIRST)
+        await bus.engine().reach_storage()
+
+
+async def over_tls(bus: OnBroker, **files: Path) -> RabbitEngineBus:
+    """A third engine, on the broker's TLS port."""
+    url = f"amqps://{USER}@127.0.0.1:{bus.vhost.broker.tls_port}/{bus.vhost.name}"
+    broker = parameters(BusSettings(url=url, **files), Redacted(PASSWORD), "engine-3")
+    address = EngineAddress(site=SITE, engine_id="engine-3")
+    return RabbitEngineBus(broker, bus.keys.identity("engine-3"), address, 5)
+
+
+async def test_over_tls_both_ends_show_a_certificate(bus: OnBroker, tmp_path: Path):
+    authority = bus.vhost.broker.authority
+    ours = authority.sign("engine-3")
+    bus.control.answer(answered)
+    files = {"certificate_file": ours.certificate, "key_file": ours.key}
+    async with await over_tls(bus, ca_file=authority.file, **files) as engine:
+        await up(engine)
+        assert await engine.request(READY) == Done()
+
+
+async def test_over_tls_a_stranger_s_broker_is_not_spoken_to_nor_we_without_certificate(
+    bus: OnBroker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    authority, stranger = bus.vhost.broker.authority, Authority(tmp_path, "stranger")
+    for trusted in (stranger, authority):
+        async with await over_tls(bus, ca_file=trusted.file) as engine:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(1):
+                    await engine.wires.wait_up()
+    assert "CERTIFICATE_VERIFY_FAILED" in capsys.readouterr().out
