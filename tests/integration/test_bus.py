@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from peers.rabbitmq import VirtualHost
 from samples.buses import Bus, InProcess, OnBroker, receipt
-from samples.chunks import SESSION, chunk, three_chunks
+from samples.chunks import KEYS, SESSION, chunk, three_chunks
 from samples.recordings import SMALL
 
 from bus import codec
@@ -209,9 +209,9 @@ async def test_a_store_that_fails_and_recovers_gets_every_chunk_in_order(tmp_pat
         return receipt(chunk)
 
     await bus.store(store)
-    spool = Spool(tmp_path, SMALL, SystemClock())
+    spool = Spool(tmp_path, SMALL, SystemClock(), KEYS)
     spool.prepare()
-    spool.begin(SESSION, b"x").close()
+    spool.begin(SESSION, b"x").segment.close()
     made = three_chunks()
     for one in made:
         spool.add(one)
