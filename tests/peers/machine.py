@@ -99,7 +99,7 @@ class Machine:
     @property
     def entering(self) -> list[str]:
         """What runs a program inside, in front of its words."""
-        namespaces = ("--mount", "--uts", "--ipc", "--pid", "--cgroup", "--root", "--wd=/")
+        namespaces = ("--mount", "--uts", "--ipc", "--pid", "--cgroup", "--root", "--wd")
         return [program("nsenter"), "--target", str(self._pid), *namespaces]
 
     def run(
