@@ -2,7 +2,7 @@
 
 import sys
 
-from bench import bulk, hostile, latency, login, memory, pty, sftp
+from bench import bulk, hostile, ingest, latency, login, memory, pty, sftp
 from bench.figures import Figure, keep, show
 from bench.rig import Rig
 
@@ -14,6 +14,7 @@ MEASURES = {
     "pty": pty.measure,
     "hostile": hostile.measure,
     "memory": memory.measure,
+    "ingest": ingest.measure,
 }
 
 

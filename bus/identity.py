@@ -3,7 +3,7 @@
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bus.codec import MAX_MESSAGE_BYTES
-from bus.signed import Known, Opened, Signer, Verifier, introduction, unverified
+from bus.signed import Key, Known, Opened, Signer, Verifier, introduction, unverified
 from recorder.ports import Clock
 
 
@@ -17,7 +17,7 @@ class Identity:
     def __init__(
         self,
         name: str,
-        key: Ed25519PrivateKey,
+        key: Key,
         known: Known,
         clock: Clock,
         *,
@@ -29,7 +29,7 @@ class Identity:
         self._signer = Signer(name, key, max_body_bytes=max_body_bytes)
         self._verifier = Verifier(name, known, since=clock.now(), max_body_bytes=max_body_bytes)
 
-    def sign_with(self, key: Ed25519PrivateKey) -> None:
+    def sign_with(self, key: Key) -> None:
         """Sign with a new key from now on."""
         self._signer = Signer(self.name, key, max_body_bytes=self._max_body_bytes)
 

@@ -14,14 +14,11 @@ signature was verified.
 import datetime as dt
 import secrets
 from collections.abc import Callable
-from typing import Annotated, Final
+from typing import Annotated, Final, Protocol
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import (
-    Ed25519PrivateKey,
-    Ed25519PublicKey,
-)
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from msgspec import Meta, Struct
 
 from bus.codec import MAX_MESSAGE_BYTES
@@ -80,11 +77,19 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Statement)
 
 
+class Key(Protocol):
+    """A private Ed25519 key: `Ed25519PrivateKey`, `recorder.signing.SigningKey`."""
+
+    def sign(self, message: bytes, /) -> bytes:
+        """Return the signature, 64 bytes."""
+        ...
+
+
 class Signer:
     """Signs what one node says."""
 
     def __init__(
-        self, issuer: str, key: Ed25519PrivateKey, *, max_body_bytes: int = MAX_MESSAGE_BYTES
+        self, issuer: str, key: Key, *, max_body_bytes: int = MAX_MESSAGE_BYTES
     ) -> None:
         self.issuer = issuer
         self._key = key

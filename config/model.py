@@ -168,6 +168,12 @@ class BlobSettings(_Table, frozen=True, kw_only=True):
     """For one blob, every try included."""
 
 
+class RetentionSettings(_Table, frozen=True, kw_only=True):
+    """`[retention]`: when old recordings are looked for. The rules are in the database."""
+
+    interval_s: Seconds = 3600
+
+
 class ControlSettings(_Table, frozen=True, kw_only=True):
     """`[control]`: the vault, the grants and the page."""
 
@@ -186,6 +192,13 @@ class AuditSettings(_Table, frozen=True, kw_only=True):
     syslog_ca: Path | None = None
     """With `tls://`. None: the authorities that this machine trusts."""
     syslog_timeout_s: Seconds = 10
+
+
+class ProofSettings(_Table, frozen=True, kw_only=True):
+    """`[proof]`: what shows that no recording was altered or removed."""
+
+    tree_head_dir: Path | None = None
+    """Where signed heads of the log of sessions are written. None: nowhere."""
 
 
 class MetricsSettings(_Table, frozen=True, kw_only=True):
@@ -210,9 +223,11 @@ class Settings(_Table, frozen=True, kw_only=True):
     bus: BusSettings = BusSettings()
     database: DatabaseSettings = DatabaseSettings()
     blobs: BlobSettings = BlobSettings()
+    retention: RetentionSettings = RetentionSettings()
     control: ControlSettings = ControlSettings()
     audit: AuditSettings = AuditSettings()
     metrics: MetricsSettings = MetricsSettings()
+    proof: ProofSettings = ProofSettings()
 
     @property
     def database_url(self) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from control.audit_requests import AuditEntry, ListAudit
 from control.bus_requests import DeadLetterSummary, ListDeadLetters
 from control.enrolment_requests import EngineSummary, ListEngines
+from control.proof_requests import BundleSignature, LogChecked, SessionProof
 from control.requests import (
     AccessSummary,
     CredentialSummary,
@@ -28,6 +29,13 @@ from control.requests import (
     StoredChunk,
     UserSummary,
 )
+from control.retention_requests import (
+    DeletedRecording,
+    RetentionRule,
+    RunRetention,
+    ShowRetention,
+)
+from recorder.tree_head import TreeHead
 
 ManyRequest = (
     ListSecrets
@@ -41,6 +49,8 @@ ManyRequest = (
     | FollowSession
     | ListDeadLetters
     | ListAudit
+    | ShowRetention
+    | RunRetention
 )
 """Answered by any number of results; every other request by exactly one."""
 
@@ -55,9 +65,15 @@ Result = (
     | SessionSummary
     | SearchHit
     | StoredChunk
+    | SessionProof
+    | BundleSignature
+    | LogChecked
+    | TreeHead
     | LiveFrames
     | DeadLetterSummary
     | AuditEntry
+    | RetentionRule
+    | DeletedRecording
     | Status
     | Done
 )

@@ -5,8 +5,10 @@ Logs are not this. A row is as durable as what it tells of.
 
 import datetime as dt
 import pwd
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -42,6 +44,10 @@ class AuditOperations:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def handlers(self) -> dict[type[Struct], Callable[[Any, str], Any]]:
+        """Say which request is whose."""
+        return {ListAudit: self.list}
 
     def list(self, request: ListAudit, _who: str) -> Iterable[AuditEntry]:
         """List acts, newest first."""

@@ -36,19 +36,20 @@ def find(session: Session, engine_id: str) -> EngineRow:
 
 
 def find_active(session: Session, engine_id: str) -> EngineRow:
-    """Return the engine, which stays active until this transaction ends.
-
-    Raises `DeniedError` where it is none, not yet or no more.
-    """
-    row = _active(session, engine_id)
-    if row is None:
+    """Return the engine; raise `DeniedError` where it is none, not yet or no more."""
+    row = session.get(EngineRow, engine_id)
+    if row is None or row.state != "active":
         raise DeniedError(f"{engine_id} is no active engine")
     return row
 
 
-def is_active(session: Session, engine_id: str) -> bool:
-    """Say whether an engine is active, which it stays until this transaction ends."""
-    return _active(session, engine_id) is not None
+def stays_active(session: Session, engine_id: str) -> bool:
+    """Say whether an engine is active, and hold it so until this transaction ends.
+
+    A revocation waits for what is being written, or what is to be written for it.
+    """
+    row = session.get(EngineRow, engine_id, with_for_update={"read": True})
+    return row is not None and row.state == "active"
 
 
 def ask(session: Session, request: EnrolEngine, act: Act) -> EnrolmentReply:
@@ -106,9 +107,7 @@ def approve(session: Session, engine_id: str, code: str, act: Act) -> EngineSumm
     return summary(session, row)
 
 
-def admit_local(
-    session: Session, engine_id: str, site: str, signing_key: bytes, act: Act
-) -> None:
+def admit_local(session: Session, engine_id: str, site: str, act: Act) -> None:
     """Let the engine of this very process serve; nobody is in between to be doubted.
 
     Raises `DeniedError` where it was revoked.
@@ -127,9 +126,6 @@ def admit_local(
             "`proxyd engine enrol --afresh` makes a new one"
         )
     row.site, row.keys_told_at = site, act.at
-    if node_keys.add(session, engine_id, Purpose.SIGNING, signing_key, act.at):
-        # What the spool still holds was signed with the key before.
-        node_keys.end(session, engine_id, act.at + node_keys.OVERLAP, but=signing_key)
 
 
 def revoke(session: Session, engine_id: str, now: dt.datetime) -> EngineRow:
@@ -164,12 +160,6 @@ def summary(session: Session, row: EngineRow) -> EngineSummary:
         revoked_at=row.revoked_at,
         seen_at=row.keys_told_at,
     )
-
-
-def _active(session: Session, engine_id: str) -> EngineRow | None:
-    # A revocation waits for the grant that is being written, or the grant for it.
-    row = session.get(EngineRow, engine_id, with_for_update={"read": True})
-    return row if row is not None and row.state == "active" else None
 
 
 def _take(session: Session, request: EnrolEngine, act: Act) -> EnrolmentReply:

@@ -73,7 +73,7 @@ class Grants:
         with self._database.transaction() as session:
             presented = _look_up(session, request.username)
             verdict = self._judge(presented, request, now)
-            if not engines.is_active(session, request.engine_id):
+            if not engines.stays_active(session, request.engine_id):
                 # It was when it asked; a revocation that was quicker has counted sessions.
                 verdict = DenialReason.ENGINE_REVOKED
             if isinstance(verdict, _Entitled) and not _take_use(session, verdict.credential):

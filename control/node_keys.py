@@ -16,8 +16,8 @@ from storage.tables import NodeKeyRow
 
 CONTROL = "control"
 STORAGE = "storage"
-OVERLAP: Final = dt.timedelta(days=1)
-"""How long an engine's old key counts beside the new one: a spool empties in that time."""
+OVERLAP: Final = dt.timedelta(days=30)
+"""How long what a replaced key signed may wait in a spool and still be stored."""
 
 
 class Purpose(enum.StrEnum):

@@ -18,7 +18,9 @@ from control.live import NoLiveSessions
 from control.open_database import open_blob_store, open_database
 from control.operations import ControlNode, Operations
 from control.ports import LiveSessions
+from control.proofs import Proofs
 from control.requests import FollowSession, OperatorRequest, Status
+from control.storage_keys import StorageKeys
 from control.stored import IndexSearch, StoredChunks
 from control.target_test import OneDial
 from control.trust import locate_control_key
@@ -27,6 +29,7 @@ from control.wire import decode_request, encode_request
 from recorder.clock import SystemClock
 from storage.database import Database
 from storage.reader import Reader
+from storage.retention import Retention
 from storage.search import Search
 from storage.tables import ChunkRow, SessionRow
 
@@ -37,19 +40,25 @@ def open_operations(settings: Settings, live: LiveSessions) -> Iterator[Operatio
 
     Raises `ConfigError` where the node was never set up.
     """
+    blobs = open_blob_store(settings)
     with open_database(settings) as database:
+        vault, clock = open_vault(database, master_key.locate(settings, None)), SystemClock()
+        keys = StorageKeys(database, vault)
         yield Operations(
             ControlNode(
                 database=database,
-                vault=open_vault(database, master_key.locate(settings, None)),
+                vault=vault,
                 control_key=locate_control_key(settings.state_dir, None),
-                clock=SystemClock(),
+                clock=clock,
                 gateways=Gateways.of(settings),
                 live=live,
                 search=IndexSearch(Search(database)),
-                chunks=StoredChunks(Reader(database, open_blob_store(settings))),
+                chunks=StoredChunks(Reader(database, blobs), keys),
+                proofs=Proofs(database, keys, clock, settings.proof.tree_head_dir),
+                keys=keys,
                 tester=OneDial(settings.ssh.dial_timeout_s),
                 status=lambda: _status(database),
+                retention=Retention(database, blobs, SystemClock()),
             )
         )
 

@@ -37,6 +37,16 @@ def open_database(
         raise ControlError(str(error)) from error
 
 
+@contextmanager
+def reachable_database(settings: Settings) -> Iterator[Database]:
+    """Yield the database as it is, to look at; raise `ConfigError`."""
+    try:
+        with closing(_database(settings, None)) as database:
+            yield database
+    except UnsupportedStoreError as error:
+        raise ConfigError(str(error)) from error
+
+
 def open_blob_store(settings: Settings, credentials_dir: Path | None = None) -> BlobStore:
     """Return the blob store of these settings; raise `ConfigError`. Reaches nothing."""
     file = settings.blobs.credentials_file

@@ -14,15 +14,20 @@ from control import access, credentials, dead_letter_operations, ports, secrets,
 from control import requests as ask
 from control.answers import Result
 from control.audit import Act, AuditOperations
-from control.audit_requests import ListAudit
 from control.credentials import Gateways
 from control.enrolment_operations import EnrolmentOperations
 from control.errors import ControlError, UnreachableError
+from control.node_operations import NodeOperations
+from control.proof_operations import ProofOperations
+from control.proofs import Proofs
+from control.retention import RetentionOperations
+from control.storage_keys import StorageKeys
 from control.trust import ControlKeyFile
 from control.vault import Vault
 from recorder.ports import Clock
 from storage.database import Database
 from storage.errors import StorageError
+from storage.retention import Retention
 from storage.tables import SessionRow
 
 _END_PAUSES_S = (0.2, 0.8)
@@ -40,8 +45,11 @@ class ControlNode:
     live: ports.LiveSessions
     search: ports.SessionSearch
     chunks: ports.ChunkReader
+    proofs: Proofs
+    keys: StorageKeys
     tester: ports.TargetTester
     status: ports.NodeStatus
+    retention: Retention
     dead_letters: dead_letter_operations.Letters | None = None
 
     def act(self, who: str) -> Act:
@@ -91,11 +99,13 @@ class Operations:
             CredentialOperations(node),
             SessionOperations(node),
             EnrolmentOperations(node.database, node.control_key, node.act, node.end),
-            NodeOperations(node),
+            NodeOperations(node.vault, node.database, node.act, node.status),
             dead_letter_operations.of(node.dead_letters, node.database, node.act),
+            ProofOperations(node.proofs, node.keys, node.act),
+            AuditOperations(node.database),
+            RetentionOperations(node.database, node.retention, node.act),
         )
-        audit = AuditOperations(node.database)
-        self._handlers: dict[type[Struct], _Handler] = {ListAudit: audit.list}
+        self._handlers: dict[type[Struct], _Handler] = {}
         for noun in nouns:
             self._handlers |= noun.handlers()
 
@@ -342,7 +352,7 @@ class SessionOperations:
         """Hand out a recording."""
         act = self.node.act(who)
         with self.node.database.transaction() as session:
-            sessions.find(session, request.id)
+            sessions.find_recording(session, request.id)
             act.note(session, "session.read", str(request.id))
         return self.node.chunks.chunks(request.id, request.from_sequence)
 
@@ -371,26 +381,3 @@ class SessionOperations:
             act.note(session, "session.messaged", str(request.id), request.text)
         self.node.live.message(row.engine, row.id, request.text)
         return ask.Done()
-
-
-@dataclass(frozen=True)
-class NodeOperations:
-    """The node itself."""
-
-    node: ControlNode
-
-    def handlers(self) -> dict[type[Struct], _Handler]:
-        """Say which request is whose."""
-        return {ask.RotateMasterKey: self.rotate, ask.AskStatus: self.status}
-
-    def rotate(self, _request: ask.RotateMasterKey, who: str) -> ask.Done:
-        """Make a new master key and wrap every key with it."""
-        key_id, rewrapped = self.node.vault.rotate(self.node.database, self.node.act(who))
-        return ask.Done(
-            detail=f"{rewrapped} keys are wrapped by master key {key_id} now: keep a copy of "
-            "it elsewhere, and destroy the copies of the old one"
-        )
-
-    def status(self, _request: ask.AskStatus, _who: str) -> ask.Status:
-        """Say how the node is."""
-        return self.node.status()

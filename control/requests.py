@@ -1,9 +1,4 @@
-"""Everything an operator can ask for, and the answers: the vocabulary of the command line.
-
-The command line sends these to a running control node over its socket, and carries
-them out itself where none runs; the web API will speak the same words. A field of a
-result is a key of `--output json`, so `contract.md`'s names are kept here.
-"""
+"""Everything an operator can ask for, and the answers. Fields are keys of `--output json`."""
 
 import datetime as dt
 from typing import Annotated
@@ -16,12 +11,13 @@ from config.model import OnLoss
 from control.audit_requests import ListAudit
 from control.bus_requests import DeadLetterRequest
 from control.enrolment_requests import EnrolmentRequest
+from control.proof_requests import ProofRequest
 from control.request import Line, Name, Port
 from control.request import Request as _Request
+from control.retention_requests import RetentionRequest
 from recorder.session_info import Capture, RecordingMode, TargetProtocol
 
 MAX_USES = 1_000_000
-
 DEFAULT_CHANNELS = ("exec", "scp", "sftp", "shell")
 
 
@@ -275,6 +271,8 @@ class SessionSummary(Struct, frozen=True, kw_only=True):
     output_bytes: int
     complete: bool
     """Every chunk from 0 to the end has arrived and the chain holds."""
+    hold_reason: str | None = None
+    deleted_at: dt.datetime | None = None
 
 
 class SearchSessions(_Request, frozen=True, kw_only=True):
@@ -309,6 +307,9 @@ class StoredChunk(Struct, frozen=True, kw_only=True):
     sequence: int
     digest: bytes
     encoded: bytes
+    data_key: bytes = b""
+    """Unwrapped: whoever may fetch a recording may read it. Empty where it cannot be had."""
+    stored_at: dt.datetime | None = None
 
 
 class FollowSession(_Request, frozen=True, kw_only=True):
@@ -369,26 +370,22 @@ class Done(Struct, frozen=True, kw_only=True):
     detail: str = ""
 
 
+SecretRequest = AddSecret | EditSecret | ListSecrets | ShowSecret | RemoveSecret | TestSecret
+CredentialRequest = IssueCredential | ListCredentials | RevokeCredential
 OperatorRequest = (
-    AddSecret
-    | EditSecret
-    | ListSecrets
-    | ShowSecret
-    | RemoveSecret
-    | TestSecret
+    SecretRequest
     | AddUser
     | ListUsers
     | DisableUser
     | GrantAccess
     | RevokeAccess
     | ListAccess
-    | IssueCredential
-    | ListCredentials
-    | RevokeCredential
+    | CredentialRequest
     | ListSessions
     | ShowSession
     | SearchSessions
     | FetchChunks
+    | ProofRequest
     | FollowSession
     | TerminateSession
     | MessageSession
@@ -397,4 +394,5 @@ OperatorRequest = (
     | AskStatus
     | DeadLetterRequest
     | ListAudit
+    | RetentionRequest
 )

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from control.errors import ConflictError, NotFoundError
 from control.requests import ListSessions, SessionSummary
 from recorder.events import EndReason
-from storage.tables import SessionRow
+from storage.tables import SessionRow, TombstoneRow
 from storage.writer import is_complete
 
 
@@ -19,6 +19,25 @@ def find(session: Session, session_id: UUID) -> SessionRow:
     if row is None:
         raise NotFoundError(
             f"no session has the id {session_id}; `proxyd session list` shows them"
+        )
+    return row
+
+
+def find_locked(session: Session, session_id: UUID) -> SessionRow:
+    """Return the session, and keep workers off its row; raise `NotFoundError`."""
+    find(session, session_id)
+    return session.get_one(SessionRow, session_id, with_for_update=True, populate_existing=True)
+
+
+def find_recording(session: Session, session_id: UUID) -> SessionRow:
+    """Return the session; raise `NotFoundError` where its recording was deleted."""
+    row = find(session, session_id)
+    if row.deleted_at is not None:
+        tombstone = session.get_one(TombstoneRow, session_id)
+        raise NotFoundError(
+            f"the recording of session {session_id} was deleted at "
+            f"{row.deleted_at:%Y-%m-%d %H:%M} UTC by {tombstone.who} ({tombstone.reason}); "
+            "the digests of its chunks are kept"
         )
     return row
 
@@ -60,7 +79,7 @@ def ready(session: Session, session_id: UUID, now: dt.datetime) -> None:
 
 def fail(session: Session, session_id: UUID, reason: EndReason, now: dt.datetime) -> None:
     """Note that a session ended without a recording, unless chunks of it came after all."""
-    row = find(session, session_id)
+    row = find_locked(session, session_id)
     if row.state == "live" and row.chunks == 0:
         row.state, row.ended_at, row.end_reason = "interrupted", now, reason
 
@@ -99,4 +118,6 @@ def summary(row: SessionRow) -> SessionSummary:
         input_bytes=row.input_bytes,
         output_bytes=row.output_bytes,
         complete=is_complete(row),
+        hold_reason=row.hold_reason,
+        deleted_at=row.deleted_at,
     )

@@ -4,9 +4,9 @@ master.key               the vault's master key
 ssh_host_ed25519_key     the gateway's host keys
 ssh_host_rsa_key
 proxyd.db                the database, unless `[database] url` says otherwise
-control-signing.key      what control signs its answers and commands with
+control-signing-key      what control signs its answers and commands with
 engine.id                which engine this is, where it is one
-engine-signing.key       what the engine signs with; engine-sealing.key unseals
+engine-signing-key       what the engine signs with; engine-sealing-key unseals
 trusted-keys.json        whom an engine at a site believes
 spool/                   recordings that have not been stored yet
 control.sock             operators reach a running node here
@@ -29,6 +29,7 @@ from control.private_files import give_to_owner
 from control.requests import AddUser
 from control.state_folder import make_folder
 from control.state_lock import hold
+from control.storage_keys import StorageKeys
 from control.vault import PEPPER, create_pepper, open_vault
 from recorder.ports import Clock
 from storage.database import Database
@@ -59,6 +60,7 @@ class Initialiser:
             self._told += make_host_keys(self._state_dir)
             with open_database(self._settings) as database:
                 self._make_vault(database, self._key_file)
+                self._make_storage_keys(database)
                 if admin is not None and admin_hash is not None:
                     self._add_admin(database, admin, admin_hash)
             for path in self._state_dir.iterdir():
@@ -85,6 +87,10 @@ class Initialiser:
         with database.transaction() as session:
             create_pepper(session, key)
         self._told.append(f"set up the vault in the {database.place} under master key {key.id}")
+
+    def _make_storage_keys(self, database: Database) -> None:
+        vault = open_vault(database, self._key_file)
+        self._told += StorageKeys(database, vault).make_missing(self._clock.now())
 
     def _add_admin(self, database: Database, name: str, password_hash: str) -> None:
         act = Act(operator_name(os.geteuid()), self._clock.now())

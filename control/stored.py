@@ -4,21 +4,27 @@ from collections.abc import Iterator
 from uuid import UUID
 
 from control.requests import SearchHit, StoredChunk
-from storage.reader import Reader
+from recorder.data_key import RecordingKeys
+from storage.reader import Reader, data_key_of
 from storage.search import Search
 
 
 class StoredChunks:
     """`control.ports.ChunkReader` over the store."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, keys: RecordingKeys) -> None:
         self._reader = reader
+        self._keys = keys
 
     def chunks(self, session_id: UUID, from_sequence: int) -> Iterator[StoredChunk]:
         """Yield the stored chunks in order; one whose bytes are lost comes empty."""
         for stored in self._reader.chunks(session_id, from_sequence):
             yield StoredChunk(
-                sequence=stored.sequence, digest=stored.digest, encoded=stored.encoded
+                sequence=stored.sequence,
+                digest=stored.digest,
+                encoded=stored.encoded,
+                data_key=data_key_of(stored.encoded, self._keys),
+                stored_at=stored.stored_at,
             )
 
 

@@ -24,13 +24,13 @@ from control.errors import ConflictError
 from control.node_keys import CONTROL, STORAGE, Purpose
 from control.signing_key import KeyFile, locate
 from recorder.ports import Clock
+from recorder.signing import SigningKey
 from storage.database import Database
 from storage.errors import StorageUnavailableError
 from storage.tables import NodeKeyRow
 
-CONTROL_KEY_NAME: Final = "control-signing.key"
-STORAGE_KEY_NAME: Final = "storage-signing.key"
-"""Both in the state directory, or systemd credentials."""
+CONTROL_KEY_NAME: Final = "control-signing-key"
+"""In the state directory, or as a systemd credential."""
 REFRESH_S: Final = 2.0
 """An engine that was approved is heard after this at the latest."""
 LAST_WORDS: Final = dt.timedelta(minutes=1)
@@ -147,14 +147,9 @@ class ControlTrust:
 class StorageTrust:
     """The storage side on the bus. Enter `run` in a task of its own."""
 
-    def __init__(self, database: Database, key: Ed25519PrivateKey, clock: Clock) -> None:
-        """Let engines know the key that receipts are signed with, and read whom to hear.
-
-        Blocks; raises `ConflictError` where the key is another node's.
-        """
+    def __init__(self, database: Database, key: SigningKey, clock: Clock) -> None:
+        """Read whom to hear. Blocks. Engines know `key` from `control.storage_keys`."""
         self._known = KnownNodes(database, clock)
-        with database.transaction() as session:
-            node_keys.add(session, STORAGE, Purpose.SIGNING, public(key), clock.now())
         self._known.refresh()
         self.identity = Identity(STORAGE, key, self._known.keys, clock)
         """For the thread that consumes."""
@@ -179,14 +174,6 @@ def locate_control_key(state_dir: Path, credentials_dir: Path | None) -> Control
     """Return the place of control's signing key; raise `ConfigError`."""
     kind = Ed25519PrivateKey
     return locate(state_dir, CONTROL_KEY_NAME, kind, credentials_dir)  # type: ignore[type-abstract]
-
-
-def locate_storage_key(
-    state_dir: Path, credentials_dir: Path | None
-) -> KeyFile[Ed25519PrivateKey]:
-    """Return the place of a worker's signing key; raise `ConfigError`."""
-    kind = Ed25519PrivateKey
-    return locate(state_dir, STORAGE_KEY_NAME, kind, credentials_dir)  # type: ignore[type-abstract]
 
 
 def _has_ended(session: Session, key: bytes) -> bool:

@@ -92,6 +92,17 @@ class Vault:
             ) from error
         return msgspec.msgpack.decode(plaintext, type=TargetCredential)
 
+    def keep(self, session: Session, name: str, secret: bytes) -> None:
+        """Store a key of the node itself, wrapped; a rotation wraps it anew."""
+        master_key = self._master_key
+        wrapped = master_key.wrap(secret)
+        session.add(KeyRow(name=name, wrapped=wrapped, master_key_id=master_key.id))
+
+    def kept(self, session: Session, name: str) -> bytes | None:
+        """Return a key that was kept; raise `IntegrityError` where it was altered."""
+        row = session.get(KeyRow, name)
+        return None if row is None else self._master_key.unwrap(row.wrapped)
+
     def mac(self, proof: bytes) -> bytes:
         """Return what the database keeps of a proxy credential: HMAC-SHA256 of its proof."""
         return hmac.digest(self._pepper, proof, hashlib.sha256)

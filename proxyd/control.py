@@ -4,7 +4,11 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from typing import Final
 from uuid import UUID
+
+import structlog
+from msgspec import Struct
 
 from bus.contract import Command, CommandResult, WatchSession
 from bus.dead_letters import DeadLetters
@@ -22,13 +26,14 @@ from control.open_database import open_database
 from control.operations import ControlNode, Operations
 from control.operator_socket import OperatorSocket
 from control.ports import ChunkReader, NodeStatus, SessionSearch
+from control.proofs import Proofs
 from control.rpc import EngineRequests
+from control.storage_keys import StorageKeys
 from control.target_test import OneDial
 from control.trust import (
     ControlTrust,
     StorageTrust,
     locate_control_key,
-    locate_storage_key,
 )
 from control.user_check import UserCheck
 from control.vault import Vault, open_vault
@@ -37,6 +42,13 @@ from proxyd.surroundings import credentials_dir
 from recorder.ports import Clock
 from recorder.session_info import TargetProtocol
 from storage.database import Database
+from storage.errors import StorageUnavailableError
+from storage.retention import Retention
+
+_HEAD_INTERVAL_S: Final = 10.0
+"""How late a head of the log may be: what ends within is in one."""
+
+_log = structlog.get_logger()
 
 
 @contextlib.contextmanager
@@ -65,13 +77,32 @@ def control_trust(settings: Settings, database: Database, clock: Clock) -> Contr
     )
 
 
-def storage_trust(settings: Settings, database: Database, clock: Clock) -> StorageTrust:
-    """Return who a worker is on the bus; raise `ConfigError` where its key cannot be used."""
-    key = locate_storage_key(settings.state_dir, credentials_dir()).read_or_make()
+def storage_trust(database: Database, keys: StorageKeys, clock: Clock) -> StorageTrust:
+    """Return who the storage side is on the bus; raise `ConfigError` where it has no key."""
     try:
-        return StorageTrust(database, key, clock)
+        keys.make_missing(clock.now())
+        return StorageTrust(database, keys.signer, clock)
     except ControlError as error:
         raise ConfigError(str(error)) from error
+
+
+async def export_heads(proofs: Proofs) -> None:
+    """Write a head of the log of sessions whenever it has grown."""
+    while True:
+        try:
+            await asyncio.to_thread(proofs.export_head)
+        except StorageUnavailableError as error:
+            _log.warning("tree_head.delayed", reason=str(error))
+        await asyncio.sleep(_HEAD_INTERVAL_S)
+
+
+class Stored(Struct, frozen=True, kw_only=True):
+    """The ways to what is stored."""
+
+    search: SessionSearch
+    chunks: ChunkReader
+    proofs: Proofs
+    retention: Retention
 
 
 class Control:
@@ -99,8 +130,8 @@ class Control:
 
     def operations(
         self,
-        search: SessionSearch,
-        chunks: ChunkReader,
+        stored: Stored,
+        keys: StorageKeys,
         status: NodeStatus,
         ports: Mapping[TargetProtocol, int],
         dead_letters: DeadLetters | None = None,
@@ -114,10 +145,13 @@ class Control:
                 clock=self._clock,
                 gateways=Gateways.of(self._settings, ports),
                 live=BusLiveSessions(self._bus),
-                search=search,
-                chunks=chunks,
+                search=stored.search,
+                chunks=stored.chunks,
+                proofs=stored.proofs,
+                keys=keys,
                 tester=OneDial(self._settings.ssh.dial_timeout_s),
                 status=status,
+                retention=stored.retention,
                 dead_letters=dead_letters,
             )
         )

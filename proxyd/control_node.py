@@ -16,12 +16,16 @@ from bus.rabbitmq_control import RabbitControlBus
 from config.model import Settings
 from control.audit_export import AuditExport
 from control.operations import Operations
+from control.proofs import Proofs
 from control.requests import Status
+from control.storage_keys import StorageKeys
 from proxyd import broker, logs
 from proxyd.consuming import Consuming
 from proxyd.control import (
     Control,
+    Stored,
     control_trust,
+    export_heads,
     opened_database,
     opened_vault,
     storage_trust,
@@ -68,7 +72,9 @@ class ControlNode:
             )
             control = Control(settings, database, vault, bus, trust, self._clock)
             self._control, self._bus = control, bus
-            self._worker = worker = Worker(settings, database, self._clock, self.metrics)
+            keys = StorageKeys(database, vault)
+            storage = storage_trust(database, keys, self._clock)
+            self._worker = worker = Worker(settings, database, self._clock, self.metrics, keys)
             await stack.enter_async_context(bus)
             self._export = export = AuditExport(settings.audit, database, self._clock)
             watch(self.metrics.audit_unexported_seconds, export.unexported_s)
@@ -78,7 +84,6 @@ class ControlNode:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(export.run())
                 if stores_itself(settings):
-                    storage = storage_trust(settings, database, self._clock)
                     self._consuming = Consuming(settings, worker, storage)
                     tasks.create_task(worker.run())
                     tasks.create_task(self._consuming.run())
@@ -86,8 +91,16 @@ class ControlNode:
                 watch(self.metrics.bus_connected, lambda: bus.wires.are_up)
                 await bus.wires.wait_up()
                 letters = DeadLetters(broker.connection(settings, ROLE), settings.bus.sites)
+                proofs = Proofs(database, keys, self._clock, settings.proof.tree_head_dir)
+                tasks.create_task(export_heads(proofs))
+                stored = Stored(
+                    search=worker.search,
+                    chunks=worker.chunks,
+                    proofs=proofs,
+                    retention=worker.retention,
+                )
                 self.operations = control.operations(
-                    worker.search, worker.chunks, self.tell, _ports(settings), letters
+                    stored, keys, self.tell, _ports(settings), letters
                 )
                 await control.serve_operators(self.operations, started)
 

@@ -4,21 +4,16 @@ Each check is one function that returns what is well, or raises `Ill` with what 
 and what to do. It runs beside a working node: the database is opened for reading only.
 """
 
-import contextlib
-import datetime as dt
 import os
 import re
 import resource
 import shutil
 import socket
-import sqlite3
 from collections.abc import Callable, Iterator
 from importlib.metadata import requires, version
-from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
-from sqlalchemy import make_url
 
 from config.errors import ConfigError
 from config.model import Settings
@@ -27,20 +22,24 @@ from control.errors import ControlError
 from control.gateway_keys import usable_host_keys
 from control.operator_client import RunningNode
 from control.requests import AskStatus, Status
+from proxyd.neighbours import (
+    Doubtful,
+    Ill,
+    check_certificates,
+    check_clock,
+    check_database,
+    check_ready,
+    check_syslog,
+    readiness,
+)
 from proxyd.node import check_kinds
 from proxyd.surroundings import credentials_dir
-from recorder.spool import REFUSE_PERCENT
+from recorder.spool import ALARM_PERCENT, QUARANTINE, REFUSE_PERCENT, RESERVE, WARN_PERCENT
 
 MIN_FILES: Final = 4096
 """A session holds three: two sockets and its segment."""
 _PIN: Final = re.compile(r"asyncssh\s*==\s*([\w.]+)")
 """`setup.cfg` names the one version whose private names `protocols.ssh.transport` knows."""
-_CLOCK_SLACK_S: Final = 60
-_DATABASE_TIMEOUT_S: Final = 5
-
-
-class Ill(Exception):  # noqa: N818 - a diagnosis, not an error
-    """Something is wrong; the message says what, and what to do."""
 
 
 class Finding(Struct, frozen=True, kw_only=True):
@@ -49,10 +48,19 @@ class Finding(Struct, frozen=True, kw_only=True):
     what: str
     ok: bool
     detail: str
+    warning: bool = False
+    """Nothing fails yet, but somebody should look at it."""
 
 
-def examine(read_settings: Callable[[], Settings]) -> Iterator[Finding]:
-    """Yield a finding for each check; where the settings are ill there is only that one."""
+class Check(Struct, frozen=True):
+    """What to look at, and for which roles."""
+
+    look: Callable[[Settings], str]
+    roles: frozenset[str]
+
+
+def examine(read_settings: Callable[[], Settings], role: str = "all") -> Iterator[Finding]:
+    """Yield a finding for each check of a role; where the settings are ill, only that one."""
     try:
         settings = read_settings()
         check_kinds(settings)
@@ -61,10 +69,17 @@ def examine(read_settings: Callable[[], Settings]) -> Iterator[Finding]:
         return
     yield Finding(what="settings", ok=True, detail="can be used")
     for what, check in CHECKS.items():
-        try:
-            yield Finding(what=what, ok=True, detail=check(settings))
-        except (Ill, ConfigError, ControlError, OSError) as error:
-            yield Finding(what=what, ok=False, detail=str(error))
+        if role in check.roles:
+            yield _found(what, check, settings)
+
+
+def _found(what: str, check: Check, settings: Settings) -> Finding:
+    try:
+        return Finding(what=what, ok=True, detail=check.look(settings))
+    except Doubtful as doubt:
+        return Finding(what=what, ok=True, detail=str(doubt), warning=True)
+    except (Ill, ConfigError, ControlError, OSError) as error:
+        return Finding(what=what, ok=False, detail=str(error))
 
 
 def check_state_dir(settings: Settings) -> str:
@@ -95,22 +110,6 @@ def check_host_keys(settings: Settings) -> str:
     return ", ".join(path.name for path in usable_host_keys(settings.state_dir))
 
 
-def check_database(settings: Settings) -> str:
-    """Look whether it opens, and every page is what it should be."""
-    path = Path(make_url(settings.database_url).database or "")
-    if not path.exists():
-        raise Ill(f"{path} is not there: run `proxyd init`, or restore it from a backup")
-    try:
-        opened = sqlite3.connect(f"file:{path}?mode=ro", _DATABASE_TIMEOUT_S, uri=True)
-        with contextlib.closing(opened) as database:
-            (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
-    except sqlite3.Error as error:
-        raise Ill(f"{path} cannot be read ({error}): restore it from a backup") from error
-    if verdict != "ok":
-        raise Ill(f"{path} is damaged ({verdict}): restore it from a backup")
-    return f"{path}, {path.stat().st_size} bytes, intact"
-
-
 def check_spool(settings: Settings) -> str:
     """Look whether it can be written to, and has room."""
     spool = settings.state_dir / "spool"
@@ -124,19 +123,42 @@ def check_spool(settings: Settings) -> str:
             f"the disk of {folder} is {percent} % full, new sessions are refused from "
             f"{REFUSE_PERCENT} % on: free space"
         )
+    if percent >= WARN_PERCENT:
+        urgent = "now" if percent >= ALARM_PERCENT else "in time"
+        raise Doubtful(f"the disk of {folder} is {percent} % full: free space {urgent}")
+    if spool.is_dir() and not (spool / RESERVE).exists():
+        raise Ill(
+            f"{spool} has no reserve for the ends of recordings, because the disk was full: "
+            "free space, and it is made again"
+        )
+    damaged = list((spool / QUARANTINE).glob("*"))
+    if damaged:
+        raise Doubtful(
+            f"{len(damaged)} damaged files in {spool / QUARANTINE}: parts of recordings are "
+            "missing; check the disk, keep the files elsewhere and delete them here"
+        )
     return f"{folder}, {disk.free} bytes free ({percent} % full)"
 
 
 def check_ports(settings: Settings) -> str:
-    """Look whether each address is free, or ours already."""
-    addresses = [("ssh.listen", address) for address in settings.ssh.listen]
-    if settings.metrics.listen:
-        addresses.append(("metrics.listen", settings.metrics.listen))
-    if settings.state_dir.is_dir() and RunningNode(settings.state_dir).answers():
+    """Look whether each address of the gateways is free, or ours already."""
+    return _free_or_ours(settings, "ssh.listen", settings.ssh.listen)
+
+
+def check_metrics_port(settings: Settings) -> str:
+    """Look whether the address of the metrics is free, or ours already."""
+    listen = settings.metrics.listen
+    return _free_or_ours(settings, "metrics.listen", (listen,) if listen else ())
+
+
+def _free_or_ours(settings: Settings, setting: str, addresses: tuple[str, ...]) -> str:
+    if not addresses:
+        return f"{setting} is off"
+    if readiness(settings) or _runs(settings):
         return "held by the running node"
-    for setting, address in addresses:
+    for address in addresses:
         _check_free(setting, address)
-    return ", ".join(address for _, address in addresses) + " can be had"
+    return ", ".join(addresses) + " can be had"
 
 
 def check_node(settings: Settings) -> str:
@@ -147,20 +169,6 @@ def check_node(settings: Settings) -> str:
     if status.problems:
         raise Ill("; ".join(status.problems))
     return "runs, and complains of nothing"
-
-
-def check_clock(settings: Settings) -> str:
-    """Look whether it is later than what was already written."""
-    now = dt.datetime.now(dt.UTC)
-    files = settings.state_dir.glob("*") if settings.state_dir.is_dir() else ()
-    newest_s = max((path.stat().st_mtime for path in files), default=0.0)
-    behind_s = newest_s - now.timestamp()
-    if behind_s > _CLOCK_SLACK_S:
-        raise Ill(
-            f"the clock says {now:%Y-%m-%d %H:%M} UTC and is {behind_s:.0f} s behind files "
-            "that proxyd wrote: set it, and keep it set with NTP"
-        )
-    return f"{now:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def check_asyncssh(_settings: Settings) -> str:
@@ -186,26 +194,38 @@ def check_limits(_settings: Settings) -> str:
     return f"{hard} open files"
 
 
+_EVERY: Final = frozenset({"all", "engine", "worker", "control"})
+_ENGINE: Final = frozenset({"all", "engine"})
+_CONTROL: Final = frozenset({"all", "control"})
+_STORAGE: Final = frozenset({"all", "control", "worker"})
+
 CHECKS: Final = {
-    "state directory": check_state_dir,
-    "master key": check_master_key,
-    "host keys": check_host_keys,
-    "database": check_database,
-    "spool": check_spool,
-    "ports": check_ports,
-    "node": check_node,
-    "clock": check_clock,
-    "asyncssh": check_asyncssh,
-    "limits": check_limits,
+    "state directory": Check(check_state_dir, _EVERY),
+    "master key": Check(check_master_key, _CONTROL),
+    "host keys": Check(check_host_keys, _ENGINE),
+    "database": Check(check_database, _STORAGE),
+    "spool": Check(check_spool, _ENGINE),
+    "ports": Check(check_ports, _ENGINE),
+    "metrics port": Check(check_metrics_port, _EVERY),
+    "node": Check(check_node, _CONTROL),
+    "readiness": Check(check_ready, _EVERY),
+    "clock": Check(check_clock, _EVERY),
+    "certificates": Check(check_certificates, _EVERY),
+    "syslog": Check(check_syslog, _CONTROL),
+    "asyncssh": Check(check_asyncssh, _ENGINE),
+    "limits": Check(check_limits, _ENGINE),
 }
 
 
+def _runs(settings: Settings) -> bool:
+    return settings.state_dir.is_dir() and RunningNode(settings.state_dir).answers()
+
+
 def _running(settings: Settings) -> Status | None:
-    """Return how the running node is, if one runs."""
-    node = RunningNode(settings.state_dir)
-    if not settings.state_dir.is_dir() or not node.answers():
+    """Return how the running node is, if one runs that operators can ask."""
+    if not _runs(settings):
         return None
-    [status] = node.stream(AskStatus())
+    [status] = RunningNode(settings.state_dir).stream(AskStatus())
     return status if isinstance(status, Status) else None
 
 

@@ -13,6 +13,7 @@ from typing import Final
 from uuid import UUID
 
 import structlog
+from msgspec import Struct
 
 from bus.contract import (
     Alive,
@@ -47,7 +48,7 @@ from proxyd.service import leaves, listen_error
 from recorder.chunk import Chunk
 from recorder.errors import SpoolFullError
 from recorder.events import EndReason
-from recorder.ports import ChunkSink, Clock, StorageReceipt
+from recorder.ports import ChunkSink, Clock, SealingKeys, StorageReceipt
 from recorder.recorders import Recorders
 from recorder.recovery import recover
 from recorder.session_info import TargetProtocol
@@ -130,6 +131,13 @@ class MeasuredSink:
         return receipt
 
 
+class EngineKeys(Struct, frozen=True, kw_only=True):
+    """What an engine proves itself with, to users and to the storage side."""
+
+    host_keys: Sequence[Path]
+    sealing: SealingKeys
+
+
 class Engine:
     """One engine. Make it on the event loop."""
 
@@ -138,7 +146,7 @@ class Engine:
         settings: Settings,
         bus: EngineBus,
         clock: Clock,
-        host_key_paths: Sequence[Path],
+        keys: EngineKeys,
         metrics: Metrics,
     ) -> None:
         self._settings = settings
@@ -147,7 +155,7 @@ class Engine:
         self._announced = asyncio.Event()
         self.user_key: bytes | None = None
         """Control's key, to which users' passwords are sealed; None before it was heard of."""
-        self.spool = Spool(settings.state_dir / "spool", settings.recorder, clock)
+        self.spool = Spool(settings.state_dir / "spool", settings.recorder, clock, keys.sealing)
         self.shipper = Shipper(
             self.spool, MeasuredSink(bus, metrics), clock, limit_s=bus.ship_limit_s
         )
@@ -176,7 +184,7 @@ class Engine:
             clock=clock,
         )
         try:
-            self.gateway = SSHGateway(around, host_key_paths)
+            self.gateway = SSHGateway(around, keys.host_keys)
         except ImportError as error:
             raise ConfigError(
                 f"ssh.relay is {settings.ssh.relay.value}, which cannot work: {error}; set it "

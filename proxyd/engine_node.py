@@ -1,24 +1,28 @@
 """The role `engine`: gateway, recorder and spool on a node of its own. No database, no vault.
 
 It is ready when it listens. The bus may be away then: what is recorded waits in the spool,
-and the status says so.
+and the status says so. Only its first start needs the bus, to learn the recording key.
 """
 
 import asyncio
 import contextlib
+import datetime as dt
 from collections.abc import Callable
 
 import structlog
 
 from bus.rabbitmq import EngineAddress, RabbitEngineBus
+from config.errors import ConfigError
 from config.model import Settings
 from control.gateway_keys import usable_host_keys
 from proxyd import broker, logs
-from proxyd.engine import Engine
-from proxyd.engine_trust import EngineKeys, EngineTrust, TrustFile, engine_id
+from proxyd.engine import Engine, EngineKeys
+from proxyd.engine_trust import EnginePrivateKeys, EngineTrust, TrustFile, engine_id
 from proxyd.metrics import Metrics, watch
 from proxyd.surroundings import credentials_dir, held, measuring
 from recorder.clock import SystemClock
+from recorder.errors import RecorderError
+from recorder.self_test import self_test
 
 _log = structlog.get_logger()
 
@@ -43,18 +47,21 @@ class EngineNode:
         async with held(settings.state_dir), contextlib.AsyncExitStack() as stack:
             host_keys = usable_host_keys(settings.state_dir)
             name = engine_id(settings.state_dir)
-            keys = EngineKeys(settings.state_dir, credentials_dir())
-            trust = EngineTrust(name, keys, TrustFile(settings.state_dir), self._clock)
+            private = EnginePrivateKeys(settings.state_dir, credentials_dir())
+            trust = EngineTrust(name, private, TrustFile(settings.state_dir), self._clock)
             bus = RabbitEngineBus(
                 broker.connection(settings, name),
                 trust.identity,
                 EngineAddress(site=settings.site, engine_id=name),
                 settings.bus.answer_timeout_s,
             )
-            engine = Engine(settings, bus, self._clock, host_keys, self.metrics)
-            self._engine, self._bus = engine, bus
+            self._bus = bus
             watch(self.metrics.bus_connected, lambda: bus.wires.are_up)
             await stack.enter_async_context(bus)
+            await trust.learn(bus)
+            _test(trust, self._clock.now())
+            keys = EngineKeys(host_keys=host_keys, sealing=trust)
+            self._engine = engine = Engine(settings, bus, self._clock, keys, self.metrics)
             await stack.enter_async_context(
                 measuring(self.metrics, settings.metrics.listen, self._not_ready)
             )
@@ -94,3 +101,11 @@ class EngineNode:
         if engine.unreachable_s:
             return f"storage has not answered for {engine.unreachable_s:.0f} s; {said}"
         return said
+
+
+def _test(trust: EngineTrust, now: dt.datetime) -> None:
+    """Raise `ConfigError` where nothing may be recorded with these keys."""
+    try:
+        self_test(trust, now)
+    except RecorderError as error:
+        raise ConfigError(f"recordings cannot be sealed: {error}") from error

@@ -8,7 +8,7 @@ from bus.rabbitmq import EngineAddress, RabbitEngineBus
 from config.errors import ConfigError
 from config.model import Settings
 from proxyd import broker
-from proxyd.engine_trust import EngineKeys
+from proxyd.engine_trust import EnginePrivateKeys
 from proxyd.enrolment import Requests
 from proxyd.roles import MEMORY
 from proxyd.surroundings import credentials_dir
@@ -28,9 +28,9 @@ def check_site(settings: Settings, site: str) -> None:
         )
 
 
-def keys(settings: Settings) -> EngineKeys:
+def keys(settings: Settings) -> EnginePrivateKeys:
     """Return the keys of this engine, made where there are none; raise `ConfigError`."""
-    return EngineKeys(settings.state_dir, credentials_dir())
+    return EnginePrivateKeys(settings.state_dir, credentials_dir())
 
 
 @asynccontextmanager

@@ -1,8 +1,8 @@
 """Who an engine is, and whom it believes: its keys and its pins in the state directory.
 
 engine.id                which engine this is
-engine-signing.key       Ed25519, or a systemd credential of this name
-engine-sealing.key       X25519, the same
+engine-signing-key       Ed25519, or a systemd credential of this name
+engine-sealing-key       X25519, the same
 trusted-keys.json        the public keys of control and storage; first written by enrolment
 """
 
@@ -26,15 +26,19 @@ from bus.ports import EngineBus
 from config.errors import ConfigError
 from control.private_files import write_private
 from control.signing_key import KeyFile, locate
+from recorder.data_key import RecordingPublicKey
+from recorder.errors import RecordingKeyError
 from recorder.ports import Clock
+from recorder.signing import SigningKey
 
 ID_NAME: Final = "engine.id"
-SIGNING_KEY_NAME: Final = "engine-signing.key"
-SEALING_KEY_NAME: Final = "engine-sealing.key"
+SIGNING_KEY_NAME: Final = "engine-signing-key"
+SEALING_KEY_NAME: Final = "engine-sealing-key"
 PINS_NAME: Final = "trusted-keys.json"
 FETCH_INTERVAL_S: Final = 60.0
 """A key that control announces is known by its engines after this."""
 _FETCH_AGAIN_S: Final = 5.0
+_LEARN_AGAIN_S: Final = 0.5
 _CONTROL: Final = "control"
 _STORAGE: Final = "storage"
 _ID_BYTES: Final = 4
@@ -56,7 +60,7 @@ def engine_id(state_dir: Path) -> str:
         ) from error
 
 
-class EngineKeys:
+class EnginePrivateKeys:
     """The private keys of an engine, made where there are none."""
 
     def __init__(self, state_dir: Path, credentials_dir: Path | None) -> None:
@@ -141,11 +145,14 @@ class TrustFile:
 
 
 class EngineTrust:
-    """An engine on the bus."""
+    """An engine on the bus, and the `recorder.ports.SealingKeys` that it has from there."""
 
-    def __init__(self, name: str, keys: EngineKeys, file: TrustFile, clock: Clock) -> None:
+    def __init__(
+        self, name: str, keys: EnginePrivateKeys, file: TrustFile, clock: Clock
+    ) -> None:
         """Read whom it believes; raise `ConfigError` where it is not enrolled."""
         self._keys = keys
+        self._signer = SigningKey(name, keys.signing.private_bytes_raw())
         self._file = file
         self.believed = file.read()
         """Whom it believes; storage's recording key is among them."""
@@ -155,6 +162,26 @@ class EngineTrust:
         """Return the keys that `issuer` may sign with: a `bus.signed.Known`."""
         named = {_CONTROL: self.believed.control, _STORAGE: self.believed.storage}
         return named.get(issuer)
+
+    @property
+    def recording_key(self) -> RecordingPublicKey:
+        """The key that data keys of new sessions are wrapped to; raise `RecordingKeyError`."""
+        if not self.believed.recording:
+            raise RecordingKeyError("control has not told this engine a recording key yet")
+        return RecordingPublicKey(public=self.believed.recording[-1])
+
+    @property
+    def signer(self) -> SigningKey:
+        """What chunks are signed with."""
+        return self._signer
+
+    async def learn(self, bus: EngineBus) -> None:
+        """Return once there is a recording key: at once, but for the first start."""
+        while not self.believed.recording:
+            with contextlib.suppress(BusError):  # The bus says in its log what is wrong.
+                await self.fetch(bus)
+            if not self.believed.recording:
+                await asyncio.sleep(_LEARN_AGAIN_S)
 
     async def follow(self, bus: EngineBus) -> None:
         """Keep its trust, and control's trust in it, up to date until cancelled."""
@@ -191,5 +218,6 @@ class EngineTrust:
             raise BadMessageError("control answered a new key with something else")
         await asyncio.to_thread(self._keys.signing_file.promote_successor)
         self._keys.signing = successor
+        self._signer = SigningKey(self.identity.name, successor.private_bytes_raw())
         self.identity.sign_with(successor)
         _log.info("engine.key_rotated", fingerprint=enrolment.fingerprint(key))

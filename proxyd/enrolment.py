@@ -32,7 +32,7 @@ from proxyd.engine_trust import (
     PINS_NAME,
     SEALING_KEY_NAME,
     SIGNING_KEY_NAME,
-    EngineKeys,
+    EnginePrivateKeys,
     TrustFile,
     engine_id,
 )
@@ -64,7 +64,7 @@ class Enrolment(Struct, frozen=True, kw_only=True):
 class Enroller:
     """Enrols the engine of one state directory."""
 
-    def __init__(self, state_dir: Path, keys: EngineKeys, clock: Clock) -> None:
+    def __init__(self, state_dir: Path, keys: EnginePrivateKeys, clock: Clock) -> None:
         self._state_dir = state_dir
         self._keys = keys
         self._clock = clock

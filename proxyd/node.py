@@ -20,13 +20,23 @@ from control.errors import ControlError
 from control.gateway_keys import usable_host_keys
 from control.open_database import open_blob_store
 from control.operations import Operations
+from control.proofs import Proofs
 from control.requests import Status
+from control.storage_keys import StorageKeys
 from proxyd import logs
-from proxyd.control import Control, control_trust, opened_database, opened_vault
-from proxyd.engine import Engine
-from proxyd.engine_trust import EngineKeys, engine_id
+from proxyd.control import (
+    Control,
+    Stored,
+    control_trust,
+    export_heads,
+    opened_database,
+    opened_vault,
+)
+from proxyd.engine import Engine, EngineKeys
+from proxyd.engine_trust import engine_id
 from proxyd.metrics import Metrics, watch
 from proxyd.roles import check_bus
+from proxyd.sealing_keys import LocalSealingKeys, local_sealing_keys, signing_key_file
 from proxyd.surroundings import credentials_dir, held, measuring
 from proxyd.worker import Worker
 from recorder.clock import SystemClock
@@ -78,12 +88,17 @@ class WholeNode:
                 MemoryBus(settings.bus.answer_timeout_s, asker)
             )
             self._admit(database, asker)
+            keys = StorageKeys(database, vault)
+            sealing = self._sealing_keys(database, keys)
             trust = control_trust(settings, database, self._clock)
             control = Control(settings, database, vault, bus, trust, self._clock)
-            self._worker = worker = Worker(settings, database, self._clock, self.metrics)
+            self._worker = worker = Worker(settings, database, self._clock, self.metrics, keys)
             bus.store(worker.store)
             host_keys = usable_host_keys(settings.state_dir)
-            self._engine = engine = Engine(settings, bus, self._clock, host_keys, self.metrics)
+            engine_keys = EngineKeys(host_keys=host_keys, sealing=sealing)
+            self._engine = engine = Engine(
+                settings, bus, self._clock, engine_keys, self.metrics
+            )
             self._export = export = AuditExport(settings.audit, database, self._clock)
             watch(self.metrics.audit_unexported_seconds, export.unexported_s)
             await stack.enter_async_context(
@@ -95,19 +110,23 @@ class WholeNode:
                 tasks.create_task(export.run())
                 tasks.create_task(engine.serve(listening.set))
                 await listening.wait()
-                self.operations = control.operations(
-                    worker.search, worker.chunks, self.tell, engine.ports
+                proofs = Proofs(database, keys, self._clock, settings.proof.tree_head_dir)
+                tasks.create_task(export_heads(proofs))
+                stored = Stored(
+                    search=worker.search,
+                    chunks=worker.chunks,
+                    proofs=proofs,
+                    retention=worker.retention,
                 )
+                self.operations = control.operations(stored, keys, self.tell, engine.ports)
                 await control.serve_operators(self.operations, started)
 
     def _admit(self, database: Database, name: str) -> None:
         """Enrol the engine of this process, which needs no operator for it."""
-        keys = EngineKeys(self._settings.state_dir, credentials_dir())
         try:
             with database.transaction() as session:
                 act = Act("proxyd", self._clock.now())
-                site, key = self._settings.site, keys.signing_public
-                engines.admit_local(session, name, site, key, act)
+                engines.admit_local(session, name, self._settings.site, act)
         except ControlError as error:
             raise ConfigError(str(error)) from error
 
@@ -155,6 +174,11 @@ class WholeNode:
         if self._draining:
             return ["it is stopping"]
         return ["it is starting"] if self._engine is None else self._engine.not_ready()
+
+    def _sealing_keys(self, database: Database, keys: StorageKeys) -> LocalSealingKeys:
+        state_dir = self._settings.state_dir
+        file = signing_key_file(state_dir, credentials_dir())
+        return local_sealing_keys(file, engine_id(state_dir), database, keys, self._clock)
 
 
 def _engine_problems(engine: Engine) -> list[str]:

@@ -1,5 +1,7 @@
 """Builds a storage worker: chunks come in, are stored, and are understood."""
 
+from typing import Final
+
 from sqlalchemy import func, select
 
 from bus.contract import ChunkStored
@@ -11,26 +13,41 @@ from control.stored import IndexSearch, StoredChunks
 from proxyd.metrics import Metrics, watch
 from proxyd.surroundings import credentials_dir
 from recorder.chunk import Chunk, ChunkHeader
+from recorder.data_key import RecordingKeys
 from recorder.ports import Clock, StorageReceipt
 from storage import errors
 from storage.database import Database
 from storage.reader import Reader
 from storage.search import Search
+from storage.signers import StoredSigners
 from storage.tables import ChunkRow
 from storage.worker import Worker as StorageWorker
+
+_REASONS: Final = {
+    errors.ChunkConflictError: "conflict",
+    errors.UntrustedChunkError: "untrusted",
+}
 
 
 class Worker:
     """One storage worker, and the ways to read what it stored."""
 
     def __init__(
-        self, settings: Settings, database: Database, clock: Clock, metrics: Metrics
+        self,
+        settings: Settings,
+        database: Database,
+        clock: Clock,
+        metrics: Metrics,
+        keys: RecordingKeys,
     ) -> None:
         blobs = open_blob_store(settings, credentials_dir())
-        self._worker = StorageWorker(database, blobs, clock)
+        self._worker = StorageWorker(
+            database, blobs, clock, keys, StoredSigners(database), settings.retention.interval_s
+        )
+        self.retention = self._worker.retention
         self._database, self._clock, self.metrics = database, clock, metrics
         self.search = IndexSearch(Search(database))
-        self.chunks = StoredChunks(Reader(database, blobs))
+        self.chunks = StoredChunks(Reader(database, blobs), keys)
         watch(metrics.index_lag_seconds, self.index_lag_s)
 
     def store(self, chunk: Chunk) -> StorageReceipt:
@@ -44,7 +61,7 @@ class Worker:
         except errors.StorageUnavailableError as error:
             raise BusUnavailableError(str(error)) from error
         except errors.ChunkRefusedError as error:
-            reason = "conflict" if isinstance(error, errors.ChunkConflictError) else "damaged"
+            reason = _REASONS.get(type(error), "damaged")
             self.metrics.chunks_rejected_total.labels(reason=reason).inc()
             raise
 
@@ -77,7 +94,7 @@ class Worker:
             act.note(session, "recording.gap", str(after.session_id), detail)
 
     async def run(self) -> None:
-        """Index until cancelled."""
+        """Index, and delete what is old enough, until cancelled."""
         await self._worker.run()
 
     def unindexed_chunks(self) -> int:

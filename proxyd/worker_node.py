@@ -8,9 +8,10 @@ import contextlib
 from collections.abc import Callable
 
 from config.model import Settings
+from control.storage_keys import StorageKeys
 from proxyd import logs
 from proxyd.consuming import Consuming
-from proxyd.control import opened_database, storage_trust
+from proxyd.control import opened_database, opened_vault, storage_trust
 from proxyd.metrics import Metrics
 from proxyd.surroundings import measuring
 from proxyd.worker import Worker
@@ -31,8 +32,10 @@ class WorkerNode:
         settings = self._settings
         async with contextlib.AsyncExitStack() as stack:
             database = stack.enter_context(opened_database(settings))
-            worker = Worker(settings, database, SystemClock(), self.metrics)
-            storage = storage_trust(settings, database, SystemClock())
+            clock = SystemClock()
+            keys = StorageKeys(database, opened_vault(settings, database))
+            worker = Worker(settings, database, clock, self.metrics, keys)
+            storage = storage_trust(database, keys, clock)
             self._consuming = consuming = Consuming(settings, worker, storage)
             await stack.enter_async_context(
                 measuring(self.metrics, settings.metrics.listen, self._not_ready)

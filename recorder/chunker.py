@@ -1,11 +1,12 @@
 """Makes chunks of segments, each linked to the one before it.
 
 Sans-io: frames and times go in, a sealed chunk comes out. Nothing here sleeps,
-writes or reads a clock. Sealing the same frames twice gives the same chunk, so a
-seal that failed on the disk is simply tried again.
+writes or reads a clock. Sealing the same frames twice is harmless: only the chunk that
+is followed counts.
 """
 
 import datetime as dt
+import hashlib
 from typing import Final
 from uuid import UUID
 
@@ -16,11 +17,12 @@ from recorder.chunk import (
     Chunk,
     ChunkHeader,
     Digest,
+    EndManifest,
     SealReason,
     encode,
     read_frames,
-    whole_frame,
 )
+from recorder.data_key import DataKey
 from recorder.events import (
     ClientData,
     EndReason,
@@ -29,6 +31,7 @@ from recorder.events import (
     TargetErrorData,
     decode_burst,
 )
+from recorder.signing import ChunkSigner
 
 _SHOWN: Final = (TargetData, TargetErrorData)
 
@@ -40,21 +43,26 @@ class Link(Struct, frozen=True, kw_only=True):
     digest: Digest
 
 
-class _Count:
+class Count:
     """What a chunk's header says of its events. A chunk may hold ten thousand: be brief."""
 
     def __init__(self, at_ms: int) -> None:
-        self.first_ms: int | None = None
+        self._first_ms: int | None = None
         self.last_ms = at_ms
         self.events = self.input_bytes = self.output_bytes = 0
+
+    @property
+    def first_ms(self) -> int:
+        """When the first event was; where there is none, when the chunk before ended."""
+        return self.last_ms if self._first_ms is None else self._first_ms
 
     def add(self, burst: list[Event]) -> None:
         """Count the events of one burst."""
         if not burst:
             return
-        if self.first_ms is None:
-            self.first_ms = burst[0].at_ms
-        self.last_ms = max(self.first_ms, burst[-1].at_ms)
+        if self._first_ms is None:
+            self._first_ms = burst[0].at_ms
+        self.last_ms = max(self._first_ms, burst[-1].at_ms)
         self.events += len(burst)
         for event in burst:
             if isinstance(event, _SHOWN):
@@ -63,39 +71,84 @@ class _Count:
                 self.input_bytes += len(event.data)
 
 
+class Totals:
+    """What a session comes to so far, for its end manifest."""
+
+    __slots__ = ("_input", "_output", "events", "input_bytes", "output_bytes")
+
+    def __init__(self) -> None:
+        self.events = self.input_bytes = self.output_bytes = 0
+        self._input, self._output = hashlib.sha256(), hashlib.sha256()
+
+    def copy(self) -> "Totals":
+        """Return a sum that goes on by itself."""
+        other = Totals()
+        other.events, other.input_bytes = self.events, self.input_bytes
+        other.output_bytes = self.output_bytes
+        other._input, other._output = self._input.copy(), self._output.copy()
+        return other
+
+    def add(self, burst: list[Event]) -> None:
+        """Add the events of one burst."""
+        self.events += len(burst)
+        for event in burst:
+            if isinstance(event, _SHOWN):
+                self.output_bytes += len(event.data)
+                self._output.update(event.data)
+            elif isinstance(event, ClientData):
+                self.input_bytes += len(event.data)
+                self._input.update(event.data)
+
+    def manifest(self, last_sequence: int) -> EndManifest:
+        """Return what the last chunk says of the whole."""
+        return EndManifest(
+            last_sequence=last_sequence,
+            events=self.events,
+            input_bytes=self.input_bytes,
+            output_bytes=self.output_bytes,
+            input_sha256=self._input.digest(),
+            output_sha256=self._output.digest(),
+        )
+
+
 class Chunker:
-    """The thread through the chunks of one session."""
+    """The thread through the chunks of one session, from its beginning."""
 
-    __slots__ = ("_previous", "_session_id")
+    __slots__ = ("_key", "_previous", "_session_id", "_signer", "_totals", "_totals_then")
 
-    def __init__(self, session_id: UUID, previous: Link | None = None) -> None:
+    def __init__(self, session_id: UUID, key: DataKey, signer: ChunkSigner) -> None:
         self._session_id = session_id
-        self._previous = previous
-
-    @property
-    def previous(self) -> Link | None:
-        """The chunk that was followed last; None before the first."""
-        return self._previous
+        self._key = key
+        self._signer = signer
+        self._previous: Link | None = None
+        self._totals = self._totals_then = Totals()
 
     def seal(
         self,
-        frames: bytes,
+        frames: bytes | bytearray,
         sealed: SealReason,
         *,
         first_at: dt.datetime,
         end_reason: EndReason | None = None,
         cut_bytes: int = 0,
     ) -> Chunk:
-        """Return the next chunk; raise `CorruptChunkError` where the frames are damaged."""
+        """Return the next chunk of `frames`, which are in clear.
+
+        Raises `CorruptChunkError` where they are damaged.
+        """
         link = self._previous
-        count = _Count(0 if link is None else link.header.last_ms)
+        sequence = 0 if link is None else link.header.sequence + 1
+        count = Count(0 if link is None else link.header.last_ms)
+        self._totals_then = totals = self._totals.copy()
         for body in read_frames(frames):
-            count.add(decode_burst(body))
+            burst = decode_burst(body)
+            count.add(burst)
+            totals.add(burst)
         header = ChunkHeader(
             session_id=self._session_id,
-            sequence=0 if link is None else link.header.sequence + 1,
+            sequence=sequence,
             sealed=sealed,
-            first_ms=count.last_ms if count.first_ms is None else count.first_ms,
+            first_ms=count.first_ms,
             last_ms=count.last_ms,
             first_at=first_at,
             previous_digest=GENESIS if link is None else link.digest,
@@ -105,20 +158,14 @@ class Chunker:
             output_bytes=count.output_bytes,
             end_reason=end_reason,
             cut_bytes=cut_bytes,
+            key=self._key.wrapped,
+            engine_id=self._signer.engine_id,
+            signing_key=self._signer.key_id,
+            manifest=None if end_reason is None else totals.manifest(sequence),
         )
-        return encode(header, frames)
+        return encode(header, frames, self._key, self._signer)
 
     def follow(self, chunk: Chunk) -> None:
-        """Take note that `chunk` is on disk: the next one is linked to it."""
+        """Take note that `chunk`, sealed last, is on disk: the next one is linked to it."""
         self._previous = Link(header=chunk.header, digest=chunk.digest)
-
-
-def whole_bytes(segment: bytes) -> int:
-    """Return how many bytes of `segment` are whole frames that hold events."""
-    offset = 0
-    while offset < len(segment):
-        body = whole_frame(segment, offset)
-        if body is None:
-            break
-        offset += 8 + len(body)
-    return offset
+        self._totals = self._totals_then

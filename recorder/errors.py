@@ -19,3 +19,15 @@ class SpoolFullError(RecordingLostError):
 
 class ChunkRefusedError(RecorderError):
     """The storage side will never take this chunk: sending it again does not help."""
+
+
+class UntrustedChunkError(RecorderError):
+    """A chunk is whole, but not signed by an engine that is known and trusted."""
+
+
+class RecordingKeyError(RecorderError):
+    """A recording key is not here, or is none: the operator must bring it back."""
+
+
+class SelfTestError(RecorderError):
+    """Signing or encryption does not do what it is for: nothing may be recorded."""

@@ -8,7 +8,9 @@ from uuid import UUID
 from msgspec import Struct
 
 from recorder.chunk import Chunk, Digest
+from recorder.data_key import RecordingPublicKey
 from recorder.events import EndReason, KnownEvent
+from recorder.signing import ChunkSigner
 
 
 class Clock(Protocol):
@@ -20,6 +22,20 @@ class Clock(Protocol):
 
     def monotonic_ms(self) -> int:
         """Return milliseconds since some fixed moment; never goes back."""
+        ...
+
+
+class SealingKeys(Protocol):
+    """What an engine seals recordings with."""
+
+    @property
+    def recording_key(self) -> RecordingPublicKey:
+        """The key that data keys of new sessions are wrapped to; it may change any time."""
+        ...
+
+    @property
+    def signer(self) -> ChunkSigner:
+        """What chunks are signed with."""
         ...
 
 

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from config.model import OnLoss, RecorderSettings
 from recorder.chunk import MAX_FRAMES_BYTES, SealReason
+from recorder.chunker import Chunker
 from recorder.errors import RecordingLostError, SpoolFullError
 from recorder.events import (
     ClockStepped,
@@ -28,9 +29,9 @@ from recorder.events import (
 from recorder.policy import keeps
 from recorder.ports import Clock, LiveTap
 from recorder.sealing import Seals
-from recorder.segment import Segment
+from recorder.segment import OVERHEAD_BYTES, Segment
 from recorder.session_info import RecordingMode, SessionInfo
-from recorder.spool import Spool
+from recorder.spool import Begun, Spool
 from recorder.syncer import Syncer
 
 MAX_UNSYNCED_BYTES = 8 * 1024 * 1024
@@ -81,15 +82,17 @@ class Recorder:
     )
 
     def __init__(
-        self, info: SessionInfo, segment: Segment, started_ms: int, around: Surroundings
+        self, info: SessionInfo, begun: Begun, started_ms: int, around: Surroundings
     ) -> None:
+        segment = begun.segment
         self.info = info
         self.started_ms = started_ms
         self.over_quota = False
         """Whether more of this session waits in the spool than one may have there."""
         self._around = around
         self._segment = segment
-        self._seals = Seals(info.session_id, around.syncer, around.sealed)
+        chunker = Chunker(info.session_id, begun.key, around.spool.keys.signer)
+        self._seals = Seals(info.session_id, chunker, around.syncer, around.sealed)
         self._selective = info.terms.mode is not RecordingMode.EVERYTHING
         self._max_bytes = around.settings.chunk_max_bytes
         self._taps: tuple[LiveTap, ...] = ()
@@ -248,7 +251,7 @@ class Recorder:
         if at_ms >= self._segment.due_ms:
             self._rotate(SealReason.INTERVAL)
         segment = self._segment
-        if segment.written_bytes + len(body) + 8 > MAX_FRAMES_BYTES:
+        if segment.written_bytes + len(body) + OVERHEAD_BYTES > MAX_FRAMES_BYTES:
             raise OSError(f"a burst of {len(body)} bytes does not fit into its chunk")
         segment.append(body)
         if segment.first_at is None:
@@ -319,13 +322,13 @@ class Recorder:
         if len(self._seals) >= MAX_UNSEALED:
             return False
         try:
-            fresh = Segment(segment.folder, segment.sequence + 1)
+            fresh = segment.next()
             for body in list(segment.unsynced):
                 fresh.append(body)
             segment.cut_to(segment.synced_bytes)
         except OSError:
             return False
-        if fresh.written_bytes:
+        if fresh.unsynced:
             self._begin(fresh, self.at_ms())
         self._replace(fresh, SealReason.SIZE)
         if not self._around.syncer.inline:
@@ -334,7 +337,7 @@ class Recorder:
 
     def _rotate(self, sealed: SealReason) -> None:
         try:
-            fresh = Segment(self._segment.folder, self._segment.sequence + 1)
+            fresh = self._segment.next()
         except OSError:
             # Not fatal while there is room in the old one: the next burst tries again.
             if self._segment.written_bytes > MAX_FRAMES_BYTES // 2:

@@ -12,13 +12,12 @@ from uuid import UUID
 import structlog
 
 from config.model import OnLoss, RecorderSettings
-from recorder.errors import RecordingLostError
+from recorder.errors import RecordingKeyError, RecordingLostError
 from recorder.events import EndReason, SessionStarted, encode_burst
 from recorder.ports import Clock, EndSession, EventSink, LiveTap
 from recorder.recorder import Recorder, Surroundings
-from recorder.segment import Segment
 from recorder.session_info import SessionInfo
-from recorder.spool import Spool
+from recorder.spool import Begun, Spool
 from recorder.syncer import Syncer
 
 CLOCK_STEP_MS = 2000
@@ -109,12 +108,12 @@ class Recorders:
             None, self._spool.begin, info.session_id, body
         )
 
-        def begun(segment: Segment) -> Recorder:
-            recorder = Recorder(info, segment, started_ms, self._around)
+        def begun(beginning: Begun) -> Recorder:
+            recorder = Recorder(info, beginning, started_ms, self._around)
             self._recorders[info.session_id] = recorder
             return recorder
 
-        def abandoned(late: asyncio.Future[Segment]) -> None:
+        def abandoned(late: asyncio.Future[Begun]) -> None:
             if not late.cancelled() and late.exception() is None:
                 begun(late.result()).finish(EndReason.CLIENT_LEFT, "left before it began")
 
@@ -123,6 +122,8 @@ class Recorders:
         except asyncio.CancelledError:
             beginning.add_done_callback(abandoned)
             raise
+        except RecordingKeyError as error:
+            raise RecordingLostError(f"no session can be encrypted: {error}") from error
         except OSError as error:
             raise RecordingLostError(
                 f"the recording of session {info.session_id} cannot be begun: {error}; "

@@ -3,10 +3,12 @@
 Whatever byte the engine died at, each whole frame ends up in exactly one chunk, the
 chain holds, and the session has an end. A damaged file is put aside and holds up
 nothing else. Being killed in here is harmless: the next recovery goes on.
+
+The data keys died with the engine, so frames are sealed as they lie: what they hold, and
+whether the session had just ended, the storage side finds out.
 """
 
 import datetime as dt
-import hashlib
 import shutil
 from pathlib import Path
 from uuid import UUID
@@ -19,21 +21,17 @@ from recorder.chunk import (
     Chunk,
     ChunkHeader,
     Digest,
+    EndManifest,
     SealReason,
     decode,
-    frame,
-    read_frames,
+    digest_of,
+    encode_recovered,
 )
-from recorder.chunker import Chunker, Link, whole_bytes
+from recorder.chunker import Link
+from recorder.data_key import WrappedKey
 from recorder.errors import CorruptChunkError
-from recorder.events import (
-    EndReason,
-    Event,
-    SessionEnded,
-    SessionStarted,
-    decode_burst,
-    encode_burst,
-)
+from recorder.events import EndReason
+from recorder.segment import SegmentFront, read_front, whole_bytes
 from recorder.spool import Spool
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -43,7 +41,7 @@ class Recovered(Struct, frozen=True, kw_only=True):
     """What a recovery found."""
 
     sessions: tuple[UUID, ...] = ()
-    """Those that had not ended: they were cut off."""
+    """Those whose end was not sealed: nearly all of them were cut off."""
     cut_bytes: int = 0
     """Torn bytes behind the last whole frames."""
     quarantined: int = 0
@@ -77,8 +75,11 @@ class _Session:
     def __init__(self, spool: Spool, session_id: UUID) -> None:
         self._spool = spool
         self._id = session_id
+        self._signer = spool.keys.signer
         self._folder = spool.folder(session_id)
         self._previous: Link | None = None
+        self._key: WrappedKey | None = None
+        """The session's data key, as whatever came before had it."""
         self._whole = True
         """Whether `_previous` could be read, so that its digest binds the next chunk."""
         self._ended = False
@@ -91,10 +92,12 @@ class _Session:
         for making in self._folder.glob("*.tmp"):
             making.unlink()
         self._previous = self._spool.link(self._id)
+        self._key = self._previous.header.key if self._previous else None
+        shipped = -1 if self._previous is None else self._previous.header.sequence
         numbers = sorted({int(file.stem) for file in self._folder.glob("[0-9]*.*")})
         for number in numbers:
             chunk, segment = self._folder / f"{number}.chunk", self._folder / f"{number}.open"
-            if chunk.exists() and self._take_chunk(chunk):
+            if (chunk.exists() and self._take_chunk(chunk)) or number <= shipped:
                 segment.unlink(missing_ok=True)
             elif segment.exists():
                 self._take_segment(segment, last=number == numbers[-1])
@@ -102,7 +105,8 @@ class _Session:
             # Nothing whole was ever written: the session was not told that it may begin.
             shutil.rmtree(self._folder)
         elif not self._ended:
-            self._seal(b"", self._previous.header.sequence + 1, [])
+            self._cut_off = True
+            self._seal(b"", self._previous.header.sequence + 1, last=True)
         if self._cut_off:
             _log.warning("spool.recovered", session_id=str(self._id), cut_bytes=self.cut_bytes)
         return self._cut_off
@@ -113,7 +117,7 @@ class _Session:
             chunk = self._checked(encoded, number)
         except CorruptChunkError as error:
             self._put_aside(file, str(error))
-            self._stand_in(number, hashlib.sha256(encoded).digest())
+            self._stand_in(number, digest_of(encoded))
             return False
         self._spool.take_over(self._id, number, len(encoded))
         self._follow(chunk)
@@ -129,70 +133,68 @@ class _Session:
         )
         if previous is not None and follows and header.previous_digest != previous.digest:
             raise CorruptChunkError("the chunk does not follow the one before it")
-        # Its checksum holds for every byte: unpacking would only slow the start down.
         return chunk
 
     def _take_segment(self, file: Path, *, last: bool) -> None:
         number, written = int(file.stem), file.read_bytes()
-        frames = written[: whole_bytes(written)]
-        tail = written[len(frames) :]
-        events = [event for body in read_frames(frames) for event in decode_burst(body)]
+        front, front_bytes = read_front(written) or (None, 0)
+        whole = whole_bytes(written) if front else 0
+        frames, tail = written[front_bytes:whole], written[whole:]
+        if front is not None:
+            self._key = front.key
         if tail and not _is_torn(tail):
-            self._put_aside(file, f"damaged at byte {len(frames)}")
+            self._put_aside(file, f"damaged at byte {whole}")
         self.cut_bytes += len(tail)
-        if events or number:
-            self._seal(frames, number, events, cut_bytes=len(tail), last=last)
+        if frames or number:
+            self._cut_off = self._cut_off or last
+            self._seal(frames, number, front, cut_bytes=len(tail), last=last)
         file.unlink(missing_ok=True)
 
     def _seal(
         self,
         frames: bytes,
         number: int,
-        events: list[Event],
+        front: SegmentFront | None = None,
         *,
         cut_bytes: int = 0,
-        last: bool = True,
+        last: bool,
     ) -> None:
-        """Seal what was left open; where it is the last and has no end, it gets one."""
+        """Seal what was left open; where it is the last, it is the session's end."""
         if number and (self._previous is None or self._previous.header.sequence != number - 1):
             self._stand_in(number - 1, GENESIS)
-        end_reason = (
-            events[-1].reason if events and isinstance(events[-1], SessionEnded) else None
-        )
-        if end_reason is None and last:
-            self._cut_off, end_reason = True, EndReason.ENGINE_CRASHED
-            ended = SessionEnded(at_ms=self._last_ms(events), reason=end_reason)
-            frames += frame(encode_burst([ended]))
-            events = [*events, ended]
-        chunker = Chunker(self._id, self._previous)
-        chunk = chunker.seal(
-            frames,
-            SealReason.RECOVERED,
-            first_at=self._first_at(events),
-            end_reason=end_reason,
+        before = self._previous
+        header = ChunkHeader(
+            session_id=self._id,
+            sequence=number,
+            sealed=SealReason.RECOVERED,
+            first_ms=0 if before is None else before.header.last_ms,
+            last_ms=0 if before is None else before.header.last_ms,
+            first_at=self._first_at(front),
+            previous_digest=GENESIS if before is None else before.digest,
+            frames_bytes=len(frames),
+            end_reason=EndReason.ENGINE_CRASHED if last else None,
             cut_bytes=cut_bytes,
+            codec="frames",
+            key=self._key,
+            engine_id=self._signer.engine_id,
+            signing_key=self._signer.key_id,
+            manifest=EndManifest(last_sequence=number) if last else None,
         )
+        chunk = encode_recovered(header, frames, self._signer)
         self._spool.add(chunk)
         self._follow(chunk)
 
     def _follow(self, chunk: Chunk) -> None:
         self._previous, self._whole = Link(header=chunk.header, digest=chunk.digest), True
+        self._key = chunk.header.key or self._key
         self._ended = chunk.header.end_reason is not None
 
-    def _last_ms(self, events: list[Event]) -> int:
-        before_ms = 0 if self._previous is None else self._previous.header.last_ms
-        return events[-1].at_ms if events else before_ms
-
-    def _first_at(self, events: list[Event]) -> dt.datetime:
+    def _first_at(self, front: SegmentFront | None) -> dt.datetime:
         """Count on from what is known: the file's own time is that of its last write."""
-        first = events[0] if events else None
-        if isinstance(first, SessionStarted):
-            return first.info.started_at
-        if self._previous is None:
-            return self._changed_at()
-        header = self._previous.header
-        first_ms = header.last_ms if first is None else first.at_ms
-        return header.first_at + dt.timedelta(milliseconds=first_ms - header.first_ms)
+        if self._previous is not None:
+            header = self._previous.header
+            return header.first_at + dt.timedelta(milliseconds=header.last_ms - header.first_ms)
+        return self._changed_at() if front is None else front.started_at
 
     def _stand_in(self, number: int, digest: Digest) -> None:
         """Go on after a chunk that cannot be read: its gap will show."""
@@ -206,9 +208,6 @@ class _Session:
             first_at=self._changed_at() if known is None else known.header.first_at,
             previous_digest=GENESIS,
             frames_bytes=0,
-            events=0,
-            input_bytes=0,
-            output_bytes=0,
         )
         self._previous, self._whole = Link(header=header, digest=digest), False
 
@@ -218,11 +217,6 @@ class _Session:
     def _put_aside(self, file: Path, why: str) -> None:
         self._spool.quarantine(file, self._id, why)
         self.quarantined += 1
-
-
-def _end_reason(events: list[Event]) -> EndReason | None:
-    last = events[-1] if events else None
-    return last.reason if isinstance(last, SessionEnded) else None
 
 
 def _is_torn(tail: bytes) -> bool:

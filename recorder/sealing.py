@@ -22,12 +22,16 @@ class Seals:
     __slots__ = ("_chunker", "_failed", "_jobs", "_sealed", "_session_id", "_syncer", "bytes")
 
     def __init__(
-        self, session_id: UUID, syncer: Syncer, sealed: Callable[[UUID], None]
+        self,
+        session_id: UUID,
+        chunker: Chunker,
+        syncer: Syncer,
+        sealed: Callable[[UUID], None],
     ) -> None:
         self._session_id = session_id
         self._syncer = syncer
         self._sealed = sealed
-        self._chunker = Chunker(session_id)
+        self._chunker = chunker
         self._jobs: list[SealJob] = []
         self._failed = False
         self.bytes = 0

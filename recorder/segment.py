@@ -1,5 +1,9 @@
 """The open segment of a session: where its events are written before they go on.
 
+Each frame is encrypted before it is written. The file begins with a frame of its own, in
+clear, that holds the wrapped data key: a segment can be read alone, by the storage side
+alone.
+
 A write that fails is cut back to the last whole frame, so that what is on disk is
 always a row of whole frames and, after a crash, at most one torn one.
 
@@ -14,10 +18,30 @@ import os
 import struct
 import zlib
 from pathlib import Path
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from recorder.chunk import decrypt_frames, frame, whole_frame
+from recorder.data_key import FRAME_OVERHEAD_BYTES, DataKey, WrappedKey
+from recorder.errors import CorruptChunkError
 
 _FRONT = struct.Struct(">II")
+OVERHEAD_BYTES = _FRONT.size + FRAME_OVERHEAD_BYTES
+"""What a frame takes on disk beside its body."""
 _JOIN_BYTES = 8192
 """Up to here copying the body behind its front is cheaper than a second vector."""
+
+
+class SegmentFront(Struct, frozen=True, kw_only=True):
+    """What the first frame of a segment says."""
+
+    session_id: UUID
+    started_at: dt.datetime
+    key: WrappedKey
+    format: Literal[2] = 2
 
 
 class Segment:
@@ -25,6 +49,9 @@ class Segment:
 
     __slots__ = (
         "_descriptor",
+        "_frames",
+        "_front",
+        "_key",
         "closed",
         "dirty",
         "due_ms",
@@ -37,9 +64,13 @@ class Segment:
         "written_bytes",
     )
 
-    def __init__(self, folder: str, sequence: int) -> None:
+    def __init__(self, folder: str, sequence: int, key: DataKey, front: bytes) -> None:
         self.folder = folder
         self.sequence = sequence
+        self._key = key
+        self._front = front
+        self._frames = 0
+        """How many frames were begun: each number is used once, whatever becomes of it."""
         self._descriptor = os.open(
             self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600
         )
@@ -52,27 +83,38 @@ class Segment:
         """Whether the disk thread was told of this segment and has not come yet."""
         self.named = False
         """Whether the folder's entry for the file is known to be on disk."""
-        self.written_bytes = 0
-        self.synced_bytes = 0
+        self.written_bytes = self.synced_bytes = 0
         self.unsynced: list[bytes] = []
         """Bodies that may not be on disk yet: a failed sync must not be tried again, so
         they are written anew from here."""
+        try:
+            write_whole(self._descriptor, front)
+        except OSError:
+            self.remove()
+            raise
+        self.written_bytes = len(front)
 
     @property
     def path(self) -> Path:
         """The segment's file."""
         return Path(self.folder, f"{self.sequence}.open")
 
+    def next(self) -> "Segment":
+        """Return the segment after this one, under the same key."""
+        return Segment(self.folder, self.sequence + 1, self._key, self._front)
+
     def append(self, body: bytes) -> None:
-        """Write one frame whole, or leave nothing of it behind."""
-        front = _FRONT.pack(len(body), zlib.crc32(body))
-        size_bytes = len(front) + len(body)
+        """Encrypt one frame and write it whole, or leave nothing of it behind."""
+        sealed = self._key.encrypt_frame(self.sequence, self._frames, body)
+        self._frames += 1
+        front = _FRONT.pack(len(sealed), zlib.crc32(sealed))
+        size_bytes = len(front) + len(sealed)
         if size_bytes <= _JOIN_BYTES:
-            wrote_bytes = os.write(self._descriptor, front + body)
+            wrote_bytes = os.write(self._descriptor, front + sealed)
         else:
-            wrote_bytes = os.writev(self._descriptor, (front, body))
+            wrote_bytes = os.writev(self._descriptor, (front, sealed))
         if wrote_bytes != size_bytes:
-            self._write_rest(memoryview(front + body)[wrote_bytes:])
+            self._write_rest(memoryview(front + sealed)[wrote_bytes:])
         self.written_bytes += size_bytes
         self.unsynced.append(body)
 
@@ -91,9 +133,27 @@ class Segment:
         os.ftruncate(self._descriptor, size_bytes)
         self.written_bytes = size_bytes
 
-    def read(self) -> bytes:
-        """Return what is in the file."""
-        return self.path.read_bytes()
+    def frames(self) -> bytearray:
+        """Return the frames in clear; raise `CorruptChunkError` where they are damaged."""
+        return self._plain(self._read())
+
+    def mended_frames(self) -> tuple[bytearray, int]:
+        """Return what can be had of a damaged file, and how much of it cannot.
+
+        What was written since the last sync is still in memory: a failed one may have
+        dropped just that.
+        """
+        written = self._read()
+        del written[self.written_bytes :]
+        whole = whole_bytes(written)
+        kept = min(whole, self.synced_bytes)
+        del written[kept:]
+        frames = self._plain(written)
+        if whole >= self.synced_bytes:
+            for body in self.unsynced:
+                frames += frame(body)
+                kept += len(body) + OVERHEAD_BYTES
+        return frames, max(0, self.written_bytes - kept)
 
     def close(self) -> None:
         """Let go of the file and leave it where it is."""
@@ -108,12 +168,52 @@ class Segment:
         self.close()
         self.path.unlink(missing_ok=True)
 
+    def _read(self) -> bytearray:
+        with self.path.open("rb") as file:
+            written = bytearray(os.fstat(file.fileno()).st_size)
+            del written[file.readinto(written) :]
+        return written
+
+    def _plain(self, written: bytearray) -> bytearray:
+        if not written.startswith(self._front):
+            raise CorruptChunkError("the segment has lost its beginning")
+        decrypt_frames(written, self._key, self.sequence, len(self._front))
+        return written
+
     def _write_rest(self, rest: memoryview) -> None:
         try:
             write_whole(self._descriptor, rest)
         except OSError:
             os.ftruncate(self._descriptor, self.written_bytes)
             raise
+
+
+def front_of(session_id: UUID, started_at: dt.datetime, key: WrappedKey) -> bytes:
+    """Return what each segment of a session begins with."""
+    front = SegmentFront(session_id=session_id, started_at=started_at, key=key)
+    return frame(msgspec.msgpack.encode(front))
+
+
+def read_front(written: bytes) -> tuple[SegmentFront, int] | None:
+    """Return what a segment begins with and how long that is; None where it is damaged."""
+    body = whole_frame(written, 0)
+    if body is None:
+        return None
+    try:
+        return _fronts.decode(body), _FRONT.size + len(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def whole_bytes(written: bytes | bytearray) -> int:
+    """Return how many bytes of a segment are whole frames."""
+    offset = 0
+    while offset < len(written):
+        body = whole_frame(written, offset)
+        if body is None:
+            break
+        offset += _FRONT.size + len(body)
+    return offset
 
 
 def write_whole(descriptor: int, content: bytes | memoryview) -> None:
@@ -130,3 +230,6 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+_fronts = msgspec.msgpack.Decoder(SegmentFront)

@@ -21,13 +21,15 @@ from uuid import UUID
 
 import msgspec
 import structlog
+from msgspec import Struct
 
 from config.model import RecorderSettings
 from recorder.chunk import Chunk, decode
 from recorder.chunker import Link
+from recorder.data_key import DataKey
 from recorder.errors import CorruptChunkError, SpoolFullError
-from recorder.ports import Clock, StorageReceipt
-from recorder.segment import Segment, sync_folder, write_whole
+from recorder.ports import Clock, SealingKeys, StorageReceipt
+from recorder.segment import Segment, front_of, sync_folder, write_whole
 
 QUARANTINE = "quarantine"
 RESERVE = "reserve"
@@ -43,11 +45,22 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _link = msgspec.msgpack.Decoder(Link)
 
 
+class Begun(Struct, frozen=True, kw_only=True):
+    """A recording that is on disk: its first segment, and the key it is encrypted with."""
+
+    segment: Segment
+    key: DataKey
+
+
 class Spool:
     """The folder of recordings. Safe from several threads; its methods raise `OSError`."""
 
-    def __init__(self, directory: Path, settings: RecorderSettings, clock: Clock) -> None:
+    def __init__(
+        self, directory: Path, settings: RecorderSettings, clock: Clock, keys: SealingKeys
+    ) -> None:
         self.directory = directory
+        self.keys = keys
+        """What is written here is encrypted and signed with."""
         self._quota_bytes = settings.spool_quota_bytes
         self._clock = clock
         self._lock = threading.Lock()
@@ -76,12 +89,22 @@ class Spool:
 
     # --- sessions
 
-    def begin(self, session_id: UUID, first_body: bytes) -> Segment:
-        """Return the first segment of a session, holding `first_body`, on the disk for good."""
+    def begin(self, session_id: UUID, first_body: bytes) -> Begun:
+        """Return the first segment of a session, on the disk for good.
+
+        It holds the wrapped data key and, encrypted, `first_body`. Raises
+        `RecordingKeyError` where there is no key to wrap it to.
+        """
         self.check_room()
+        key = self.keys.recording_key.new_data_key(session_id)
         folder = self.folder(session_id)
         folder.mkdir(mode=0o700)
-        segment = Segment(str(folder), 0)
+        front = front_of(session_id, self._clock.now(), key.wrapped)
+        try:
+            segment = Segment(str(folder), 0, key, front)
+        except OSError:
+            folder.rmdir()
+            raise
         try:
             segment.append(first_body)
             segment.sync()
@@ -90,7 +113,7 @@ class Spool:
             segment.remove()
             folder.rmdir()
             raise
-        return segment
+        return Begun(segment=segment, key=key)
 
     def folder(self, session_id: UUID) -> Path:
         """Return where the files of a session are."""

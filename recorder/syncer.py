@@ -16,8 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from msgspec import Struct
 
-from recorder.chunk import Chunk, SealReason, frame
-from recorder.chunker import Chunker, whole_bytes
+from recorder.chunk import Chunk, SealReason
+from recorder.chunker import Chunker
 from recorder.errors import CorruptChunkError
 from recorder.events import EndReason
 from recorder.segment import Segment
@@ -151,9 +151,9 @@ class Syncer:
 
     def _seal(self, job: SealJob) -> Chunk:
         try:
-            chunk = self._packed(job, job.segment.read())
+            chunk = self._packed(job, job.segment.frames())
         except CorruptChunkError:
-            chunk = self._packed(job, *_mended(job.segment))
+            chunk = self._packed(job, *job.segment.mended_frames())
         self._spool.add(chunk)
         job.chunker.follow(chunk)
         # What cannot be deleted now is deleted by the next recovery: the chunk counts.
@@ -161,7 +161,7 @@ class Syncer:
             job.segment.remove()
         return chunk
 
-    def _packed(self, job: SealJob, frames: bytes, cut_bytes: int = 0) -> Chunk:
+    def _packed(self, job: SealJob, frames: bytearray, cut_bytes: int = 0) -> Chunk:
         return job.chunker.seal(
             frames,
             job.sealed,
@@ -173,17 +173,3 @@ class Syncer:
     def _tell(self, callback: Callable[..., None], *news: object) -> None:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(callback, *news)
-
-
-def _mended(segment: Segment) -> tuple[bytes, int]:
-    """Return what can be had of a damaged segment, and how much of it cannot.
-
-    What was written since the last sync is still in memory: a failed one may have
-    dropped just that.
-    """
-    written = segment.read()[: segment.written_bytes]
-    frames = written[: whole_bytes(written)]
-    if len(frames) >= segment.synced_bytes:
-        unsynced = b"".join(frame(body) for body in segment.unsynced)
-        frames = frames[: segment.synced_bytes] + unsynced
-    return frames, max(0, segment.written_bytes - len(frames))

@@ -11,6 +11,7 @@ from typing import Protocol
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
+from storage.postgresql import copy_in
 from storage.tables import BlobRow
 
 
@@ -57,11 +58,14 @@ class DatabaseBlobs:
 
     def put_within(self, session: Session, blobs: Mapping[str, bytes]) -> None:
         """See `BlobStore.put_within`."""
-        if blobs:
-            self.delete(session, list(blobs))
-            session.execute(
-                insert(BlobRow), [{"key": key, "data": data} for key, data in blobs.items()]
-            )
+        if not blobs:
+            return
+        self.delete(session, list(blobs))
+        if session.get_bind().dialect.name == "postgresql":
+            copy_in(session, BlobRow.__tablename__, blobs)
+        else:
+            rows = [{"key": key, "data": data} for key, data in blobs.items()]
+            session.execute(insert(BlobRow), rows)
 
     def get(self, session: Session, key: str) -> bytes | None:
         """See `BlobStore.get`."""

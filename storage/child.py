@@ -4,6 +4,7 @@ Recordings hold whatever targets and users sent. What breaks the emulator breaks
 child, and neither the daemon nor the next chunk.
 """
 
+import contextlib
 import multiprocessing
 import os
 import resource
@@ -11,6 +12,7 @@ import signal
 import threading
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -26,13 +28,20 @@ _MEMORY_LIMIT_BYTES = 2 * 1024**3
 _CHUNKS_PER_PROCESS = 1000
 """Then a fresh process: what leaked goes with the old one."""
 _NICENESS = 10
+_OOM_SCORE = 500
+"""Where memory runs out this process goes first, not the daemon that records."""
 
 
 class Comprehend(Protocol):
     """What the child does: `recorder.replay.comprehend.comprehend`."""
 
     def __call__(
-        self, state: bytes | None, encoded_chunk: bytes, *, with_screens: bool
+        self,
+        state: bytes | None,
+        encoded_chunk: bytes,
+        data_key: bytes,
+        *,
+        with_screens: bool,
     ) -> Comprehension:
         """Return what the chunk means after `state`."""
         ...
@@ -52,7 +61,7 @@ class _Answer(Struct, array_like=True):
 
 
 _TOO_LONG = _Answer(None, "it takes too long to understand")
-_Question = tuple[bytes | None, bytes, bool]
+_Question = tuple[bytes | None, bytes, bytes, bool]
 _questions = msgspec.msgpack.Decoder(_Question)
 _answers = msgspec.msgpack.Decoder(_Answer)
 
@@ -71,7 +80,12 @@ class Child:
         self._changing = threading.Lock()
 
     def comprehend(
-        self, state: bytes | None, encoded: bytes, *, with_screens: bool = True
+        self,
+        state: bytes | None,
+        encoded: bytes,
+        data_key: bytes = b"",
+        *,
+        with_screens: bool = True,
     ) -> Comprehension:
         """Return what the chunk means after `state`.
 
@@ -80,7 +94,7 @@ class Child:
         """
         pipe = self._ready_pipe()
         try:
-            pipe.send_bytes(msgspec.msgpack.encode((state, encoded, with_screens)))
+            pipe.send_bytes(msgspec.msgpack.encode((state, encoded, data_key, with_screens)))
             answered = pipe.poll(self._time_limit_s)
             answer = _answers.decode(pipe.recv_bytes()) if answered else _TOO_LONG
         except (EOFError, OSError) as error:
@@ -156,6 +170,8 @@ def _spawn(work: Comprehend) -> tuple[BaseProcess, Connection]:
 def _serve(pipe: Connection, work: Comprehend) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the daemon.
     os.nice(_NICENESS)
+    with contextlib.suppress(OSError):  # Not every sandbox has a /proc.
+        Path("/proc/self/oom_score_adj").write_text(str(_OOM_SCORE))
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_LIMIT_BYTES, _MEMORY_LIMIT_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
@@ -168,8 +184,8 @@ def _serve(pipe: Connection, work: Comprehend) -> None:
 
 
 def _answer(work: Comprehend, question: _Question) -> _Answer:
-    state, encoded, with_screens = question
+    state, encoded, data_key, with_screens = question
     try:
-        return _Answer(work(state, encoded, with_screens=with_screens))
+        return _Answer(work(state, encoded, data_key, with_screens=with_screens))
     except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, the parent decides
         return _Answer(None, f"{type(error).__name__}: {error}")

@@ -23,5 +23,9 @@ class ChunkConflictError(ChunkRefusedError):
     """A chunk came with the number of a stored one and other bytes."""
 
 
+class UntrustedChunkError(ChunkRefusedError):
+    """A chunk is not signed by an engine that is known and trusted."""
+
+
 class DamagedChunkError(ChunkRefusedError):
     """A chunk does not decode."""

@@ -18,12 +18,14 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, delete, exists, func, insert, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
+from recorder.data_key import RecordingKeys
 from recorder.ports import Clock
 from recorder.replay.comprehend import Comprehension, Line, without_screens
 from storage.blobs import BlobStore
 from storage.child import Child, ChildLostError, ChildUnavailableError
 from storage.database import Database, Steps
 from storage.errors import StorageUnavailableError
+from storage.reader import data_key_of
 from storage.tables import ChunkRow, KeyframeRow, LineRow
 
 _NOT_YET, _DONE, _GIVEN_UP = 0, 1, 2
@@ -49,6 +51,7 @@ class _Job(Struct, frozen=True):
     sequence: int
     state: bytes | None
     encoded: bytes | None
+    data_key: bytes = b""
 
 
 class Indexer:
@@ -59,12 +62,14 @@ class Indexer:
         database: Database,
         blobs: BlobStore,
         clock: Clock,
+        keys: RecordingKeys,
         child: Child | None = None,
         retry_s: float = _RETRY_S,
     ) -> None:
         self._database = database
         self._blobs = blobs
         self._clock = clock
+        self._keys = keys
         self._child = child or Child()
         self._retry_s = retry_s
         self._wake = threading.Event()
@@ -147,11 +152,13 @@ class Indexer:
         if row is None:
             return None
         frame = session.get(KeyframeRow, (row.session_id, row.sequence))
+        encoded = self._blobs.get(session, row.blob)
         return _Job(
             session_id=row.session_id,
             sequence=row.sequence,
             state=None if frame is None else frame.state,
-            encoded=self._blobs.get(session, row.blob),
+            encoded=encoded,
+            data_key=b"" if encoded is None else data_key_of(encoded, self._keys),
         )
 
     def _is_its_turn(self) -> ColumnElement[bool]:
@@ -176,7 +183,7 @@ class Indexer:
             return None
         for attempt in range(1, _TRIES + 1):
             try:
-                return self._child.comprehend(job.state, job.encoded)
+                return self._child.comprehend(job.state, job.encoded, job.data_key)
             except ChildLostError as error:
                 if self._stopping.is_set():
                     return None
@@ -188,7 +195,9 @@ class Indexer:
         """Return what was typed, run and sent, without screens; at worst nothing."""
         if job.encoded is not None and not self._stopping.is_set():
             with contextlib.suppress(ChildLostError):
-                return self._child.comprehend(job.state, job.encoded, with_screens=False)
+                return self._child.comprehend(
+                    job.state, job.encoded, job.data_key, with_screens=False
+                )
         return Comprehension(state=without_screens(job.state), lines=[])
 
     def _give_up(self, job: _Job, reason: str) -> None:

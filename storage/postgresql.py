@@ -4,12 +4,15 @@ Many connections write at once, from several processes. What must not happen at 
 kept apart by row locks where it is about a session, and by advisory locks elsewhere.
 """
 
+import io
 import math
+import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Final
+from typing import Any, Final
 
+import psycopg2
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
@@ -31,6 +34,9 @@ _SILENCE_S: Final = 15
 """A peer that is silent for so long is taken for gone, by both ends."""
 _FORGOTTEN_AFTER_MS: Final = 900_000
 """A transaction in which nothing happens: longer than a chunk may take to be understood."""
+
+_ROW: Final = struct.Struct(">hi")
+_COPY_READ_BYTES: Final = 1024 * 1024
 
 _LOCK_NOT_AVAILABLE: Final = "55P03"
 _COLLISIONS: Final = frozenset({"40001", "40P01"})
@@ -109,6 +115,43 @@ class PostgreSQL:
     def close(self) -> None:
         """Close every connection."""
         self.writer.dispose()
+
+
+def copy_in(session: Session, table: str, rows: Mapping[str, bytes]) -> None:
+    """Insert pairs of text and bytes by COPY: an INSERT would carry the bytes as hex digits.
+
+    Raises what SQLAlchemy raises for a statement.
+    """
+    connection = session.connection()
+    cursor = connection.connection.cursor()
+    try:
+        cursor.copy_expert(
+            f"COPY {table} FROM STDIN (FORMAT binary)", _binary(rows), _COPY_READ_BYTES
+        )
+    except psycopg2.Error as error:
+        driver: Any = error
+        lost = connection.dialect.is_disconnect(driver, connection.connection, cursor)
+        if lost:
+            connection.invalidate(error)
+        raise DBAPIError.instance(
+            None, None, error, psycopg2.Error, connection_invalidated=lost
+        ) from error
+    finally:
+        cursor.close()
+
+
+def _binary(rows: Mapping[str, bytes]) -> io.BytesIO:
+    """Return rows as COPY reads them: PostgreSQL's documentation of COPY, "Binary Format"."""
+    out = io.BytesIO()
+    out.write(b"PGCOPY\n\xff\r\n\0" + bytes(8))
+    for key, data in rows.items():
+        name = key.encode()
+        out.write(_ROW.pack(2, len(name)) + name)
+        out.write(len(data).to_bytes(4, "big"))
+        out.write(data)
+    out.write(b"\xff\xff")
+    out.seek(0)
+    return out
 
 
 def _open(url: URL, settings: DatabaseSettings, password: Redacted[str] | None) -> Engine:

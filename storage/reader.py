@@ -1,11 +1,15 @@
 """Reads chunks and keyframes back."""
 
+import datetime as dt
 from collections.abc import Iterator
 from uuid import UUID
 
 from msgspec import Struct
 from sqlalchemy import select
 
+from recorder.chunk import decode
+from recorder.data_key import RecordingKeys
+from recorder.errors import CorruptChunkError, RecordingKeyError
 from storage.blobs import BlobStore
 from storage.database import Database
 from storage.tables import ChunkRow, KeyframeRow
@@ -18,6 +22,7 @@ class StoredBytes(Struct, frozen=True, kw_only=True):
     digest: bytes
     encoded: bytes
     """Empty where the blob store has lost it."""
+    stored_at: dt.datetime
 
 
 class Keyframe(Struct, frozen=True, kw_only=True):
@@ -71,4 +76,18 @@ class Reader:
             if row is None:
                 return None
             encoded = self._blobs.get(session, row.blob) or b""
-            return StoredBytes(sequence=row.sequence, digest=row.digest, encoded=encoded)
+            return StoredBytes(
+                sequence=row.sequence,
+                digest=row.digest,
+                encoded=encoded,
+                stored_at=row.stored_at,
+            )
+
+
+def data_key_of(encoded: bytes, keys: RecordingKeys) -> bytes:
+    """Return the data key of a stored chunk; empty where there is none to be had."""
+    try:
+        header = decode(encoded).header
+        return b"" if header.key is None else keys.unwrap(header.session_id, header.key)
+    except (CorruptChunkError, RecordingKeyError):
+        return b""  # What is wrong is told where the chunk is read without it.

@@ -193,6 +193,12 @@ class SessionRow(Table):
     input_bytes: Mapped[int]
     output_bytes: Mapped[int]
     chain_broken: Mapped[bool]
+    signed: Mapped[bool] = mapped_column(default=True)
+    """Whether every chunk must bear an engine's signature; not so before there were any."""
+    hold_reason: Mapped[str | None]
+    """While it is set, the recording is not deleted, however old."""
+    deleted_at: Mapped[dt.datetime | None]
+    """When the deletion of the recording began; `TombstoneRow` tells more."""
 
 
 class ChunkRow(Table):
@@ -220,7 +226,7 @@ class ChunkRow(Table):
     first_at: Mapped[dt.datetime]
     size_bytes: Mapped[int]
     blob: Mapped[str]
-    """Key in the blob store."""
+    """Key in the blob store; empty once the recording was deleted."""
     indexed: Mapped[int]
     """0 not yet, 1 done, 2 could not be indexed."""
     stored_at: Mapped[dt.datetime]
@@ -323,6 +329,50 @@ class NodeKeyRow(Table):
     valid_from: Mapped[dt.datetime]
     valid_until: Mapped[dt.datetime | None]
     """What it signed before stays true; nothing that it signs later counts."""
+
+
+class LogRow(Table):
+    """An entry of the log of sessions, which only grows: a session that has ended."""
+
+    __tablename__ = "session_log"
+
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """0, 1, 2, … without a gap."""
+    session_id: Mapped[UUID] = mapped_column(unique=True)
+    """No foreign key: that a session was there stays known when it is gone."""
+    last_digest: Mapped[bytes]
+    """Of the chunk that ends the session: stands for all of them."""
+    added_at: Mapped[dt.datetime]
+
+
+class RetentionRow(Table):
+    """How long recordings of a secret, of a site or by default are kept."""
+
+    __tablename__ = "retention_rules"
+
+    scope: Mapped[str] = mapped_column(String(8), primary_key=True)
+    """`default site secret`."""
+    name: Mapped[str] = mapped_column(primary_key=True)
+    """Empty for the default."""
+    days: Mapped[int | None]
+    """None: for ever."""
+
+
+class TombstoneRow(Table):
+    """What is left of a deleted recording, beside its session and its chunks' digests."""
+
+    __tablename__ = "tombstones"
+
+    session_id: Mapped[UUID] = mapped_column(primary_key=True)
+    deleted_at: Mapped[dt.datetime]
+    finished_at: Mapped[dt.datetime | None]
+    """None while there is something left to delete."""
+    who: Mapped[str]
+    reason: Mapped[str]
+    chunks: Mapped[int]
+    size_bytes: Mapped[int]
+    root: Mapped[bytes]
+    """SHA-256 of the chunks' digests, one behind the other."""
 
 
 class AuditRow(Table):

@@ -1,5 +1,7 @@
 """Stores chunks: the rows, the bytes and the sessions' counters in one transaction.
 
+INVARIANT: a chunk is stored only if an engine signed it that is known here, and if its
+data key opens it.
 INVARIANT: a chunk is stored once. The same bytes again are acknowledged, other bytes
 under the same number go to quarantine, and nothing that arrives is thrown away.
 INVARIANT: whoever adds to a session holds the lock of its row, so that several workers
@@ -11,21 +13,23 @@ import uuid
 from collections.abc import Collection, Sequence
 
 import structlog
-from msgspec import Struct
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import func, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from recorder.chunk import GENESIS, Chunk, ChunkHeader, decode
-from recorder.errors import CorruptChunkError
-from recorder.events import EndReason, Event, SessionStarted
+from recorder.chunk import GENESIS, Chunk, ChunkHeader
+from recorder.data_key import RecordingKeys
+from recorder.events import EndReason
 from recorder.ports import Clock, StorageReceipt
 from recorder.session_info import SessionInfo
+from recorder.signing import KnownSigners
+from storage import session_log
+from storage.arrival import Arrival, Arrivals, Content
 from storage.blobs import BlobStore
 from storage.database import Database
-from storage.errors import ChunkConflictError, ChunkRefusedError, DamagedChunkError
+from storage.errors import ChunkConflictError, ChunkRefusedError
 from storage.sited_blobs import key_part
-from storage.tables import ChunkRow, QuarantinedRow, SessionRow
+from storage.tables import ChunkRow, QuarantinedRow, SessionRow, TombstoneRow
 
 UNKNOWN = "?"
 """Stands in a session's row for a name that never arrived; no name may be spelt so."""
@@ -39,31 +43,27 @@ Known = dict[tuple[uuid.UUID, int], tuple[bytes, bytes]]
 """The digest and the previous digest of chunks, by session and number."""
 
 
-class _Arrival(Struct, frozen=True):
-    """A chunk that may be stored, with what was found in it."""
-
-    chunk: Chunk
-    digest: bytes
-    info: SessionInfo | None
-
-    @property
-    def key(self) -> tuple[uuid.UUID, int]:
-        return self.chunk.header.session_id, self.chunk.header.sequence
-
-
 class Writer:
     """Puts chunks into the store. Blocking; may be called from several threads and nodes."""
 
-    def __init__(self, database: Database, blobs: BlobStore, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        blobs: BlobStore,
+        clock: Clock,
+        keys: RecordingKeys,
+        signers: KnownSigners,
+    ) -> None:
         self._database = database
         self._blobs = blobs
         self._clock = clock
+        self._arrivals = Arrivals(database, clock, keys, signers)
 
     def store(self, chunk: Chunk) -> StorageReceipt:
         """Return the receipt after the commit; storing a chunk twice is harmless.
 
-        Raises `ChunkConflictError` and `DamagedChunkError` for a chunk that went to
-        quarantine, `StorageUnavailableError` where it may be tried again.
+        Raises `ChunkConflictError`, `DamagedChunkError` and `UntrustedChunkError` for a chunk
+        that went to quarantine, `StorageUnavailableError` where it may be tried again.
         """
         (outcome,) = self.store_all([chunk])
         if isinstance(outcome, ChunkRefusedError):
@@ -77,7 +77,7 @@ class Writer:
         Raises `StorageUnavailableError`; then none of them counts as stored.
         """
         checked = [self._try_checking(chunk) for chunk in chunks]
-        arrivals = [arrival for arrival in checked if isinstance(arrival, _Arrival)]
+        arrivals = [arrival for arrival in checked if isinstance(arrival, Arrival)]
         names = self._put_ahead(arrivals)
         refused = self._database.write(lambda session: self._keep(session, arrivals, names))
         outcomes: list[StorageReceipt | ChunkRefusedError] = []
@@ -88,14 +88,15 @@ class Writer:
                 outcomes.append(refused.get(arrival.digest) or _receipt(arrival))
         return outcomes
 
-    def _try_checking(self, chunk: Chunk) -> _Arrival | ChunkRefusedError:
+    def _try_checking(self, chunk: Chunk) -> Arrival | ChunkRefusedError:
         try:
-            info = self._checked(chunk)
+            return self._arrivals.judge(chunk)
         except ChunkRefusedError as error:
+            with self._database.transaction() as session:
+                self._quarantine(session, chunk, str(error.__cause__))
             return error
-        return _Arrival(chunk, chunk.digest, info)
 
-    def _put_ahead(self, arrivals: list[_Arrival]) -> dict[bytes, str]:
+    def _put_ahead(self, arrivals: list[Arrival]) -> dict[bytes, str]:
         """Put the bytes where no transaction reaches, but not again what is stored.
 
         Returns the name of each blob, by digest.
@@ -116,7 +117,7 @@ class Writer:
         return names
 
     def _keep(
-        self, session: Session, arrivals: list[_Arrival], names: dict[bytes, str]
+        self, session: Session, arrivals: list[Arrival], names: dict[bytes, str]
     ) -> dict[bytes, ChunkRefusedError]:
         """Store what is new; return the conflicts by digest."""
         rows = _locked_sessions(session, [arrival.chunk.header for arrival in arrivals])
@@ -137,33 +138,23 @@ class Writer:
         self._blobs.put_within(session, blobs)
         return conflicts
 
-    def _checked(self, chunk: Chunk) -> SessionInfo | None:
-        try:
-            events = _events_of(chunk)
-        except CorruptChunkError as error:
-            with self._database.transaction() as session:
-                self._quarantine(session, chunk, str(error))
-            raise DamagedChunkError(
-                f"chunk {chunk.header.sequence} of session {chunk.header.session_id} is "
-                f"damaged and in quarantine: {error}"
-            ) from error
-        match events:
-            case [SessionStarted(info=info), *_] if info.session_id == chunk.header.session_id:
-                return info
-        return None
-
     def _add_to(
-        self, session: Session, arrival: _Arrival, row: SessionRow, known: Known
+        self, session: Session, arrival: Arrival, row: SessionRow, known: Known
     ) -> None:
         header = arrival.chunk.header
-        if arrival.info is not None and row.user == UNKNOWN:
-            _name(row, arrival.info)
+        if row.deleted_at is not None:
+            # So late that its recording was deleted: it follows.
+            tombstone = update(TombstoneRow).where(TombstoneRow.session_id == row.id)
+            session.execute(tombstone.values(finished_at=None))
+        if arrival.content.info is not None and row.user == UNKNOWN:
+            _name(row, arrival.content.info)
         if not _fits(session, header, arrival.digest, row, known):
             row.chain_broken = True
             _log.error(
                 "chunk.chain_broken", session=str(header.session_id), sequence=header.sequence
             )
-        _count(row, header)
+        if _count(row, header, arrival.content):
+            session_log.append(session, header.session_id, arrival.digest, self._clock.now())
 
     def _quarantine(self, session: Session, chunk: Chunk, reason: str) -> None:
         header = chunk.header
@@ -185,12 +176,6 @@ class Writer:
         )
 
 
-def _events_of(chunk: Chunk) -> list[Event]:
-    if decode(chunk.encoded).header != chunk.header:
-        raise CorruptChunkError("the header is not the one in the bytes")
-    return chunk.unpack()
-
-
 def is_complete(row: SessionRow) -> bool:
     """Return whether every chunk from 0 to the end has arrived and the chain holds."""
     return (
@@ -200,23 +185,27 @@ def is_complete(row: SessionRow) -> bool:
     )
 
 
-def _blob_name(arrival: _Arrival, site: str) -> str:
+def _blob_name(arrival: Arrival, site: str) -> str:
     """Return where a chunk lies in the blob store; other bytes lie elsewhere."""
     session_id, sequence = arrival.key
     name = f"{session_id}/{sequence:08d}-{arrival.digest.hex()[:16]}"
     return f"{key_part(site)}/{name}" if site else name
 
 
-def _sites(session: Session, arrivals: list[_Arrival]) -> dict[uuid.UUID, str]:
+def _sites(session: Session, arrivals: list[Arrival]) -> dict[uuid.UUID, str]:
     query = select(SessionRow.id, SessionRow.site).where(
         SessionRow.id.in_({arrival.key[0] for arrival in arrivals})
     )
-    told = {each.key[0]: each.info.site for each in arrivals if each.info is not None}
+    told = {
+        each.key[0]: each.content.info.site
+        for each in arrivals
+        if each.content.info is not None
+    }
     known = {id_: site for id_, site in session.execute(query) if site != UNKNOWN}
     return {each.key[0]: "" for each in arrivals} | told | known
 
 
-def _receipt(arrival: _Arrival) -> StorageReceipt:
+def _receipt(arrival: Arrival) -> StorageReceipt:
     session_id, sequence = arrival.key
     return StorageReceipt(session_id=session_id, sequence=sequence, digest=arrival.digest)
 
@@ -261,7 +250,7 @@ def _known(session: Session, keys: Collection[tuple[uuid.UUID, int]]) -> Known:
     }
 
 
-def _with_neighbours(arrivals: list[_Arrival]) -> set[tuple[uuid.UUID, int]]:
+def _with_neighbours(arrivals: list[Arrival]) -> set[tuple[uuid.UUID, int]]:
     return {
         (session_id, sequence + step)
         for session_id, sequence in (arrival.key for arrival in arrivals)
@@ -291,6 +280,9 @@ def _make_session(session: Session, header: ChunkHeader) -> None:
         "input_bytes": 0,
         "output_bytes": 0,
         "chain_broken": False,
+        "signed": True,
+        "hold_reason": None,
+        "deleted_at": None,
     }
     # Another worker may have come first: then its row is as good.
     if session.get_bind().dialect.name == "sqlite":
@@ -330,32 +322,32 @@ def _fits(
     return row.last_sequence is None and (newest is None or newest < header.sequence)
 
 
-def _count(row: SessionRow, header: ChunkHeader) -> None:
+def _count(row: SessionRow, header: ChunkHeader, content: Content) -> bool:
+    """Add a chunk to its session; say whether it is the one that ends it."""
+    count = content.count
     row.chunks += 1
-    row.input_bytes += header.input_bytes
-    row.output_bytes += header.output_bytes
-    if header.end_reason is None or row.last_sequence is not None:
-        return
+    row.input_bytes += count.input_bytes
+    row.output_bytes += count.output_bytes
+    if content.end_reason is None or row.last_sequence is not None:
+        return False
     row.last_sequence = header.sequence
-    row.ended_at = header.first_at + dt.timedelta(milliseconds=header.last_ms - header.first_ms)
-    row.end_reason = header.end_reason.value
-    row.state = "interrupted" if _cut_short(header) else "finished"
+    row.ended_at = header.first_at + dt.timedelta(milliseconds=count.last_ms - header.first_ms)
+    row.end_reason = content.end_reason.value
+    cut_short = content.end_reason in _INTERRUPTIONS or header.cut_bytes > 0
+    row.state = "interrupted" if cut_short else "finished"
+    return True
 
 
-def _cut_short(header: ChunkHeader) -> bool:
-    return header.end_reason in _INTERRUPTIONS or header.cut_bytes > 0
-
-
-def _chunk_row(arrival: _Arrival, blob: str, now: dt.datetime) -> ChunkRow:
-    header = arrival.chunk.header
+def _chunk_row(arrival: Arrival, blob: str, now: dt.datetime) -> ChunkRow:
+    header, content = arrival.chunk.header, arrival.content
     return ChunkRow(
         session_id=header.session_id,
         sequence=header.sequence,
         digest=arrival.digest,
         previous_digest=header.previous_digest,
         sealed=header.sealed.value,
-        first_ms=header.first_ms,
-        last_ms=header.last_ms,
+        first_ms=content.count.first_ms,
+        last_ms=content.count.last_ms,
         first_at=header.first_at,
         size_bytes=len(arrival.chunk.encoded),
         blob=blob,

@@ -72,10 +72,10 @@ def rotate_key(invocation: Invocation) -> None:
     file = engine_side.keys(settings).signing_file
     file.read_or_make_successor()
     if engine_side.is_local(settings):
-        file.promote_successor()
-        say("the new key counts from the next start of this node on")
+        say(f"the next signing key is {file.successor_path}: it counts from the next start on")
     else:
         say("the new key is made: the running engine tells control, and signs with it then")
+    say("what the old key signed stays good, and is stored for 30 days yet")
 
 
 @engine.command("list")

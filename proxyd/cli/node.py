@@ -106,17 +106,20 @@ def _answers(node: RunningNode) -> bool:
 
 
 @click.command()
+@click.option(
+    "--role", type=click.Choice(_ROLES), default="all", help="Of this machine. Default: all."
+)
 @pass_invocation
-def doctor(invocation: Invocation) -> None:
+def doctor(invocation: Invocation, role: str) -> None:
     """Look at everything a node needs; say what is wrong and what to do."""
     from proxyd.doctor import examine  # noqa: PLC0415 - brings the whole daemon
 
-    findings = list(examine(invocation.settings))
+    findings = list(examine(invocation.settings, role))
     if invocation.output is OutputFormat.JSON:
         print_json(findings)
     else:
         for finding in findings:
-            mark = "ok  " if finding.ok else "FAIL"
+            mark = ("warn" if finding.warning else "ok  ") if finding.ok else "FAIL"
             click.echo(printable(f"{mark}  {finding.what}: {finding.detail}"))
     failed = sum(not finding.ok for finding in findings)
     if failed:

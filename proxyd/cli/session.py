@@ -12,6 +12,7 @@ from control.requests import (
     SessionSummary,
     TerminateSession,
 )
+from control.retention_requests import HoldSession, ReleaseSession
 from proxyd.cli import stored
 from proxyd.cli.invocation import Invocation, pass_invocation
 from proxyd.cli.output import OutputFormat, print_fields, print_json, print_table
@@ -154,6 +155,29 @@ def message(invocation: Invocation, session_id: str, text: str) -> None:
         chosen = stored.find_id(operator, session_id)
         done = operator.call(build(MessageSession, id=chosen, text=text))
     _report(invocation, done, f"session {chosen} was shown the message")
+
+
+@session.command()
+@click.argument("session_id", metavar="ID")
+@click.option("--reason", required=True, metavar="TEXT", help="Kept with the session.")
+@pass_invocation
+def hold(invocation: Invocation, session_id: str, reason: str) -> None:
+    """Keep a recording, whatever the rules of `proxyd retention` say."""
+    with invocation.operator() as operator:
+        chosen = stored.find_id(operator, session_id)
+        done = operator.call(build(HoldSession, id=chosen, reason=reason))
+    _report(invocation, done, f"session {chosen} is held: its recording stays")
+
+
+@session.command()
+@click.argument("session_id", metavar="ID")
+@pass_invocation
+def release(invocation: Invocation, session_id: str) -> None:
+    """Leave a held recording to the rules of `proxyd retention` again."""
+    with invocation.operator() as operator:
+        chosen = stored.find_id(operator, session_id)
+        done = operator.call(build(ReleaseSession, id=chosen))
+    _report(invocation, done, f"session {chosen} is no longer held")
 
 
 def _report(invocation: Invocation, done: object, line: str) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 import click
 
+from proxyd.cli.bundle import bundle_pieces
 from proxyd.cli.invocation import Invocation, pass_invocation
 from proxyd.cli.output import OutputFormat, print_json
 from proxyd.cli.output_file import STANDARD_OUTPUT, write_all
@@ -36,12 +37,20 @@ def _cast(session: StoredSession, recording: Recording, channel: int | None) -> 
     return cast_lines(placed(recording.events()), session.terminal(channel))
 
 
+def _bundle(session: StoredSession, recording: Recording, _: int | None) -> Iterator[bytes]:
+    # Its chunks are read as they are, whole or not; what is wrong with them is told.
+    for _event in recording.recorded():
+        pass
+    return bundle_pieces(session)
+
+
 FORMATS: dict[str, Callable[[StoredSession, Recording, int | None], Iterator[bytes]]] = {
     "output": _output,
     "input": _input,
     "events": _events,
     "cast": _cast,
     "text": _text,
+    "bundle": _bundle,
 }
 
 

@@ -1,32 +1,43 @@
 """`proxyd session verify`: whether a recording is whole and as it was made."""
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
+from control.proof_requests import FetchProof, SessionProof
+from proxyd.cli.bundle import BundleFile
 from proxyd.cli.errors import INTEGRITY
 from proxyd.cli.invocation import Invocation, pass_invocation
 from proxyd.cli.output import OutputFormat, print_json, printable
 from proxyd.cli.stored import StoredSession, find
-from recorder.replay.verify import Facts, Finding, Kept
+from recorder.data_key import key_id
+from recorder.errors import CorruptChunkError
+from recorder.replay import bundle
+from recorder.replay.verify import Facts, Finding, Kept, Problem
 from recorder.replay.verify import verify as findings_in
-
-_CHUNK_FILES = "*.chunk"
+from recorder.signing import SignerKey
 
 
 @click.command()
-@click.argument("what", metavar="ID|FOLDER")
+@click.argument("what", metavar="ID|FILE")
+@click.option(
+    "--storage-key",
+    metavar="KEY",
+    help="The key that must have exported FILE, as `proxyd log head` shows it.",
+)
 @pass_invocation
 @click.pass_context
-def verify(ctx: click.Context, invocation: Invocation, what: str) -> None:
-    """Check every chunk of a session, or of a folder of .chunk files.
+def verify(
+    ctx: click.Context, invocation: Invocation, what: str, storage_key: str | None
+) -> None:
+    """Check every chunk of a session that is stored, or of an exported bundle.
 
-    Prints a line for each thing that is wrong, and exits with 6 if there is one.
+    Prints a line for each thing that is wrong, and exits with 6 if there is one. For a
+    bundle nothing else is needed.
     """
     if Path(what).exists():
-        findings = list(findings_in(_in_folder(Path(what)), Facts()))
+        findings = _in_bundle(Path(what), storage_key)
     else:
         with invocation.operator() as operator:
             findings = _in_store(find(operator, what))
@@ -40,27 +51,63 @@ def verify(ctx: click.Context, invocation: Invocation, what: str) -> None:
     click.echo("proxyd: the recording is whole, and as it was made", err=True)
 
 
+class _Signers:
+    def __init__(self, keys: tuple[SignerKey, ...]) -> None:
+        self._keys = {(key.engine_id, key.key_id): key for key in keys}
+
+    def find(self, engine_id: str, signing_key: str) -> SignerKey | None:
+        return self._keys.get((engine_id, signing_key))
+
+
 def _in_store(session: StoredSession) -> list[Finding]:
     summary = session.summary
-    chunks = (
-        Kept(sequence=one.sequence, digest=one.digest, encoded=one.encoded)
-        for one in session.chunks()
+    proof: SessionProof = session.operator.call(FetchProof(id=summary.id))
+    facts = Facts(
+        session_id=summary.id,
+        live=session.live,
+        chunks=summary.chunks,
+        signers=_Signers(proof.signers),
+        signed=proof.signed,
+        last_digest=proof.last_digest,
     )
-    facts = Facts(session_id=summary.id, live=session.live, chunks=summary.chunks)
-    return list(findings_in(chunks, facts))
+    findings = list(findings_in(_stored(session), facts))
+    return findings + [
+        Finding(problem=Problem.LOG_DIFFERS, sequence=None, text=text)
+        for text in proof.problems
+    ]
 
 
-def _in_folder(folder: Path) -> Iterator[Kept]:
-    files = sorted(folder.glob(_CHUNK_FILES), key=_sequence)
-    if not files:
-        raise click.UsageError(f"{folder} is no folder with {_CHUNK_FILES} files")
-    for file in files:
-        encoded = file.read_bytes()
-        digest = hashlib.sha256(encoded).digest()
-        yield Kept(sequence=_sequence(file), digest=digest, encoded=encoded)
+def _stored(session: StoredSession) -> Iterator[Kept]:
+    for one in session.chunks():
+        yield Kept(
+            sequence=one.sequence,
+            digest=one.digest,
+            encoded=one.encoded,
+            data_key=one.data_key,
+            stored_at=one.stored_at,
+        )
 
 
-def _sequence(file: Path) -> int:
-    if not file.stem.isdecimal():
-        raise click.UsageError(f"{file} is not named after the number of a chunk")
-    return int(file.stem)
+def _in_bundle(path: Path, storage_key: str | None) -> list[Finding]:
+    if not path.is_file():
+        raise click.UsageError(f"{path} is no file: give the bundle that was exported")
+    try:
+        with BundleFile(path) as file:
+            findings = list(bundle.check(file.names, file.read, storage_key))
+            if not findings:
+                _tell_keys(bundle.decode_manifest(file.read(bundle.MANIFEST)))
+            return findings
+    except CorruptChunkError as error:
+        return [Finding(problem=Problem.DAMAGED, sequence=None, text=str(error))]
+
+
+def _tell_keys(manifest: bundle.Manifest) -> None:
+    """Say whose word all this is: that is for a person to believe or not."""
+    for signer in manifest.signers:
+        click.echo(f"proxyd: sealed by {signer.engine_id}, key {signer.key_id}", err=True)
+    exported_by = key_id(manifest.storage_key)
+    click.echo(
+        f"proxyd: exported {manifest.exported_at:%Y-%m-%d %H:%M:%SZ} under storage key "
+        f"{exported_by}; compare it with that of `proxyd log head`",
+        err=True,
+    )

@@ -85,7 +85,7 @@ def _store(session: StoredSession, view: LiveView) -> bool:
     """Hand the view the chunks that it lacks; return whether there was one."""
     before = view.next_sequence
     for chunk in session.chunks(before):
-        view.store(decode(chunk.encoded))
+        view.store(decode(chunk.encoded, chunk.data_key))
     return view.next_sequence != before
 
 

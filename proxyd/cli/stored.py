@@ -42,7 +42,7 @@ class StoredSession:
 
     def recording(self) -> Recording:
         """Return the recording, to be read once from its beginning."""
-        return Recording(chunk.encoded for chunk in self.chunks())
+        return Recording(self.chunks())
 
     def terminal(self, channel: int | None = None) -> PlayedTerminal:
         """Return what to play on.

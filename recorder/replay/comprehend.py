@@ -85,7 +85,11 @@ _decoder = msgspec.msgpack.Decoder(_State)
 
 
 def comprehend(
-    state: bytes | None, encoded_chunk: bytes, *, with_screens: bool = True
+    state: bytes | None,
+    encoded_chunk: bytes,
+    data_key: bytes = b"",
+    *,
+    with_screens: bool = True,
 ) -> Comprehension:
     """Return what `encoded_chunk` means after `state`; raise `CorruptChunkError`.
 
@@ -94,7 +98,7 @@ def comprehend(
     for a chunk that breaks the emulator: what was sent stands for what was shown, and
     the screens of the next chunk begin empty.
     """
-    events = decode(encoded_chunk).unpack()
+    events = decode(encoded_chunk, data_key).unpack()
     reading = _Reading(_decoded(state), with_screens=with_screens)
     for event in _as_happened(events):
         reading.take(event)

@@ -7,6 +7,7 @@ has lost its beginning; `Recording.broken` then says where and why.
 
 import heapq
 from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 import msgspec
 
@@ -31,11 +32,25 @@ _EVENT_BYTES = 200
 """What an event weighs in memory beside its data."""
 
 
+class WithKey(Protocol):
+    """A chunk's bytes, and the session's data key."""
+
+    @property
+    def encoded(self) -> bytes:
+        """The chunk, as it was shipped."""
+        ...
+
+    @property
+    def data_key(self) -> bytes:
+        """Unwrapped; empty where it cannot be had, and for chunks of format 1."""
+        ...
+
+
 class Recording:
     """The chunks of one session, as the store hands them out: from the first, in order."""
 
-    def __init__(self, encoded_chunks: Iterable[bytes]) -> None:
-        self._encoded_chunks = encoded_chunks
+    def __init__(self, chunks: Iterable[WithKey]) -> None:
+        self._chunks = chunks
         self.broken: str | None = None
         """Why reading ended before the end of the session; None while it has not."""
 
@@ -43,8 +58,8 @@ class Recording:
         """Yield each chunk that follows the one before it, up to the first that does not."""
         previous: Chunk | None = None
         try:
-            for encoded in self._encoded_chunks:
-                chunk = decode(encoded)
+            for stored in self._chunks:
+                chunk = decode(stored.encoded, stored.data_key)
                 check_follows(chunk, previous)
                 yield chunk
                 previous = chunk

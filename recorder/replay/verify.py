@@ -1,10 +1,13 @@
 """Whether what is stored of a session is what was recorded, chunk by chunk.
 
-A chunk carries its number and the digest of the one before it, the store noted each
-digest when the chunk arrived, and the engine digested each stream that ended: three
-witnesses that must agree. Reading is a stream, so that a long recording needs no memory.
+A chunk carries its number, the digest of the one before it and its engine's signature;
+the store noted each digest when the chunk arrived; the engine digested each stream that
+ended, and summed up the whole in its end manifest; the log of sessions names the last
+chunk. All of these witnesses must agree. Reading is a stream, so that a long recording
+needs no memory.
 """
 
+import datetime as dt
 import enum
 import hashlib
 from collections.abc import Iterable, Iterator
@@ -12,8 +15,18 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from recorder.chunk import GENESIS, Chunk, Digest, decode
-from recorder.errors import CorruptChunkError
+from recorder.chunk import (
+    GENESIS,
+    Chunk,
+    ChunkHeader,
+    Digest,
+    EndManifest,
+    check_signed,
+    decode,
+    digest_of,
+)
+from recorder.chunker import Totals
+from recorder.errors import CorruptChunkError, UntrustedChunkError
 from recorder.events import (
     CaptureTruncated,
     ChannelId,
@@ -28,6 +41,7 @@ from recorder.events import (
     TargetErrorData,
 )
 from recorder.session_info import RecordingMode
+from recorder.signing import KnownSigners
 
 _StreamKey = tuple[ChannelId, Stream]
 _STREAMS = {
@@ -55,6 +69,9 @@ class Problem(enum.StrEnum):
     TRUNCATED = "truncated"
     DAMAGED = "damaged"
     STREAM_DIFFERS = "stream differs"
+    MANIFEST_DIFFERS = "manifest differs"
+    FORGED = "forged"
+    LOG_DIFFERS = "log differs"
     GAP = "gap"
 
 
@@ -73,6 +90,8 @@ class Kept(Struct, frozen=True, kw_only=True):
     sequence: int
     digest: bytes
     encoded: bytes
+    data_key: bytes = b""
+    stored_at: dt.datetime | None = None
 
 
 class Facts(Struct, frozen=True, kw_only=True):
@@ -83,6 +102,12 @@ class Facts(Struct, frozen=True, kw_only=True):
     live: bool = False
     chunks: int = 0
     """At least so many must be there."""
+    signers: KnownSigners | None = None
+    """Whose signatures count. None: nobody's are looked at."""
+    signed: bool = True
+    """Whether a chunk without a signature is a forgery; not so in an old recording."""
+    last_digest: bytes | None = None
+    """Of the chunk that ended the session, as the log of sessions has it."""
 
 
 def verify(chunks: Iterable[Kept], facts: Facts) -> Iterator[Finding]:
@@ -102,12 +127,13 @@ class _Chain:
         self._expected = 0
         self._before: frozenset[Digest] = frozenset({GENESIS})
         """What the next chunk may follow: the last one as it is, and as it arrived."""
+        self._last_digest: Digest | None = None
         self._ended = False
         self._content = _Content()
 
     def check(self, kept: Kept) -> Iterator[Finding]:
         """Yield what is wrong with the next chunk."""
-        digest = hashlib.sha256(kept.encoded).digest()
+        digest = digest_of(kept.encoded)
         if digest != kept.digest:
             yield _of(kept, Problem.ALTERED, "is not what the store received")
         if kept.sequence < self._expected:
@@ -126,6 +152,12 @@ class _Chain:
                 problem=Problem.TRUNCATED,
                 sequence=None,
                 text=f"the recording breaks off after {self._expected} chunks, without its end",
+            )
+        if self._facts.last_digest not in {None, self._last_digest}:
+            yield Finding(
+                problem=Problem.LOG_DIFFERS,
+                sequence=None,
+                text="by the log of sessions it ended with another chunk than the last here",
             )
 
     def _again(self, kept: Kept, digest: Digest) -> Iterator[Finding]:
@@ -147,23 +179,33 @@ class _Chain:
 
     def _next(self, kept: Kept, digest: Digest) -> Iterator[Finding]:
         before, self._before = self._before, frozenset({digest, kept.digest})
-        self._expected = kept.sequence + 1
+        self._expected, self._last_digest = kept.sequence + 1, digest
         try:
-            chunk = decode(kept.encoded)
+            chunk = decode(kept.encoded, kept.data_key)
+            yield from self._signature(kept, chunk)
             yield from self._header(kept, chunk, before)
             events = chunk.unpack()
         except CorruptChunkError as error:
             self._content.lose()
             yield _of(kept, Problem.DAMAGED, f"cannot be read: {error}")
             return
-        if len(events) != chunk.header.events:
+        if chunk.header.events not in {None, len(events)}:
             yield _of(
                 kept,
                 Problem.ALTERED,
                 f"holds {len(events)} events and says {chunk.header.events}",
             )
-        for problem, text in self._content.check(events):
+        for problem, text in self._content.check(events, chunk.header):
             yield _of(kept, problem, text)
+
+    def _signature(self, kept: Kept, chunk: Chunk) -> Iterator[Finding]:
+        facts = self._facts
+        if facts.signers is None or (chunk.header.format == 1 and not facts.signed):
+            return
+        try:
+            check_signed(chunk, facts.signers, kept.stored_at)
+        except UntrustedChunkError as error:
+            yield Finding(problem=Problem.FORGED, sequence=kept.sequence, text=str(error))
 
     def _header(self, kept: Kept, chunk: Chunk, before: frozenset[Digest]) -> Iterator[Finding]:
         header = chunk.header
@@ -187,16 +229,23 @@ class _Content:
         self._streams: dict[_StreamKey, _StreamSum] = {}
         self._incomplete: set[_StreamKey] = set()
         self._unrecorded: frozenset[Stream] = frozenset()
+        self._totals = Totals()
         self._lost = False
+        self._gap = False
         self._last_ms = 0
 
     def lose(self) -> None:
-        """Take note that events are missing: no stream can be compared any more."""
+        """Take note that a chunk is missing: no sum can be compared any more."""
+        self._gap = True
+        self._lose_streams()
+
+    def _lose_streams(self) -> None:
         self._lost = True
         self._streams.clear()
 
-    def check(self, events: Iterable[Event]) -> Iterator[tuple[Problem, str]]:
+    def check(self, events: list[Event], header: ChunkHeader) -> Iterator[tuple[Problem, str]]:
         """Yield what is wrong with the next events."""
+        self._totals.add(events)
         goes_back = False
         for event in events:
             goes_back = goes_back or event.at_ms < self._last_ms
@@ -204,6 +253,22 @@ class _Content:
             yield from self._follow(event)
         if goes_back:
             yield Problem.REORDERED, "goes back in time"
+        if header.end_reason is not None and header.format != 1:
+            yield from self._whole(header.manifest, header.sequence)
+
+    def _whole(self, noted: EndManifest | None, sequence: int) -> Iterator[tuple[Problem, str]]:
+        if noted is None or noted.last_sequence != sequence:
+            yield Problem.MANIFEST_DIFFERS, "ends the session without its end manifest"
+            return
+        found = self._totals.manifest(sequence)
+        # A dead engine left its sums empty.
+        if noted.events is not None and not self._gap and found != noted:
+            text = (
+                f"says in its end manifest that {noted.events} events were recorded, "
+                f"{noted.input_bytes} bytes in and {noted.output_bytes} out; here are "
+                f"{found.events}, {found.input_bytes} and {found.output_bytes}, or others"
+            )
+            yield Problem.MANIFEST_DIFFERS, text
 
     def _follow(self, event: Event) -> Iterator[tuple[Problem, str]]:
         match event:
@@ -216,7 +281,7 @@ class _Content:
             case InputMasked():
                 self._incomplete.add((event.channel, Stream.CLIENT))
             case RecordingGap():
-                self.lose()
+                self._lose_streams()
                 yield Problem.GAP, f"says that events are missing: {event.reason}"
             case StreamDigested():
                 yield from self._compare(event)

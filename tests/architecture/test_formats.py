@@ -5,10 +5,14 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from samples.chunks import Signers
 
 from bus import contract
-from recorder.chunk import ChunkHeader, decode, frame
+from recorder.chunk import ChunkHeader, EndManifest, check_signed, decode, frame
+from recorder.data_key import RecordingPrivateKey, WrappedKey
 from recorder.events import ClientData, KnownEvent, TargetData, encode_burst
+from recorder.signing import SignerKey, SigningKey
+from recorder.tree_head import TreeHead
 
 FORMATS = Path(__file__).parents[2] / "docs/formats"
 CHUNK = (FORMATS / "chunk.md").read_text(encoding="utf-8")
@@ -28,7 +32,15 @@ def dumps() -> list[bytes]:
 
 def test_the_example_is_a_chunk_and_holds_its_segment() -> None:
     segment, encoded = dumps()
-    chunk = decode(encoded)
+    key = decode(encoded).header.key
+    assert key is not None
+    recording_key = RecordingPrivateKey(bytes(range(32)))
+    data_key = recording_key.unwrap(decode(encoded).header.session_id, key)
+    assert data_key == bytes(range(0x40, 0x60))
+    chunk = decode(encoded, data_key)
+    signer = SigningKey("engine-1", bytes(range(0x20, 0x40)))
+    known = SignerKey(engine_id="engine-1", public=signer.public)
+    assert check_signed(chunk, Signers(known), None) == known
     assert chunk.frames() == segment
     assert f"`{chunk.digest.hex()}`" in CHUNK
     assert chunk.unpack() == [
@@ -38,7 +50,10 @@ def test_the_example_is_a_chunk_and_holds_its_segment() -> None:
     assert segment == frame(encode_burst(chunk.unpack()))
 
 
-@pytest.mark.parametrize("key", ChunkHeader.__struct_fields__)
+STRUCTS = (ChunkHeader, EndManifest, WrappedKey, TreeHead)
+
+
+@pytest.mark.parametrize("key", [key for one in STRUCTS for key in one.__struct_fields__])
 def test_every_key_of_the_header_is_explained(key: str) -> None:
     assert f"`{key}`" in CHUNK
 

@@ -11,9 +11,13 @@ import pytest
 from peers.needed import program
 
 from config.model import Settings
+from control import master_key, open_database
+from proxyd import sealing_keys
+from storage import sited_blobs
 
 ROOT = Path(__file__).parents[2]
 UNITS = sorted((ROOT / "systemd").glob("*.service"))
+ALL_IN_ONE = (ROOT / "systemd/proxyd.service").read_text(encoding="utf-8")
 MAX_EXPOSURE = 1.5
 
 
@@ -46,6 +50,12 @@ def test_every_unit_is_closed_in_the_same_way(unit: Path) -> None:
         return of.read_text(encoding="utf-8").partition("# A core dump")[2]
 
     assert sandbox(unit) == sandbox(UNITS[0])
+
+
+def test_every_credential_that_is_read_is_loaded() -> None:
+    loaded = re.findall(r"^LoadCredentialEncrypted=(\S+):proxyd\.\1$", ALL_IN_ONE, re.MULTILINE)
+    read = {master_key.CREDENTIAL_NAME, open_database.PASSWORD, sited_blobs.CREDENTIALS}
+    assert {*read, sealing_keys.KEY_NAME} <= set(loaded)
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=name_of)

@@ -5,8 +5,10 @@
 
 import contextlib
 import datetime as dt
+import zlib
 from collections.abc import Callable
 from typing import Final
+from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -20,9 +22,13 @@ from protocols.ssh.channel_policy import ChannelPolicy
 from protocols.ssh.files import ledger_for
 from protocols.ssh.requests import asked_events
 from recorder import chunk
+from recorder.data_key import DataKey, WrappedKey
 from recorder.errors import CorruptChunkError
 from recorder.events import decode_burst
+from recorder.replay import bundle
 from recorder.replay.screen_filter import ScreenFilter
+from recorder.segment import read_front
+from recorder.tree_head import decode_head
 
 ALLOWED: Final = (RemoteProtocolError, BadMessageError, CorruptChunkError, ControlError)
 
@@ -48,13 +54,28 @@ def _verifier() -> signed.Verifier:
 
 
 def _chunk(data: bytes) -> None:
-    chunk.decode(data).unpack()
+    decoded = chunk.decode(data, bytes(32))
+    decoded.unpack()
 
 
 def _chunk_with_a_whole_checksum(data: bytes) -> None:
     """Past the checksum, as somebody who can write one would come."""
     rest = len(data[1:1025]).to_bytes(4, "big") + data[1:]
-    _chunk(chunk.MAGIC + chunk.zlib.crc32(rest).to_bytes(4, "big") + rest)
+    _chunk(b"PXC1" + zlib.crc32(rest).to_bytes(4, "big") + rest)
+    text = chunk.MAGIC + rest + bytes(64)
+    _chunk(text + zlib.crc32(text).to_bytes(4, "big"))
+
+
+def _encrypted_frames(data: bytes) -> None:
+    """Whole frames that nobody encrypted with this key."""
+    key = DataKey(UUID(int=7), bytes(32), WrappedKey(recording_key="", sealed=b""))
+    chunk.decrypt_frames(bytearray(chunk.frame(data) + data), key, 0)
+
+
+def _bundle(data: bytes) -> None:
+    """A bundle whose manifest and members are what a stranger wrote."""
+    for finding in bundle.check(["manifest.json", "manifest.sig"], lambda _: data):
+        str(finding)
 
 
 def _frames(data: bytes) -> None:
@@ -103,6 +124,8 @@ def _screen(data: bytes) -> None:
 
 
 DECODERS: Final[dict[str, Callable[[bytes], object]]] = {
+    "bundle": _bundle,
+    "bundle_manifest": bundle.decode_manifest,
     "bus_command": codec.decode_command,
     "bus_reply": codec.decode_reply,
     "bus_request": codec.decode_request,
@@ -113,6 +136,7 @@ DECODERS: Final[dict[str, Callable[[bytes], object]]] = {
     "chunk_behind_checksum": _chunk_with_a_whole_checksum,
     "envelope": _envelope,
     "envelope_behind_signature": _envelope_of_a_known_issuer,
+    "encrypted_frames": _encrypted_frames,
     "events": decode_burst,
     "frames": _frames,
     "global_request": _global_request,
@@ -125,7 +149,9 @@ DECODERS: Final[dict[str, Callable[[bytes], object]]] = {
     "scp_download": _ledger("exec", b"scp -f /x"),
     "scp_upload": _ledger("exec", b"scp -r -t /x"),
     "screen": _screen,
+    "segment_front": lambda data: read_front(chunk.frame(data) + data),
     "sftp": _ledger("subsystem", b"sftp"),
+    "tree_head": decode_head,
     "terminal_request": packets.Terminal.read,
 }
 

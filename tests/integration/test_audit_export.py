@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import datetime as dt
+import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from peers.syslog import Rsyslog
+from sqlalchemy.orm import Session
 
 from config.model import AuditSettings
 from control.audit import Act
@@ -115,6 +117,35 @@ async def test_an_outage_delays_rows_and_loses_none(
         server.start()
         assert await subjects(server, 3) == ["before", "during1", "during2"]
         assert export.problem == ""
+
+
+async def test_a_row_that_is_committed_late_is_not_passed_over(
+    postgresql: str, server: Rsyslog
+):
+    """PostgreSQL gives numbers before the commit."""
+    database = Database(postgresql)
+    late_has_its_number, commit = threading.Event(), threading.Event()
+
+    def note_late() -> None:
+        def late(session: Session) -> None:
+            Act("ada", dt.datetime.now(dt.UTC)).note(session, "session.granted", "late")
+            session.flush()
+            late_has_its_number.set()
+            assert commit.wait(20)
+
+        database.write(late)
+
+    async with asyncio.TaskGroup() as tasks:
+        writing = tasks.create_task(asyncio.to_thread(note_late))
+        await asyncio.to_thread(late_has_its_number.wait, 20)
+        note(database, "early")
+        async with exporting(database, settings(server, "tcp")):
+            await asyncio.sleep(1.5)
+            assert server.received() == []
+            commit.set()
+            await writing
+            assert await subjects(server, 2) == ["late", "early"]
+    database.close()
 
 
 async def test_a_restart_goes_on_where_the_last_life_ended(database: Database, server: Rsyslog):

@@ -138,7 +138,7 @@ def open_a_session(settings: Settings, issued: IssuedCredential) -> UUID:
         grants = Grants(database, vault, SystemClock(), default_on_loss=OnLoss.REQUIRE)
         with database.transaction() as session:
             act = Act("test", SystemClock().now())
-            engines.admit_local(session, "engine-1", "default", bytes(32), act)
+            engines.admit_local(session, "engine-1", "default", act)
         grant = grants.redeem(
             RedeemCredential(
                 engine_id="engine-1",

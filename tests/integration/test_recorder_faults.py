@@ -15,7 +15,7 @@ from uuid import UUID
 import pytest
 from peers.disk import Disk
 from peers.needed import program
-from samples.chunks import SESSION
+from samples.chunks import KEYS, SESSION
 from samples.recordings import engine, info, output, shown, until, waiting_chunks
 
 from config.model import OnLoss, RecorderSettings
@@ -47,7 +47,7 @@ def recording(spool: Path, *arguments: str, before: tuple[str, ...] = ()) -> sub
 
 def recovered(folder: Path) -> list[Event]:
     """Return what the next start finds of the session."""
-    spool = Spool(folder, RecorderSettings(), SystemClock())
+    spool = Spool(folder, RecorderSettings(), SystemClock(), KEYS)
     spool.prepare()
     recover(spool)
     return [event for chunk in waiting_chunks(spool) for event in chunk.unpack()]

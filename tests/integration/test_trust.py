@@ -47,7 +47,7 @@ from control.trust import ControlTrust, locate_control_key
 from control.user_check import UserCheck
 from control.vault import open_vault
 from proxyd import enrolment
-from proxyd.engine_trust import EngineKeys, EngineTrust, TrustFile
+from proxyd.engine_trust import EnginePrivateKeys, EngineTrust, TrustFile
 from proxyd.enrolment import Enroller
 from recorder.clock import SystemClock
 from recorder.session_info import TargetProtocol
@@ -109,7 +109,7 @@ class World:
         folder = self.folder / name
         folder.mkdir()
         (folder / "engine.id").write_text(name)
-        keys = EngineKeys(folder, None)
+        keys = EnginePrivateKeys(folder, None)
         enroller = Enroller(folder, keys, CLOCK)
         begun, waiting = enroller.begin(SITE), asyncio.Event()
         stranger = Introduction(name, keys.signing, CLOCK)

@@ -19,17 +19,29 @@ import pytest
 from peers.needed import ROOT, environment, program, wait_until
 from peers.output import Output, run
 
+PRIVATELY: Final = """\
+set -e
+mount --make-rprivate /
+exec chroot . "$@"
+"""
+"""Entering a mount namespace leads to its root; where we are in a chroot, this leads back."""
+
 LAYER: Final = """\
 set -e
-mount -t tmpfs -o size=1g,mode=755 tmpfs "$1"
-mkdir "$1/upper" "$1/work" "$1/root"
-mount -t overlay overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/root"
-: > "$1/root/etc/machine-id"
-root=$1
+layer=$1
 shift
-exec systemd-nspawn --directory="$root/root" "$@"
+mount -t tmpfs -o size=1g,mode=755 tmpfs "$layer"
+mkdir "$layer/upper" "$layer/work" "$layer/root"
+mount -t overlay overlay -o "lowerdir=/,upperdir=$layer/upper,workdir=$layer/work" "$layer/root"
+: > "$layer/root/etc/machine-id"
+for shared in dev proc sys; do mount --rbind "/$shared" "$layer/root/$shared"; done
+exec nsenter --mount=/proc/self/ns/mnt --wd="$layer/root" /bin/sh -c '
+    mount --move . /
+    exec chroot . /bin/sh -c "$@"
+' layer 'mount --bind / /mnt; exec systemd-nspawn --directory=/mnt "$@"' systemd-nspawn "$@"
 """
-"""Its mounts are in a namespace of its own, so they go with the last process in there."""
+"""The layer becomes the root of its mount namespace, because what is in a chroot may not make
+a user namespace, as our units do. All of it goes with the last process in there."""
 
 FIRST_TARGET: Final = "systemd.unit=basic.target"
 """Services that are enabled on this machine are not to run a second time."""
@@ -54,10 +66,14 @@ class Machine:
             *("--register=no", "--keep-unit", "--console=pipe", "--kill-signal=SIGRTMIN+4"),
             *("--resolv-conf=off", "--timezone=off", "--link-journal=no", FIRST_TARGET),
         ]
-        layered = ["/bin/sh", "-c", LAYER, "machine", str(self._root), *options]
+        layered = ["/bin/sh", "-c", LAYER, "layer", str(self._root), *options]
+        at_its_root = ["nsenter", "--mount=/proc/self/ns/mnt", "--wd=/", "/bin/sh", "-c"]
         with self.log.open("wb") as console:
             self._nspawn = subprocess.Popen(
-                [program("unshare"), "--mount", "--propagation", "slave", *layered],
+                [
+                    *(program("unshare"), "--mount", "--propagation", "unchanged"),
+                    *(*at_its_root, PRIVATELY, "privately", *layered),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=console,

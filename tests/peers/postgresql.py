@@ -19,13 +19,13 @@ from storage.database import Database
 
 _BINARIES: Final = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 _TEMPLATE: Final = "template_proxyd"
-# Nothing survives a power cut here, everything survives a killed server.
+# Without fsync nothing survives a power cut, yet everything survives a killed server.
 _SETTINGS: Final = """
 listen_addresses = '127.0.0.1'
 unix_socket_directories = '{folder}'
 port = {port}
-fsync = off
-full_page_writes = off
+fsync = {fsync}
+full_page_writes = {fsync}
 shared_buffers = 64MB
 max_connections = 100
 max_wal_size = 512MB
@@ -37,8 +37,9 @@ log_line_prefix = '%m [%p] %d '
 class PostgreSQLServer:
     """A cluster in a folder of its own, that may be stopped and killed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, fsync: bool = False) -> None:
         self.folder = folder
+        self._fsync = "on" if fsync else "off"
         self.port = free_port()
         self._numbers = itertools.count(1)
         self._initdb()
@@ -128,7 +129,7 @@ class PostgreSQLServer:
             f"--pwfile={self.folder}/password", str(self.folder / "data"),
         )  # fmt: skip
         with (self.folder / "data/postgresql.conf").open("a") as conf:
-            conf.write(_SETTINGS.format(folder=self.folder, port=self.port))
+            conf.write(_SETTINGS.format(folder=self.folder, port=self.port, fsync=self._fsync))
 
     def _pg_ctl(self, *arguments: str) -> None:
         self._run("pg_ctl", "-D", str(self.folder / "data"), *arguments)
@@ -168,8 +169,8 @@ def database_name(url: str) -> str:
     return _name(url)
 
 
-def private_server(folder: Path) -> PostgreSQLServer:
-    server = PostgreSQLServer(folder)
+def private_server(folder: Path, *, fsync: bool = False) -> PostgreSQLServer:
+    server = PostgreSQLServer(folder, fsync=fsync)
     server.sql("CREATE ROLE proxyd LOGIN PASSWORD 'open sesame'")
     return server
 

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -107,6 +108,9 @@ class Site:
         self.control.cli(
             "user", "add", "alice", "--password-stdin", typed="Correct-Horse-9-Battery\n"
         )
+        for worker in self.workers:
+            worker.state.mkdir(exist_ok=True)
+            shutil.copy(self.control.state / "master.key", worker.state)
         self.engine.cli("init", "--engine")
         self.control.start()
         self.enrol()

@@ -1,13 +1,15 @@
 """Whatever the events, a chunk gives back exactly them; whatever the damage, it shows."""
 
+import zlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples.chunks import SESSION, STARTED
+from samples.chunks import DATA_KEY, SESSION, SIGNER, STARTED, Signers, readable
 
-from recorder.chunk import Chunk, SealReason, check_follows, decode, frame
-from recorder.chunker import Chunker, whole_bytes
-from recorder.errors import CorruptChunkError
+from recorder.chunk import Chunk, SealReason, check_follows, check_signed, decode, frame
+from recorder.chunker import Chunker
+from recorder.errors import CorruptChunkError, UntrustedChunkError
 from recorder.events import (
     ClientData,
     InputMasked,
@@ -17,6 +19,7 @@ from recorder.events import (
     decode_burst,
     encode_burst,
 )
+from recorder.segment import whole_bytes
 
 
 @st.composite
@@ -46,11 +49,12 @@ def bursts(draw: st.DrawFn) -> list[list[KnownEvent]]:
 
 def cut(segments: list[list[list[KnownEvent]]]) -> list[Chunk]:
     """Seal each segment of bursts to a chunk."""
-    chunker, chunks = Chunker(SESSION), []
+    chunker, chunks = Chunker(SESSION, DATA_KEY, SIGNER), []
     for segment in segments:
         frames = b"".join(frame(encode_burst(burst)) for burst in segment)
-        chunks.append(chunker.seal(frames, SealReason.SIZE, first_at=STARTED))
-        chunker.follow(chunks[-1])
+        sealed = chunker.seal(frames, SealReason.SIZE, first_at=STARTED)
+        chunker.follow(sealed)
+        chunks.append(readable(sealed))
     return chunks
 
 
@@ -96,6 +100,17 @@ def test_every_flipped_bit_of_a_chunk_is_found(segment, data):
 
 
 @given(bursts(), st.data())
+def test_whatever_is_altered_under_a_right_checksum_is_not_believed(segment, data):
+    [chunk] = cut([segment])
+    damaged = bytearray(chunk.encoded)
+    position = data.draw(st.integers(0, 8 * (len(damaged) - 4) - 1))
+    damaged[position // 8] ^= 1 << position % 8
+    damaged[-4:] = zlib.crc32(damaged[:-4]).to_bytes(4, "big")
+    with pytest.raises((CorruptChunkError, UntrustedChunkError)):
+        check_signed(decode(bytes(damaged)), Signers(), None)
+
+
+@given(bursts(), st.data())
 def test_every_missing_and_every_added_byte_of_a_chunk_is_found(segment, data):
     [chunk] = cut([segment])
     end = data.draw(st.integers(0, len(chunk.encoded) - 1))
@@ -107,7 +122,7 @@ def test_every_missing_and_every_added_byte_of_a_chunk_is_found(segment, data):
 
 @given(st.binary(max_size=200))
 def test_noise_raises_nothing_but_corrupt_chunk(noise):
-    for encoded in (noise, b"PXC1" + noise):
+    for encoded in (noise, b"PXC1" + noise, b"PXC2" + noise):
         with pytest.raises(CorruptChunkError):
             decode(encoded)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from samples.chunks import INFO, SESSION
+from samples.chunks import DATA_KEY, INFO, KEYS, SESSION, STARTED
 from samples.recordings import engine, shown, waiting_chunks
 
 from config.model import RecorderSettings
@@ -23,6 +23,7 @@ from recorder.events import (
     encode_burst,
 )
 from recorder.recovery import recover
+from recorder.segment import front_of
 from recorder.spool import Spool
 
 BURSTS: list[list[KnownEvent]] = [
@@ -32,11 +33,15 @@ BURSTS: list[list[KnownEvent]] = [
         for number, size in enumerate((1, 40, 300, 2, 7), start=1)
     ),
 ]
-FRAMES = [frame(encode_burst(burst)) for burst in BURSTS]
+FRONT = front_of(SESSION, STARTED, DATA_KEY.wrapped)
+FRAMES = [
+    frame(DATA_KEY.encrypt_frame(0, number, encode_burst(burst)))
+    for number, burst in enumerate(BURSTS)
+]
 
 
 def recovered(folder: Path) -> list[Event]:
-    spool = Spool(folder, RecorderSettings(), ManualClock())
+    spool = Spool(folder, RecorderSettings(), ManualClock(), KEYS)
     spool.prepare()
     recover(spool)
     chunks = waiting_chunks(spool) if spool.folder(SESSION).exists() else []
@@ -54,14 +59,14 @@ def dead(folder: Path, *segments: bytes) -> Path:
 
 
 @settings(deadline=None)
-@given(st.integers(0, sum(map(len, FRAMES))), st.booleans())
+@given(st.integers(0, len(FRONT) + sum(map(len, FRAMES))), st.booleans())
 def test_a_death_at_any_byte_keeps_every_whole_burst(at_byte: int, zeros: bool):  # noqa: FBT001
-    written = b"".join(FRAMES)[:at_byte] + bytes(64) * zeros
+    written = (FRONT + b"".join(FRAMES))[:at_byte] + bytes(64) * zeros
     whole = [
         event
         for number, burst in enumerate(BURSTS)
         for event in burst
-        if written.startswith(b"".join(FRAMES[: number + 1]))
+        if written.startswith(FRONT + b"".join(FRAMES[: number + 1]))
     ]
     with tempfile.TemporaryDirectory() as folder:
         events = recovered(dead(Path(folder), written))
@@ -73,9 +78,9 @@ def test_a_death_at_any_byte_keeps_every_whole_burst(at_byte: int, zeros: bool):
 
 
 @settings(deadline=None)
-@given(st.integers(0, 8 * sum(map(len, FRAMES)) - 1))
+@given(st.integers(0, 8 * (len(FRONT) + sum(map(len, FRAMES))) - 1))
 def test_a_flipped_bit_in_a_segment_never_gives_another_event(bit: int):
-    damaged = bytearray(b"".join(FRAMES))
+    damaged = bytearray(FRONT + b"".join(FRAMES))
     damaged[bit // 8] ^= 1 << bit % 8
     with tempfile.TemporaryDirectory() as folder:
         events = recovered(dead(Path(folder), bytes(damaged)))

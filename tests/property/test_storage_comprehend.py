@@ -66,7 +66,8 @@ events = st.one_of(
 def test_any_bytes_are_understood(session: list[list[KnownEvent]]):
     state = None
     for bursts in session:
-        comprehension = comprehend(state, chunk(bursts).encoded)
+        made = chunk(bursts)
+        comprehension = comprehend(state, made.encoded, made.data_key)
         state = comprehension.state
         assert all(line.at_ms >= 0 for line in comprehension.lines)
         assert all(0 < len(line.text) <= MAX_LINE for line in comprehension.lines)

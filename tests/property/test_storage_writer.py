@@ -5,7 +5,7 @@ from uuid import uuid4
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from samples.chunks import SESSION, chunk
+from samples.chunks import KEYS, SESSION, Signers, chunk
 
 from recorder.clock import ManualClock
 from recorder.events import EndReason, SessionEnded, TargetData
@@ -33,7 +33,7 @@ def test_any_order_with_any_repeats_gives_the_same_session(bodies, data):
     with tempfile.TemporaryDirectory() as folder:
         database = Database(f"sqlite:///{folder}/{uuid4()}.db")
         database.migrate()
-        writer = Writer(database, DatabaseBlobs(), ManualClock())
+        writer = Writer(database, DatabaseBlobs(), ManualClock(), KEYS, Signers())
         for each in arrivals:
             assert writer.store(each).digest == each.digest
         reader = Reader(database, DatabaseBlobs())
@@ -54,7 +54,7 @@ def test_a_forged_chunk_never_replaces_a_stored_one(bodies, data):
     with tempfile.TemporaryDirectory() as folder:
         database = Database(f"sqlite:///{folder}/{uuid4()}.db")
         database.migrate()
-        writer = Writer(database, DatabaseBlobs(), ManualClock())
+        writer = Writer(database, DatabaseBlobs(), ManualClock(), KEYS, Signers())
         chunks = []
         for body in bodies:
             events = [TargetData(at_ms=1, channel=0, data=body)]

@@ -3,10 +3,23 @@
 import datetime as dt
 from uuid import UUID
 
-from recorder.chunk import GENESIS, Chunk, ChunkHeader, SealReason, encode, frame
+import msgspec
+
+from recorder.chunk import (
+    GENESIS,
+    Chunk,
+    ChunkHeader,
+    EndManifest,
+    SealReason,
+    encode,
+    frame,
+)
+from recorder.chunker import Count
+from recorder.data_key import RecordingPrivateKey, RecordingPublicKey, WrappedKey
 from recorder.events import (
     ClientData,
     EndReason,
+    Event,
     KnownEvent,
     SessionEnded,
     SessionStarted,
@@ -14,8 +27,43 @@ from recorder.events import (
     encode_burst,
 )
 from recorder.session_info import RecordingTerms, SessionInfo, Target, TargetProtocol
+from recorder.signing import SignerKey, SigningKey
 
 SESSION = UUID(int=7)
+RECORDING_KEY = RecordingPrivateKey(bytes(range(32)))
+SIGNER = SigningKey("engine-1", bytes(range(32, 64)))
+
+
+class Keys:
+    """Both ends' keys: an engine's `SealingKeys`, the storage side's `RecordingKeys`."""
+
+    signer = SIGNER
+
+    @property
+    def recording_key(self) -> RecordingPublicKey:
+        """Return what data keys are wrapped to."""
+        return RECORDING_KEY.public
+
+    def unwrap(self, session_id: UUID, wrapped: WrappedKey) -> bytes:
+        """Return a data key."""
+        return RECORDING_KEY.unwrap(session_id, wrapped)
+
+
+class Signers:
+    """A `KnownSigners` of the one engine, or of those that are given."""
+
+    def __init__(self, *keys: SignerKey) -> None:
+        self.keys = keys or (SignerKey(engine_id=SIGNER.engine_id, public=SIGNER.public),)
+
+    def find(self, engine_id: str, signing_key: str) -> SignerKey | None:
+        """Return the key with this id."""
+        named = (engine_id, signing_key)
+        return next((key for key in self.keys if (key.engine_id, key.key_id) == named), None)
+
+
+KEYS = Keys()
+DATA_KEY = KEYS.recording_key.new_data_key(SESSION)
+"""One for all samples: chunks of a session share theirs."""
 STARTED = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 INFO = SessionInfo(
     session_id=SESSION,
@@ -30,6 +78,26 @@ INFO = SessionInfo(
 )
 
 
+def readable(one: Chunk) -> Chunk:
+    """Return a chunk with its data key, as the storage side reads it."""
+    key = one.header.key
+    data_key = b"" if key is None else KEYS.unwrap(one.header.session_id, key)
+    return msgspec.structs.replace(one, data_key=data_key)
+
+
+def data_key(one: Chunk) -> bytes:
+    """Return the unwrapped key of a chunk."""
+    return readable(one).data_key
+
+
+def packed(header: ChunkHeader, frames: bytes) -> Chunk:
+    """Return a readable chunk of the sample session, whatever its header says."""
+    header = msgspec.structs.replace(
+        header, key=DATA_KEY.wrapped, engine_id=SIGNER.engine_id, signing_key=SIGNER.key_id
+    )
+    return readable(encode(header, frames, DATA_KEY, SIGNER))
+
+
 def chunk(
     events: list[KnownEvent],
     previous: Chunk | None = None,
@@ -37,27 +105,36 @@ def chunk(
     sequence: int | None = None,
     session_id: UUID = SESSION,
     cut_bytes: int = 0,
+    signer: SigningKey = SIGNER,
 ) -> Chunk:
-    """Return the chunk of `events` after `previous`."""
-    frames = frame(encode_burst(events))
-    last = events[-1]
+    """Return the readable chunk of `events` after `previous`."""
     after = 0 if previous is None else previous.header.sequence + 1
+    number = after if sequence is None else sequence
+    frames, last = frame(encode_burst(events)), events[-1]
+    key = DATA_KEY if session_id == SESSION else KEYS.recording_key.new_data_key(session_id)
+    count = Count(0)
+    count.add(list[Event](events))
+    ends = isinstance(last, SessionEnded)
     header = ChunkHeader(
         session_id=session_id,
-        sequence=after if sequence is None else sequence,
+        sequence=number,
         sealed=SealReason.INTERVAL,
         first_ms=events[0].at_ms,
         last_ms=last.at_ms,
         first_at=STARTED + dt.timedelta(milliseconds=events[0].at_ms),
         previous_digest=GENESIS if previous is None else previous.digest,
         frames_bytes=len(frames),
-        events=len(events),
-        input_bytes=sum(len(event.data) for event in events if isinstance(event, ClientData)),
-        output_bytes=sum(len(event.data) for event in events if isinstance(event, TargetData)),
+        events=count.events,
+        input_bytes=count.input_bytes,
+        output_bytes=count.output_bytes,
         end_reason=last.reason if isinstance(last, SessionEnded) else None,
         cut_bytes=cut_bytes,
+        key=key.wrapped,
+        engine_id=signer.engine_id,
+        signing_key=signer.key_id,
+        manifest=EndManifest(last_sequence=number) if ends else None,
     )
-    return encode(header, frames)
+    return readable(encode(header, frames, key, signer))
 
 
 def three_chunks(reason: EndReason = EndReason.CLIENT_LEFT) -> list[Chunk]:

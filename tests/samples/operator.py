@@ -5,10 +5,17 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 from uuid import UUID
 
-from samples.chunks import SESSION, STARTED
+import msgspec
+from samples.chunks import SESSION, STARTED, Signers, data_key
 
 from config.model import Settings
 from control.errors import NotFoundError
+from control.proof_requests import (
+    BundleSignature,
+    FetchProof,
+    SessionProof,
+    SignBundle,
+)
 from control.requests import (
     Done,
     FetchChunks,
@@ -26,6 +33,10 @@ from control.requests import (
 )
 from recorder.chunk import Chunk
 from recorder.session_info import TargetProtocol
+from recorder.signing import SigningKey
+from recorder.tree_head import LogProof, TreeHead, bundle_text, session_leaf
+
+STORAGE = SigningKey("storage", bytes(range(64, 96)))
 
 
 def summary(
@@ -60,12 +71,20 @@ class NodeInMemory:
         self.live: dict[UUID, list[bytes]] = {}
         self.lines: list[SearchHit] = []
         self.told: list[OperatorRequest] = []
+        self.logged = True
+        self.problems: tuple[str, ...] = ()
 
     def store(self, one: SessionSummary, chunks: Sequence[Chunk]) -> None:
         """Keep a session and its chunks."""
         self.sessions[one.id] = one
         self.chunks[one.id] = [
-            StoredChunk(sequence=c.header.sequence, digest=c.digest, encoded=c.encoded)
+            StoredChunk(
+                sequence=c.header.sequence,
+                digest=c.digest,
+                encoded=c.encoded,
+                data_key=data_key(c),
+                stored_at=STARTED,
+            )
             for c in chunks
         ]
 
@@ -78,11 +97,38 @@ class NodeInMemory:
         match request:
             case ShowSession():
                 return self._session(request.id)
+            case FetchProof():
+                return self.proof(self._session(request.id))
+            case SignBundle():
+                text = bundle_text(request.manifest_sha256)
+                return BundleSignature(signature=STORAGE.sign(text))
             case TerminateSession() | MessageSession():
                 self._session(request.id)
                 self.told.append(request)
                 return Done()
         raise NotImplementedError(request)
+
+    def proof(self, one: SessionSummary) -> SessionProof:
+        """Return what speaks for a session: it is alone in the log."""
+        last = self.chunks[one.id][-1].digest if self.chunks[one.id] else None
+        log = None
+        if one.state != "live" and last is not None and self.logged:
+            head = TreeHead(
+                size=1,
+                root=session_leaf(one.id, last),
+                signed_at=STARTED,
+                public=STORAGE.public,
+            )
+            head = msgspec.structs.replace(head, signature=STORAGE.sign(head.text))
+            log = LogProof(index=0, path=(), head=head)
+        return SessionProof(
+            signed=True,
+            signers=tuple(Signers().keys),
+            log=log,
+            last_digest=last if log else None,
+            problems=self.problems,
+            storage_key=STORAGE.public,
+        )
 
     def stream(self, request: OperatorRequest) -> Iterator[object]:
         """Yield the results."""

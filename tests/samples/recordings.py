@@ -8,7 +8,7 @@ from pathlib import Path
 from uuid import UUID
 
 import msgspec
-from samples.chunks import INFO, SESSION
+from samples.chunks import INFO, KEYS, SESSION, readable
 
 from config.model import OnLoss, RecorderSettings
 from recorder.chunk import Chunk, check_follows
@@ -71,7 +71,9 @@ class Store:
 
     def events(self, session_id: UUID = SESSION) -> list[Event]:
         """Return all events of a session, in order."""
-        return [event for chunk in self.chunks[session_id] for event in chunk.unpack()]
+        return [
+            event for chunk in self.chunks[session_id] for event in readable(chunk).unpack()
+        ]
 
     def output(self, session_id: UUID = SESSION) -> bytes:
         """Return what the target showed."""
@@ -86,7 +88,8 @@ def output(events: Iterable[Event]) -> bytes:
 def waiting_chunks(spool: Spool, session_id: UUID = SESSION) -> list[Chunk]:
     """Return what a spool would ship of a session; its chain holds."""
     files = spool.folder(session_id).glob("*.chunk")
-    chunks = [spool.read(session_id, number) for number in sorted(int(f.stem) for f in files)]
+    numbers = sorted(int(f.stem) for f in files)
+    chunks = [readable(spool.read(session_id, number)) for number in numbers]
     for before, after in itertools.pairwise(chunks):
         check_follows(after, before)
     return chunks
@@ -98,7 +101,7 @@ class Engine:
     def __init__(self, folder: Path, settings: RecorderSettings, clock: Clock) -> None:
         self.store = Store()
         self.ended: list[tuple[UUID, EndReason, str]] = []
-        self.spool = Spool(folder, settings, clock)
+        self.spool = Spool(folder, settings, clock, KEYS)
         self.spool.prepare()
         self.shipper = Shipper(self.spool, self.store, clock)
         self.recorders = Recorders(

@@ -80,7 +80,7 @@ def understood(chunks: list[Chunk]) -> list[Line]:
     """Return the lines of a session."""
     lines, state = [], None
     for each in chunks:
-        comprehension = comprehend(state, each.encoded)
+        comprehension = comprehend(state, each.encoded, each.data_key)
         state = comprehension.state
         lines += comprehension.lines
     return lines

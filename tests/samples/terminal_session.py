@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 import msgspec
-from samples.chunks import INFO, chunk
+from samples.chunks import INFO, chunk, packed
 from samples.typescripts import COLUMNS, ROWS
 
-from recorder.chunk import Chunk, encode, frame
+from recorder.chunk import Chunk, frame
 from recorder.events import (
     ChannelClosed,
     ChannelOpened,
@@ -57,7 +57,7 @@ def chunks_of(events: list[KnownEvent], size: int = 10) -> list[Chunk]:
         frames = b"".join(frame(encode_burst([event])) for event in some)
         header = chunk(some, chunks[-1] if chunks else None).header
         whole = msgspec.structs.replace(header, frames_bytes=len(frames))
-        chunks.append(encode(whole, frames))
+        chunks.append(packed(whole, frames))
     return chunks
 
 

@@ -3,6 +3,7 @@
 Run by the package's own Python under the sandbox of the unit.
 """
 
+import asyncio
 import importlib
 import mmap
 import sys
@@ -14,6 +15,7 @@ import avt
 import bcrypt
 import msgspec
 import sqlalchemy
+import uvloop
 import zstandard
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -43,6 +45,7 @@ def use_all() -> None:
     assert msgspec.msgpack.decode(msgspec.msgpack.encode([1])) == [1]
     assert zstandard.decompress(zstandard.compress(b"a" * 999)) == b"a" * 999
     avt.Vt(80, 24).feed("a")
+    uvloop.run(asyncio.sleep(0))
     with sqlalchemy.create_engine("sqlite://").connect() as database:
         assert database.scalar(sqlalchemy.text("select 1")) == 1
 

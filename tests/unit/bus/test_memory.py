@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from uuid import UUID
 
 import pytest
-from samples.chunks import SESSION, chunk
+from samples.chunks import KEYS, SESSION, chunk
 from samples.recordings import SMALL
 
 from bus import codec
@@ -200,9 +200,9 @@ async def test_a_store_that_fails_and_recovers_gets_every_chunk(tmp_path, bus: M
     bus.store(store)
     with pytest.raises(BusUnavailableError, match="chunk 0: database is locked"):
         await bus.ship(FIRST)
-    spool = Spool(tmp_path, SMALL, SystemClock())
+    spool = Spool(tmp_path, SMALL, SystemClock(), KEYS)
     spool.prepare()
-    spool.begin(SESSION, b"x").close()
+    spool.begin(SESSION, b"x").segment.close()
     spool.add(FIRST)
     spool.add(LAST)
     shipper = Shipper(spool, bus, SystemClock())

@@ -12,11 +12,12 @@ from bus.contract import Grant, RedeemCredential
 from bus.proof import proof
 from bus.sealed import Opener
 from config.model import OnLoss, Settings
-from control import access, credentials, engines, secrets, users
+from control import access, credentials, engines, node_keys, secrets, users
 from control.audit import Act
 from control.credentials import Gateways
 from control.grants import Grants
 from control.master_key import MasterKeyFile, locate
+from control.node_keys import Purpose
 from control.requests import AddSecret, AddUser, IssueCredential, IssuedCredential
 from control.state_dir import Initialiser
 from control.vault import Vault, open_vault
@@ -74,7 +75,8 @@ def engine_keys(database: Database, clock: ManualClock) -> dict[str, Ed25519Priv
     with database.transaction() as session:
         for name, key in keys.items():
             public = key.public_key().public_bytes_raw()
-            engines.admit_local(session, name, "default", public, Act("test", clock.now()))
+            engines.admit_local(session, name, "default", Act("test", clock.now()))
+            node_keys.add(session, name, Purpose.SIGNING, public, clock.now())
     return keys
 
 

@@ -4,7 +4,6 @@ import datetime as dt
 
 import msgspec
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import select
 
 from bus import enrolment
@@ -184,20 +183,14 @@ def test_strangers_do_not_fill_the_database(do, clock, monkeypatch, listed):
 
 
 def test_the_local_engine_needs_no_approval(database, clock, listed):
-    keys = [Ed25519PrivateKey.generate().public_key().public_bytes_raw() for _ in range(2)]
-
-    def start(key, site="default"):
+    def start(site="default"):
         with database.transaction() as session:
-            engines.admit_local(session, "engine-9", site, key, Act("test", clock.now()))
+            engines.admit_local(session, "engine-9", site, Act("test", clock.now()))
 
-    start(keys[0])
-    start(keys[0], site="dmz")
+    start()
+    start(site="dmz")
     assert [(engine.state, engine.site) for engine in listed()] == [("active", "dmz")]
-    start(keys[1])
-    assert set(current(database, clock, Purpose.SIGNING)) == set(keys), "for what is spooled"
-    clock.advance(86400)
-    assert current(database, clock, Purpose.SIGNING) == (keys[1],)
     with database.transaction() as session:
         engines.revoke(session, "engine-9", clock.now())
     with pytest.raises(DeniedError, match="is revoked"):
-        start(keys[1])
+        start()

@@ -16,9 +16,14 @@ from control.errors import (
 )
 from control.operations import ControlNode, Operations
 from control.ports import TestedTarget
+from control.proof_requests import RotateRecordingKey
+from control.proofs import Proofs
+from control.storage_keys import StorageKeys
 from control.trust import locate_control_key
 from recorder.session_info import TargetProtocol
+from storage.blobs import DatabaseBlobs
 from storage.errors import StorageUnavailableError
+from storage.retention import Retention
 from storage.tables import AuditRow, SessionRow
 
 from .conftest import CANARY, presented, web1
@@ -64,6 +69,7 @@ def world():
 
 @pytest.fixture
 def operations(settings, database, vault, clock, world):
+    keys = StorageKeys(database, vault)
     node = ControlNode(
         database=database,
         vault=vault,
@@ -73,8 +79,11 @@ def operations(settings, database, vault, clock, world):
         live=world,
         search=world,
         chunks=world,
+        proofs=Proofs(database, keys, clock, None),
+        keys=keys,
         tester=world,
         status=lambda: None,
+        retention=Retention(database, DatabaseBlobs(), clock),
     )
     return Operations(node)
 
@@ -131,6 +140,7 @@ def test_every_act_leaves_its_trace(do, issued, trail):
     do(ask.SearchSessions(text="rm -rf"))
     do(ask.RemoveSecret(name="web1"))
     do(ask.RotateMasterKey())
+    do(RotateRecordingKey())
     assert [action for _, action, _ in trail()] == [
         "secret.added",
         "user.added",
@@ -144,6 +154,7 @@ def test_every_act_leaves_its_trace(do, issued, trail):
         "session.searched",
         "secret.removed",
         "master_key.rotated",
+        "recording_key.rotated",
     ]
     assert {who for who, _, _ in trail()} == {"operator"}
 

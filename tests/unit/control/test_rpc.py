@@ -186,7 +186,8 @@ async def test_an_engine_learns_whom_to_believe_and_tells_its_new_key(
     with database.transaction() as session:
         node_keys.add(session, CONTROL, Purpose.SIGNING, b"c" * 32, clock.now())
     told = await ask(FetchTrustedKeys())
-    assert told == TrustedKeys(control=(b"c" * 32,), storage=())
+    assert isinstance(told, TrustedKeys)
+    assert told.control == (b"c" * 32,)
     assert await ask(rotation()) == Done()
     with database.read() as session:
         of_engine = node_keys.current(session, "engine-1", Purpose.SIGNING, clock.now())

@@ -1,5 +1,5 @@
 import pytest
-from samples.chunks import chunk
+from samples.chunks import KEYS, Signers, chunk
 
 from control import sessions
 from control.requests import ListSessions
@@ -51,7 +51,7 @@ def test_complete_means_every_chunk_and_a_whole_chain(session_id, database):
 
 
 def test_a_recording_that_does_not_say_whose_it_is_is_listed_too(database):
-    writer = Writer(database, DatabaseBlobs(), ManualClock())
+    writer = Writer(database, DatabaseBlobs(), ManualClock(), KEYS, Signers())
     writer.store(chunk([SessionEnded(at_ms=1, reason=EndReason.ENGINE_CRASHED)], sequence=1))
     with database.read() as session:
         [row] = sessions.list_all(session, ListSessions())

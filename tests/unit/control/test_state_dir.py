@@ -104,7 +104,7 @@ def test_a_half_made_directory_is_finished(settings):
         leftover.unlink()
     (settings.state_dir / "ssh_host_rsa_key").unlink()
     key = (settings.state_dir / "master.key").read_bytes()
-    assert len(initialise(settings)) == 2
+    assert len(initialise(settings)) == 4
     assert (settings.state_dir / "master.key").read_bytes() == key
 
 

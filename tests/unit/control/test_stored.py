@@ -1,5 +1,5 @@
 import pytest
-from samples.chunks import SESSION, three_chunks
+from samples.chunks import KEYS, SESSION, Signers, three_chunks
 
 from control.requests import SearchHit
 from control.stored import IndexSearch, StoredChunks
@@ -14,14 +14,14 @@ from storage.writer import Writer
 
 @pytest.fixture
 def stored(database):
-    writer = Writer(database, DatabaseBlobs(), ManualClock())
+    writer = Writer(database, DatabaseBlobs(), ManualClock(), KEYS, Signers())
     for chunk in three_chunks():
         writer.store(chunk)
     return database
 
 
 def test_chunks_come_as_they_were_stored(stored):
-    chunks = list(StoredChunks(Reader(stored, DatabaseBlobs())).chunks(SESSION, 1))
+    chunks = list(StoredChunks(Reader(stored, DatabaseBlobs()), KEYS).chunks(SESSION, 1))
     assert [chunk.sequence for chunk in chunks] == [1, 2]
     assert all(decode(chunk.encoded).digest == chunk.digest for chunk in chunks)
 

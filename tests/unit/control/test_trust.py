@@ -8,6 +8,7 @@ from bus.signed import Signer, Verifier, introduction
 from config.errors import ConfigError
 from control import engines, node_keys, trust
 from control.node_keys import CONTROL, STORAGE, Purpose
+from control.storage_keys import StorageKeys
 from control.trust import (
     ControlKey,
     ControlTrust,
@@ -121,15 +122,17 @@ def test_an_old_key_from_a_backup_is_refused(database, file, clock):
 
 
 async def test_storage_is_known_to_engines_and_knows_them(
-    database, clock, engine_keys, monkeypatch
+    database, vault, clock, engine_keys, monkeypatch
 ):
     monkeypatch.setattr(trust, "REFRESH_S", 0.01)
-    key = Ed25519PrivateKey.generate()
-    storage = StorageTrust(database, key, clock)
-    StorageTrust(database, key, clock)  # A second start is harmless.
+    keys = StorageKeys(database, vault)
+    keys.make_missing(clock.now())
+    storage = StorageTrust(database, keys.signer, clock)
     with database.read() as session:
-        told = node_keys.current(session, STORAGE, Purpose.SIGNING, clock.now())
-    assert told == (public(key),)
+        known = node_keys.current(session, STORAGE, Purpose.SIGNING, clock.now())
+    receipt = storage.identity.sign("engine-1", b"stored")
+    verifier = Verifier("engine-1", lambda _: known)
+    assert verifier.open(receipt, clock.now()).issuer == STORAGE
     ping = Signer("engine-1", engine_keys["engine-1"]).sign(STORAGE, b"ping", clock.now())
     with database.transaction() as session:
         engines.revoke(session, "engine-1", clock.now())

@@ -89,7 +89,7 @@ def test_a_rotation_wraps_every_key_anew_and_encrypts_nothing(
         rows = list(session.scalars(select(SecretRow)))
         keys = list(session.scalars(select(KeyRow)))
     assert {row.master_key_id for row in [*rows, *keys]} == {key_id}
-    assert rewrapped == 3
+    assert rewrapped == 5
     assert [row.sealed for row in rows] == [sealed for sealed, _ in before]
     assert {row.wrapped_key for row in rows}.isdisjoint(wrapped for _, wrapped in before)
     assert key_file.path.read_bytes() != old_key

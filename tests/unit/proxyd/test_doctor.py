@@ -94,6 +94,40 @@ def test_a_full_disk_is_found(settings, monkeypatch):
     assert "99 % full" in ill(settings)["spool"]
 
 
+@pytest.mark.parametrize(("used", "said"), [(85, "free space in time"), (91, "free space now")])
+def test_a_disk_that_fills_up_is_told_of_before(settings, monkeypatch, used, said):
+    usage = doctor.shutil.disk_usage(settings.state_dir)._replace(used=used, free=100 - used)
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: usage)
+    [found] = [one for one in doctor.examine(lambda: settings) if one.what == "spool"]
+    assert (found.ok, found.warning) == (True, True)
+    assert said in found.detail
+
+
+def test_damaged_files_and_a_spent_reserve_are_told_of(settings):
+    spool = settings.state_dir / "spool"
+    (spool / "quarantine").mkdir(parents=True)
+    assert "no reserve" in ill(settings)["spool"]
+    (spool / "reserve").touch()
+    (spool / "quarantine" / "0.chunk").touch()
+    [found] = [one for one in doctor.examine(lambda: settings) if one.what == "spool"]
+    assert found.warning
+    assert "1 damaged files" in found.detail
+
+
+@pytest.mark.parametrize(
+    ("role", "missing"),
+    [
+        ("engine", {"database", "master key", "syslog"}),
+        ("worker", {"spool", "host keys", "master key", "ports"}),
+        ("control", {"spool", "host keys", "ports"}),
+    ],
+)
+def test_a_role_is_asked_for_what_it_needs(settings, role, missing):
+    seen = {finding.what for finding in doctor.examine(lambda: settings, role)}
+    assert not seen & missing
+    assert {"settings", "clock", "certificates", "readiness", "metrics port"} <= seen
+
+
 def test_another_asyncssh_is_found(settings, monkeypatch):
     monkeypatch.setattr(doctor, "requires", lambda _: ["asyncssh==1.0"])
     assert "1.0 is what was tested" in ill(settings)["asyncssh"]

@@ -1,8 +1,8 @@
-import datetime as dt
 import secrets
 from uuid import UUID
 
 import pytest
+from samples.chunks import three_chunks
 
 from bus.contract import (
     DenialReason,
@@ -21,7 +21,6 @@ from bus.memory import MemoryBus
 from protocols.errors import AccessDeniedError
 from proxyd.engine import BusBroker, MeasuredSink
 from proxyd.metrics import Metrics
-from recorder.chunk import GENESIS, ChunkHeader, SealReason, encode
 from recorder.events import EndReason
 from recorder.ports import StorageReceipt
 from recorder.session_info import RecordingTerms, Target, TargetProtocol
@@ -48,22 +47,7 @@ GRANT = Grant(
     expires_at=None,
     sealed_credential=secrets.token_bytes(16),
 )
-CHUNK = encode(
-    ChunkHeader(
-        session_id=SESSION,
-        sequence=0,
-        sealed=SealReason.INTERVAL,
-        first_ms=0,
-        last_ms=0,
-        first_at=dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
-        previous_digest=GENESIS,
-        frames_bytes=0,
-        events=0,
-        input_bytes=0,
-        output_bytes=0,
-    ),
-    b"",
-)
+CHUNK = three_chunks()[0]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from bus.errors import BadMessageError, BusUnavailableError
 from bus.signed import Verifier
 from config.errors import ConfigError
 from proxyd import engine_trust
-from proxyd.engine_trust import EngineKeys, EngineTrust, TrustFile, engine_id
+from proxyd.engine_trust import EnginePrivateKeys, EngineTrust, TrustFile, engine_id
 from recorder.clock import ManualClock
 
 FIRST = TrustedKeys(control=(b"c" * 32,), storage=(b"s" * 32,), recording=(b"r" * 32,))
@@ -42,7 +42,7 @@ def file(tmp_path):
 
 @pytest.fixture
 def trust(tmp_path, file):
-    return EngineTrust("engine-1", EngineKeys(tmp_path, None), file, ManualClock())
+    return EngineTrust("engine-1", EnginePrivateKeys(tmp_path, None), file, ManualClock())
 
 
 def test_an_engine_keeps_its_id(tmp_path):
@@ -59,10 +59,10 @@ def test_an_id_that_cannot_be_kept_is_a_matter_of_settings(tmp_path):
 
 
 def test_an_engine_keeps_its_keys_to_itself(tmp_path):
-    first, second = EngineKeys(tmp_path, None), EngineKeys(tmp_path, None)
+    first, second = EnginePrivateKeys(tmp_path, None), EnginePrivateKeys(tmp_path, None)
     assert first.signing_public == second.signing_public
     assert first.sealing_public == second.sealing_public != first.signing_public
-    modes = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.glob("*.key")}
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.glob("*-key")}
     assert modes == {0o600}
 
 
@@ -123,17 +123,17 @@ async def test_without_a_next_key_nothing_is_rotated(trust):
 
 
 async def test_a_new_key_is_known_to_control_before_it_signs(trust, tmp_path):
-    old = EngineKeys(tmp_path, None)
+    old = EnginePrivateKeys(tmp_path, None)
     new = old.signing_file.read_or_make_successor()
     for no in (BusUnavailableError("late"), FIRST):
         with pytest.raises((BusUnavailableError, BadMessageError)):
             await trust.rotate(Control(no))
-        assert EngineKeys(tmp_path, None).signing_public == old.signing_public
+        assert EnginePrivateKeys(tmp_path, None).signing_public == old.signing_public
         assert signs_with(trust, old.signing)
     control = Control(Done())
     await trust.rotate(control)
     public = new.public_key().public_bytes_raw()
-    assert EngineKeys(tmp_path, None).signing_public == public
+    assert EnginePrivateKeys(tmp_path, None).signing_public == public
     assert signs_with(trust, new)
     [asked] = control.asked
     assert asked.signing_key == public

@@ -22,7 +22,7 @@ from control.heartbeats import Heartbeats
 from control.rpc import EngineRequests
 from control.trust import ControlKey, locate_control_key, public
 from proxyd import enrolment
-from proxyd.engine_trust import EngineKeys, TrustFile
+from proxyd.engine_trust import EnginePrivateKeys, TrustFile
 from proxyd.enrolment import Enroller, forget
 from recorder.clock import ManualClock
 from storage.database import Database
@@ -46,7 +46,7 @@ def engine_dir(tmp_path):
 
 @pytest.fixture
 def keys(engine_dir):
-    return EngineKeys(engine_dir, None)
+    return EnginePrivateKeys(engine_dir, None)
 
 
 @pytest.fixture
@@ -177,7 +177,7 @@ async def test_an_engine_asks_until_its_code_expires(enroller, clock):
 def test_starting_afresh_makes_another_engine(enroller, engine_dir, keys, clock):
     enroller.begin("dmz")
     forget(engine_dir)
-    other = Enroller(engine_dir, EngineKeys(engine_dir, None), clock)
+    other = Enroller(engine_dir, EnginePrivateKeys(engine_dir, None), clock)
     assert other.engine_id != enroller.engine_id
     assert other.fingerprint != enroller.fingerprint
 

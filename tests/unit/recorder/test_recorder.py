@@ -316,14 +316,14 @@ async def test_a_chunk_that_cannot_be_sealed_is_tried_again(
 ):
     async with engine(tmp_path) as running:
         sink = await running.start()
-        read, failures = Segment.read, [OSError(errno.EIO, "Input/output error")]
+        read, failures = Segment.frames, [OSError(errno.EIO, "Input/output error")]
 
-        def fail_once(segment: Segment) -> bytes:
+        def fail_once(segment: Segment) -> bytearray:
             if failures:
                 raise failures.pop()
             return read(segment)
 
-        monkeypatch.setattr(Segment, "read", fail_once)
+        monkeypatch.setattr(Segment, "frames", fail_once)
         sink.record([shown(sink, b"x" * 5000)])
         sink.record([shown(sink, b"y" * 5000)])
         await sink.close(EndReason.CLIENT_LEFT)
@@ -348,7 +348,7 @@ async def test_a_disk_that_keeps_failing_takes_no_descriptor_each_time(
     tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("recorder.recorder.MAX_UNSEALED", 2)
-    monkeypatch.setattr(Segment, "read", fails_to_read)
+    monkeypatch.setattr(Segment, "frames", fails_to_read)
     async with engine(tmp_path) as running:
         sink = await running.start(info(on_loss=OnLoss.BEST_EFFORT))
         disk.fails("sync", errno.EIO)
@@ -382,7 +382,7 @@ async def test_an_end_that_the_disk_does_not_take_goes_into_a_new_file(
         monkeypatch.setattr(Segment, "append", fail_in_the_first)
         await sink.close(EndReason.CLIENT_LEFT)
         await running.stored()
-        assert [len(chunk.unpack()) for chunk in running.store.chunks[SESSION]] == [1, 1]
+        assert [chunk.header.events for chunk in running.store.chunks[SESSION]] == [1, 1]
         assert running.store.events()[-1].reason is EndReason.CLIENT_LEFT
 
 
@@ -420,7 +420,7 @@ async def test_closing_waits_only_so_long_for_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.setattr("recorder.recorder.CLOSE_LIMIT_S", 0.05)
-    monkeypatch.setattr(Segment, "read", fails_to_read)
+    monkeypatch.setattr(Segment, "frames", fails_to_read)
     async with engine(tmp_path) as running:
         sink = await running.start()
         await sink.close(EndReason.CLIENT_LEFT)
@@ -440,9 +440,9 @@ async def test_a_full_segment_that_cannot_be_followed_is_a_loss(
 
         create = Segment.__init__
         monkeypatch.setattr(Segment, "__init__", refuse)
-        sink.record([shown(sink, b"x" * 4500)])
+        sink.record([shown(sink, b"x" * 4200)])
         with pytest.raises(RecordingLostError, match="Too many open files"):
-            sink.record([shown(sink, b"x" * 4500)])
+            sink.record([shown(sink, b"x" * 4200)])
         monkeypatch.setattr(Segment, "__init__", create)
         await sink.close(EndReason.RECORDING_LOST)
 

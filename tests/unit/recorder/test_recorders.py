@@ -4,21 +4,31 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from samples.chunks import SESSION
+from samples.chunks import INFO, KEYS, SESSION
 from samples.recordings import SMALL, engine, info, shown, until
 
 from config.model import OnLoss, RecorderSettings
+from recorder.chunk import decrypt_frames, read_frames
 from recorder.clock import ManualClock
+from recorder.data_key import DataKey
 from recorder.errors import RecordingLostError, SpoolFullError
 from recorder.events import ClockStepped, EndReason, SessionEnded, SessionStarted, decode_burst
 from recorder.recorder import Recorder
+from recorder.segment import read_front
 
 
 async def test_a_recording_is_on_disk_before_the_session_may_begin(tmp_path: Path):
     async with engine(tmp_path) as running:
         await running.start()
         segment = (tmp_path / str(SESSION) / "0.open").read_bytes()
-        assert isinstance(decode_burst(segment[8:])[0], SessionStarted)
+        front, front_bytes = read_front(segment) or (None, 0)
+        assert front is not None
+        data_key = DataKey(SESSION, KEYS.unwrap(SESSION, front.key), front.key)
+        frames = bytearray(segment[front_bytes:])
+        decrypt_frames(frames, data_key, 0)
+        [body] = read_frames(frames)
+        assert isinstance(decode_burst(body)[0], SessionStarted)
+        assert INFO.user.encode() not in segment
 
 
 async def test_a_session_arrives_in_the_store_from_its_start_to_its_end(tmp_path: Path):

@@ -3,21 +3,50 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from samples.chunks import INFO, SESSION, STARTED, chunk
+from samples.chunks import (
+    DATA_KEY,
+    INFO,
+    KEYS,
+    SESSION,
+    STARTED,
+    Signers,
+    chunk,
+)
 from samples.recordings import waiting_chunks
 
 from config.model import RecorderSettings
-from recorder.chunk import GENESIS, SealReason, frame
+from recorder.chunk import GENESIS, SealReason, check_signed, frame
 from recorder.clock import ManualClock
-from recorder.events import ClientData, EndReason, SessionEnded, SessionStarted, encode_burst
+from recorder.events import (
+    ClientData,
+    EndReason,
+    KnownEvent,
+    SessionEnded,
+    SessionStarted,
+    encode_burst,
+)
 from recorder.ports import StorageReceipt
 from recorder.recovery import Recovered, recover
+from recorder.segment import front_of
 from recorder.spool import Spool
 
-BEGAN = frame(encode_burst([SessionStarted(at_ms=0, info=INFO)]))
 TYPED = ClientData(at_ms=700, channel=0, data=b"ls\r")
-BURST = frame(encode_burst([TYPED]))
 ENDED = SessionEnded(at_ms=900, reason=EndReason.CLIENT_LEFT)
+FRONT = front_of(SESSION, STARTED, DATA_KEY.wrapped)
+
+
+def written(number: int, *events: KnownEvent) -> bytes:
+    """A segment as an engine leaves it, a frame for each event."""
+    return FRONT + b"".join(
+        frame(DATA_KEY.encrypt_frame(number, place, encode_burst([event])))
+        for place, event in enumerate(events)
+    )
+
+
+BEGAN = written(0, SessionStarted(at_ms=0, info=INFO))
+TWO = written(0, SessionStarted(at_ms=0, info=INFO), TYPED)
+THREE = written(0, SessionStarted(at_ms=0, info=INFO), TYPED, TYPED)
+BURST_BYTES = len(THREE) - len(TWO)
 FIRST = chunk([SessionStarted(at_ms=0, info=INFO), TYPED])
 SECOND = chunk([ClientData(at_ms=800, channel=0, data=b"x")], FIRST)
 
@@ -29,7 +58,7 @@ def spool(tmp_path: Path) -> Spool:
 
 def started(folder: Path) -> Spool:
     """A spool as the daemon opens it at its start."""
-    spool = Spool(folder, RecorderSettings(), ManualClock())
+    spool = Spool(folder, RecorderSettings(), ManualClock(), KEYS)
     spool.prepare()
     return spool
 
@@ -49,7 +78,7 @@ def test_an_empty_spool_is_in_order(spool: Spool):
 
 
 def test_what_was_open_is_sealed_and_the_session_has_an_end(spool: Spool):
-    folder = leave(spool, open0=BEGAN + BURST)
+    folder = leave(spool, open0=TWO)
     assert recover(spool) == Recovered(sessions=(SESSION,))
     [recovered] = waiting_chunks(spool)
     assert recovered.unpack()[1:] == [
@@ -61,16 +90,16 @@ def test_what_was_open_is_sealed_and_the_session_has_an_end(spool: Spool):
         SealReason.RECOVERED,
         EndReason.ENGINE_CRASHED,
     )
-    assert (header.first_at, header.input_bytes) == (STARTED, 3)
+    assert (header.first_at, header.input_bytes, header.events) == (STARTED, None, None)
     assert {file.name for file in folder.iterdir()} == {"0.chunk"}
     assert spool.waiting() == [SESSION]
 
 
 def test_a_torn_tail_is_cut_and_counted(spool: Spool):
-    leave(spool, open0=BEGAN + BURST + BURST[:-1])
-    assert recover(spool).cut_bytes == len(BURST) - 1
+    leave(spool, open0=THREE[:-1])
+    assert recover(spool).cut_bytes == BURST_BYTES - 1
     [recovered] = waiting_chunks(spool)
-    assert recovered.header.cut_bytes == len(BURST) - 1
+    assert recovered.header.cut_bytes == BURST_BYTES - 1
     assert len(recovered.unpack()) == 3
 
 
@@ -80,25 +109,25 @@ def test_zeros_after_a_power_cut_are_a_torn_tail(spool: Spool):
 
 
 def test_a_frame_altered_in_the_middle_is_kept_as_evidence(spool: Spool):
-    altered = BURST[:-1] + b"\x01"
-    leave(spool, open0=BEGAN + altered + BURST)
+    altered = bytearray(THREE)
+    altered[len(TWO) - 1] ^= 1
+    leave(spool, open0=bytes(altered))
     found = recover(spool)
-    assert (found.quarantined, found.cut_bytes) == (1, 2 * len(BURST))
+    assert (found.quarantined, found.cut_bytes) == (1, 2 * BURST_BYTES)
     evidence = spool.directory / "quarantine" / f"{SESSION}-0.open"
-    assert evidence.read_bytes() == BEGAN + altered + BURST
+    assert evidence.read_bytes() == altered
     assert len(waiting_chunks(spool)[0].unpack()) == 2
 
 
-def test_a_session_that_had_ended_keeps_its_reason(spool: Spool):
-    leave(spool, open0=BEGAN + frame(encode_burst([ENDED])))
-    assert recover(spool).sessions == ()
+def test_a_session_that_had_ended_keeps_its_own_end(spool: Spool):
+    leave(spool, open0=written(0, SessionStarted(at_ms=0, info=INFO), ENDED))
+    recover(spool)
     [recovered] = waiting_chunks(spool)
-    assert recovered.unpack()[-1] == ENDED
-    assert recovered.header.end_reason is EndReason.CLIENT_LEFT
+    assert recovered.unpack()[1:] == [ENDED]
 
 
 def test_a_kill_between_rename_and_unlink_leaves_each_event_once(spool: Spool):
-    leave(spool, chunk0=FIRST.encoded, open0=BEGAN + BURST, open1=BURST)
+    leave(spool, chunk0=FIRST.encoded, open0=TWO, open1=written(1, TYPED))
     recover(spool)
     events = [event for kept in waiting_chunks(spool) for event in kept.unpack()]
     assert events.count(TYPED) == 2
@@ -125,13 +154,13 @@ def test_the_chain_holds_when_the_chunk_before_was_stored_already(spool: Spool):
     leave(spool, open0=BEGAN)
     spool.add(FIRST)
     spool.remove(FIRST, StorageReceipt(session_id=SESSION, sequence=0, digest=FIRST.digest))
-    leave(spool, open1=frame(encode_burst([ClientData(at_ms=900, channel=0, data=b"x")])))
+    leave(spool, open1=written(1, ClientData(at_ms=900, channel=0, data=b"x")))
     (spool.folder(SESSION) / "0.open").unlink()
     recover(started(spool.directory))
     [second] = waiting_chunks(spool)
     assert second.header.sequence == 1
     assert second.header.previous_digest == FIRST.digest
-    assert (second.header.first_at - STARTED).total_seconds() == pytest.approx(0.9)
+    assert (second.header.first_at - STARTED).total_seconds() == pytest.approx(0.7)
 
 
 def test_an_unfinished_chunk_is_removed(spool: Spool):
@@ -157,7 +186,7 @@ def test_an_empty_folder_is_removed(spool: Spool):
 def test_a_damaged_chunk_is_put_aside_and_the_rest_is_kept(spool: Spool, flipped: int):
     damaged = bytearray(FIRST.encoded)
     damaged[flipped] ^= 1
-    leave(spool, chunk0=bytes(damaged), chunk1=SECOND.encoded, open2=BURST)
+    leave(spool, chunk0=bytes(damaged), chunk1=SECOND.encoded, open2=written(2, TYPED))
     found = recover(spool)
     assert found.quarantined == 1
     assert (spool.directory / "quarantine" / f"{SESSION}-0.chunk").exists()
@@ -177,7 +206,7 @@ def test_a_chunk_under_the_name_of_another_is_put_aside(spool: Spool):
 
 
 def test_a_segment_after_a_gap_is_kept(spool: Spool):
-    leave(spool, open5=BURST)
+    leave(spool, open5=written(5, TYPED))
     recover(spool)
     [kept] = waiting_chunks(spool)
     assert (kept.header.sequence, kept.header.previous_digest) == (5, GENESIS)
@@ -185,7 +214,7 @@ def test_a_segment_after_a_gap_is_kept(spool: Spool):
 
 
 def test_recovering_twice_changes_nothing(spool: Spool):
-    leave(spool, chunk0=FIRST.encoded, open1=BURST, open2=b"")
+    leave(spool, chunk0=FIRST.encoded, open1=written(1, TYPED), open2=b"")
     recover(spool)
     before = [kept.digest for kept in waiting_chunks(spool)]
     assert recover(started(spool.directory)) == Recovered()
@@ -208,3 +237,32 @@ def test_recovery_as_another_user_says_what_stays(spool: Spool, capsys):
     spool.folder(SESSION).joinpath("0.chunk").mkdir()
     recover(spool)
     assert "spool.unrecovered" in capsys.readouterr().out
+
+
+def test_what_was_left_open_is_signed_and_stays_encrypted(spool: Spool):
+    leave(spool, open0=TWO)
+    recover(spool)
+    [recovered] = waiting_chunks(spool)
+    check_signed(recovered, Signers(), None)
+    assert (recovered.header.codec, recovered.header.key) == ("frames", DATA_KEY.wrapped)
+    assert TWO[len(FRONT) :] in recovered.encoded
+    assert recovered.header.manifest is not None
+
+
+def test_a_segment_that_was_shipped_before_is_not_sealed_again(spool: Spool):
+    spool.folder(SESSION).mkdir()
+    spool.add(FIRST)
+    spool.remove(FIRST, StorageReceipt(session_id=SESSION, sequence=0, digest=FIRST.digest))
+    leave(spool, open0=TWO, open1=written(1, TYPED))
+    recover(started(spool.directory))
+    [second] = waiting_chunks(spool)
+    assert (second.header.sequence, second.header.previous_digest) == (1, FIRST.digest)
+
+
+def test_a_segment_with_a_damaged_front_is_kept_as_evidence(spool: Spool):
+    damaged = bytearray(written(1, TYPED))
+    damaged[20] ^= 1
+    leave(spool, chunk0=FIRST.encoded, open1=bytes(damaged))
+    assert recover(spool).quarantined == 1
+    _, last = waiting_chunks(spool)
+    assert last.unpack() == [SessionEnded(at_ms=700, reason=EndReason.ENGINE_CRASHED)]

@@ -3,14 +3,15 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from samples.chunks import SESSION
+from samples.chunks import DATA_KEY, KEYS, SESSION, SIGNER, STARTED
 from samples.recordings import SMALL, output, until, waiting_chunks
 
 from recorder.chunk import SealReason
+from recorder.chunker import Chunker
 from recorder.clock import ManualClock
 from recorder.events import EndReason, TargetData, encode_burst
 from recorder.sealing import Seals
-from recorder.segment import Segment
+from recorder.segment import Segment, front_of
 from recorder.spool import Spool
 from recorder.syncer import Syncer
 
@@ -20,16 +21,18 @@ class Sealing:
 
     def __init__(self, folder: Path) -> None:
         self.clock = ManualClock()
-        self.spool = Spool(folder, SMALL, self.clock)
+        self.spool = Spool(folder, SMALL, self.clock, KEYS)
         self.spool.prepare()
         self.spool.folder(SESSION).mkdir()
         self.syncer = Syncer(self.spool, 250)
         self.sealed: list[UUID] = []
-        self.seals = Seals(SESSION, self.syncer, self.sealed.append)
+        chunker = Chunker(SESSION, DATA_KEY, SIGNER)
+        self.seals = Seals(SESSION, chunker, self.syncer, self.sealed.append)
 
     def segment(self, number: int) -> Segment:
         """Return a complete segment that holds its own number."""
-        segment = Segment(str(self.spool.folder(SESSION)), number)
+        front = front_of(SESSION, STARTED, DATA_KEY.wrapped)
+        segment = Segment(str(self.spool.folder(SESSION)), number, DATA_KEY, front)
         segment.append(encode_burst([TargetData(at_ms=0, channel=0, data=b"%d" % number)]))
         return segment
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from samples.chunks import SESSION, chunk
+from samples.chunks import KEYS, SESSION, chunk
 from samples.recordings import SMALL, Store, until
 
 from recorder.chunk import Chunk
@@ -22,13 +22,13 @@ class Loaded:
     """A spool with chunks in it, and the shipper that empties it."""
 
     def __init__(self, folder: Path, sink, clock: Clock) -> None:
-        self.spool = Spool(folder, SMALL, clock)
+        self.spool = Spool(folder, SMALL, clock, KEYS)
         self.spool.prepare()
         self.shipper = Shipper(self.spool, sink, clock)
 
     def add(self, session_id: UUID = SESSION, chunks: int = 1) -> list[Chunk]:
         """Seal some chunks of a session, the last with its end."""
-        self.spool.begin(session_id, b"x").close()
+        self.spool.begin(session_id, b"x").segment.close()
         made: list[Chunk] = []
         for number in range(chunks):
             event = ClientData(at_ms=number, channel=0, data=b"%d" % number)
@@ -168,10 +168,10 @@ async def test_a_chunk_that_is_refused_for_good_holds_up_no_other(loaded, store)
 
 
 async def test_a_chunk_that_vanished_is_told_and_holds_up_no_other(loaded, store, capsys):
-    loaded.add(chunks=2)
+    first, _ = loaded.add(chunks=2)
     (loaded.spool.folder(SESSION) / "0.chunk").unlink()
     loaded.add(UUID(int=8))
-    store.chunks[SESSION] = [chunk([ClientData(at_ms=0, channel=0, data=b"0")])]
+    store.chunks[SESSION] = [first]
     async with shipping(loaded):
         await loaded.shipper.drained()
     assert UUID(int=8) in store.chunks

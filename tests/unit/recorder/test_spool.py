@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from samples.chunks import SESSION, chunk
+from samples.chunks import KEYS, SESSION, chunk
 
 from config.model import RecorderSettings
 from recorder import spool as spools
@@ -24,7 +24,7 @@ def receipt(of) -> StorageReceipt:
 
 
 def made(folder: Path, **settings: int) -> Spool:
-    spool = Spool(folder, RecorderSettings(**settings), ManualClock())
+    spool = Spool(folder, RecorderSettings(**settings), ManualClock(), KEYS)
     spool.prepare()
     return spool
 
@@ -32,7 +32,7 @@ def made(folder: Path, **settings: int) -> Spool:
 @pytest.fixture
 def spool(tmp_path: Path) -> Spool:
     spool = made(tmp_path)
-    spool.begin(SESSION, b"first").close()
+    spool.begin(SESSION, b"first").segment.close()
     return spool
 
 
@@ -111,10 +111,10 @@ def test_a_damaged_chunk_is_not_read(spool: Spool):
 
 def test_the_oldest_chunk_is_known(tmp_path: Path):
     clock = ManualClock()
-    spool = Spool(tmp_path, RecorderSettings(), clock)
+    spool = Spool(tmp_path, RecorderSettings(), clock, KEYS)
     spool.prepare()
     assert spool.oldest_unshipped_s == 0
-    spool.begin(SESSION, b"x").close()
+    spool.begin(SESSION, b"x").segment.close()
     spool.add(FIRST)
     sealed_s = clock.now().timestamp()
     os.utime(spool.folder(SESSION) / "0.chunk", (sealed_s, sealed_s))

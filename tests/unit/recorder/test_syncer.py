@@ -4,14 +4,14 @@ import time
 from pathlib import Path
 
 import pytest
-from samples.chunks import SESSION, STARTED
+from samples.chunks import DATA_KEY, KEYS, SESSION, SIGNER, STARTED, readable
 from samples.recordings import SMALL, until
 
 from recorder.chunk import Chunk, SealReason, read_frames
 from recorder.chunker import Chunker
 from recorder.clock import ManualClock
 from recorder.events import ClientData, encode_burst
-from recorder.segment import Segment
+from recorder.segment import OVERHEAD_BYTES, Segment, front_of
 from recorder.spool import Spool
 from recorder.syncer import SealJob, Syncer
 
@@ -20,15 +20,19 @@ BURST = encode_burst([ClientData(at_ms=0, channel=0, data=b"ls\r")])
 
 @pytest.fixture
 def spool(tmp_path: Path) -> Spool:
-    spool = Spool(tmp_path, SMALL, ManualClock())
+    spool = Spool(tmp_path, SMALL, ManualClock(), KEYS)
     spool.prepare()
     return spool
+
+
+def begun(spool: Spool) -> Segment:
+    return spool.begin(SESSION, BURST).segment
 
 
 def job(segment: Segment, told: list[object]) -> SealJob:
     return SealJob(
         segment=segment,
-        chunker=Chunker(SESSION),
+        chunker=Chunker(SESSION, DATA_KEY, SIGNER),
         sealed=SealReason.SIZE,
         first_at=STARTED,
         end_reason=None,
@@ -44,7 +48,7 @@ def unexpected(segment: Segment, error: OSError) -> None:
 async def test_what_was_written_is_synced_within_the_interval(spool: Spool):
     syncer = Syncer(spool, sync_interval_ms=20)
     syncer.start()
-    segment = spool.begin(SESSION, BURST)
+    segment = begun(spool)
     segment.append(BURST)
     syncer.mark(segment, unexpected)
     await until(lambda: not segment.unsynced)
@@ -56,12 +60,14 @@ async def test_what_was_written_is_synced_within_the_interval(spool: Spool):
 async def test_many_segments_are_synced_in_one_round(spool: Spool):
     syncer = Syncer(spool, sync_interval_ms=1000)
     spool.folder(SESSION).mkdir()
-    segments = [Segment(str(spool.folder(SESSION)), number) for number in range(50)]
+    front = front_of(SESSION, STARTED, DATA_KEY.wrapped)
+    folder = str(spool.folder(SESSION))
+    segments = [Segment(folder, number, DATA_KEY, front) for number in range(50)]
     for segment in segments:
         segment.append(BURST)
         syncer.mark(segment, unexpected)
     syncer.start()
-    await until(lambda: all(segment.synced_bytes for segment in segments))
+    await until(lambda: not any(segment.unsynced for segment in segments))
     assert not any(segment.dirty or segment.unsynced for segment in segments)
     await syncer.stop()
     for segment in segments:
@@ -70,7 +76,7 @@ async def test_many_segments_are_synced_in_one_round(spool: Spool):
 
 async def test_a_segment_that_was_sealed_meanwhile_is_not_synced(spool: Spool):
     syncer = Syncer(spool, sync_interval_ms=20)
-    segment = spool.begin(SESSION, BURST)
+    segment = begun(spool)
     syncer.mark(segment, unexpected)
     segment.remove()
     syncer.start()
@@ -82,7 +88,7 @@ async def test_a_hurried_round_does_not_wait_for_the_interval(spool: Spool):
     syncer = Syncer(spool, sync_interval_ms=1000)
     syncer.start()
     await asyncio.sleep(0.05)
-    segment = spool.begin(SESSION, BURST)
+    segment = begun(spool)
     segment.append(BURST)
     syncer.mark(segment, unexpected)
     began_s = time.monotonic()
@@ -96,13 +102,13 @@ async def test_a_hurried_round_does_not_wait_for_the_interval(spool: Spool):
 async def test_a_complete_segment_becomes_a_chunk_and_goes_away(spool: Spool):
     syncer, told = Syncer(spool, 250), []
     syncer.start()
-    segment = spool.begin(SESSION, BURST)
+    segment = begun(spool)
     syncer.seal(job(segment, told))
     await until(lambda: told)
     await syncer.stop()
     [chunk] = told
     assert isinstance(chunk, Chunk)
-    assert list(read_frames(chunk.frames())) == [BURST]
+    assert list(read_frames(readable(chunk).frames())) == [BURST]
     assert not segment.path.exists()
     assert spool.next_sequence(SESSION) == 0
 
@@ -110,7 +116,7 @@ async def test_a_complete_segment_becomes_a_chunk_and_goes_away(spool: Spool):
 async def test_a_failed_seal_is_told_and_leaves_the_segment(spool: Spool):
     syncer, told = Syncer(spool, 250), []
     syncer.start()
-    segment = spool.begin(SESSION, BURST)
+    segment = begun(spool)
     segment.path.unlink()
     syncer.seal(job(segment, told))
     await until(lambda: told)
@@ -122,22 +128,22 @@ async def test_a_failed_seal_is_told_and_leaves_the_segment(spool: Spool):
 
 async def test_a_damaged_segment_is_sealed_up_to_the_damage(spool: Spool):
     syncer, told = Syncer(spool, 250), []
-    segment = spool.begin(SESSION, BURST)
+    segment = begun(spool)
     segment.append(BURST)
     segment.sync()
-    segment.path.write_bytes(segment.read()[:-1])
+    segment.path.write_bytes(segment.path.read_bytes()[:-1])
     syncer.start()
     syncer.seal(job(segment, told))
     await until(lambda: told)
     await syncer.stop()
-    assert told[0].header.cut_bytes == len(BURST) + 8
-    assert len(told[0].unpack()) == 1
+    assert told[0].header.cut_bytes == len(BURST) + OVERHEAD_BYTES
+    assert len(readable(told[0]).unpack()) == 1
 
 
 async def test_stopping_carries_out_what_was_handed_in(spool: Spool):
     syncer, told = Syncer(spool, 1000), []
     syncer.start()
-    syncer.seal(job(spool.begin(SESSION, BURST), told))
+    syncer.seal(job(begun(spool), told))
     await syncer.stop()
     await asyncio.sleep(0)
     assert isinstance(told[0], Chunk)
@@ -152,7 +158,7 @@ async def test_a_defect_of_the_thread_is_kept_for_those_who_rely_on_it(
         raise MemoryError("a defect")
 
     syncer = Syncer(spool, 20)
-    segment = spool.begin(SESSION, BURST)
+    segment = begun(spool)
     monkeypatch.setattr(Segment, "sync", fail)
     syncer.mark(segment, unexpected)
     syncer.start()

@@ -4,6 +4,7 @@ import resource
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from samples.chunks import three_chunks
@@ -12,7 +13,9 @@ from recorder.replay.comprehend import Comprehension, comprehend
 from storage.child import Child, ChildLostError, ChildUnavailableError
 
 
-def awkward(state: bytes | None, encoded: bytes, *, with_screens: bool) -> Comprehension:
+def awkward(
+    state: bytes | None, encoded: bytes, data_key: bytes, *, with_screens: bool
+) -> Comprehension:
     match encoded:
         case b"die":
             os._exit(3)
@@ -48,11 +51,16 @@ def test_it_answers_as_the_function_would():
     first, second, _ = three_chunks()
     child = Child()
     try:
-        state = child.comprehend(None, first.encoded).state
-        expected = comprehend(comprehend(None, first.encoded).state, second.encoded)
-        assert child.comprehend(state, second.encoded) == expected
+        state = child.comprehend(None, first.encoded, first.data_key).state
+        before = comprehend(None, first.encoded, first.data_key).state
+        expected = comprehend(before, second.encoded, second.data_key)
+        assert child.comprehend(state, second.encoded, second.data_key) == expected
     finally:
         child.stop()
+
+
+def test_where_memory_runs_out_it_goes_before_the_daemon(child: Child):
+    assert Path(f"/proc/{pid(child)}/oom_score_adj").read_text() == "500\n"
 
 
 @pytest.mark.parametrize("trouble", [b"die", b"hang"])

@@ -9,10 +9,10 @@ from uuid import UUID
 
 import pytest
 import structlog
-from samples.chunks import INFO, SESSION, chunk
+from samples.chunks import INFO, KEYS, SESSION, Signers, chunk
 from sqlalchemy import select
 
-from recorder.chunk import Chunk
+from recorder.chunk import Chunk, decode
 from recorder.clock import ManualClock
 from recorder.events import (
     ChannelOpened,
@@ -49,27 +49,27 @@ def shell_session() -> list[Chunk]:
 
 
 def dying_at_second(
-    state: bytes | None, encoded: bytes, *, with_screens: bool
+    state: bytes | None, encoded: bytes, data_key: bytes, *, with_screens: bool
 ) -> Comprehension:
-    if b"three" in encoded:
+    if b"three" in decode(encoded, data_key).frames():
         os._exit(1)
-    return comprehend(state, encoded, with_screens=with_screens)
+    return comprehend(state, encoded, data_key, with_screens=with_screens)
 
 
 def hanging_at_second(
-    state: bytes | None, encoded: bytes, *, with_screens: bool
+    state: bytes | None, encoded: bytes, data_key: bytes, *, with_screens: bool
 ) -> Comprehension:
-    if b"three" in encoded:
+    if b"three" in decode(encoded, data_key).frames():
         time.sleep(60)
-    return comprehend(state, encoded, with_screens=with_screens)
+    return comprehend(state, encoded, data_key, with_screens=with_screens)
 
 
 def dying_of_screens(
-    state: bytes | None, encoded: bytes, *, with_screens: bool
+    state: bytes | None, encoded: bytes, data_key: bytes, *, with_screens: bool
 ) -> Comprehension:
-    if b"three" in encoded and with_screens:
+    if b"three" in decode(encoded, data_key).frames() and with_screens:
         os._exit(1)
-    return comprehend(state, encoded, with_screens=with_screens)
+    return comprehend(state, encoded, data_key, with_screens=with_screens)
 
 
 @pytest.fixture
@@ -79,12 +79,12 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def writer(database: Database, clock: ManualClock) -> Writer:
-    return Writer(database, DatabaseBlobs(), clock)
+    return Writer(database, DatabaseBlobs(), clock, KEYS, Signers())
 
 
 @contextlib.contextmanager
 def indexing(database: Database, clock: ManualClock, child: Child) -> Iterator[Indexer]:
-    indexer = Indexer(database, DatabaseBlobs(), clock, child)
+    indexer = Indexer(database, DatabaseBlobs(), clock, KEYS, child)
     try:
         yield indexer
     finally:
@@ -221,7 +221,7 @@ def test_it_is_tried_again_until_a_child_starts_and_said_once(
     writer: Writer, database: Database, clock: ManualClock
 ):
     writer.store(shell_session()[0])
-    indexer = Indexer(database, DatabaseBlobs(), clock, retry_s=0.01)
+    indexer = Indexer(database, DatabaseBlobs(), clock, KEYS, retry_s=0.01)
     thread = threading.Thread(target=indexer.run)
     with structlog.testing.capture_logs() as logs:
         thread.start()

@@ -1,7 +1,7 @@
 from uuid import UUID
 
 import pytest
-from samples.chunks import SESSION, chunk, three_chunks
+from samples.chunks import KEYS, SESSION, Signers, chunk, three_chunks
 from sqlalchemy import delete
 
 from recorder.clock import ManualClock
@@ -15,7 +15,7 @@ from storage.writer import Writer
 
 @pytest.fixture
 def reader(database: Database) -> Reader:
-    writer = Writer(database, DatabaseBlobs(), ManualClock())
+    writer = Writer(database, DatabaseBlobs(), ManualClock(), KEYS, Signers())
     for each in three_chunks():
         writer.store(each)
     later = [TargetData(at_ms=60_000, channel=0, data=b"x")]

@@ -1,7 +1,7 @@
 from uuid import UUID
 
 import pytest
-from samples.chunks import SESSION, chunk
+from samples.chunks import KEYS, SESSION, Signers, chunk
 
 from recorder.clock import ManualClock
 from recorder.events import TargetData
@@ -23,7 +23,7 @@ LINES = [
 
 @pytest.fixture
 def search(database: Database) -> Search:
-    writer = Writer(database, DatabaseBlobs(), ManualClock())
+    writer = Writer(database, DatabaseBlobs(), ManualClock(), KEYS, Signers())
     for number in (SESSION, OTHER):
         writer.store(
             chunk([TargetData(at_ms=0, channel=0, data=b"x")], session_id=number, sequence=1)

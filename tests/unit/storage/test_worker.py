@@ -2,7 +2,7 @@ import asyncio
 import contextlib
 import time
 
-from samples.chunks import INFO, SESSION, chunk, three_chunks
+from samples.chunks import INFO, KEYS, SESSION, Signers, chunk, three_chunks
 
 from recorder.clock import SystemClock
 from recorder.events import ChannelRequested, EndReason, SessionEnded, SessionStarted
@@ -31,7 +31,7 @@ async def searchable(worker: Worker) -> None:
 
 
 async def test_what_is_stored_becomes_searchable(database: Database):
-    worker = Worker(database, DatabaseBlobs(), SystemClock())
+    worker = Worker(database, DatabaseBlobs(), SystemClock(), KEYS, Signers())
     first = chunk(
         [
             SessionStarted(at_ms=0, info=INFO),
@@ -49,10 +49,10 @@ async def test_what_is_stored_becomes_searchable(database: Database):
 
 
 async def test_a_worker_goes_on_where_the_last_one_stopped(database: Database):
-    earlier = Worker(database, DatabaseBlobs(), SystemClock())
+    earlier = Worker(database, DatabaseBlobs(), SystemClock(), KEYS, Signers())
     for each in three_chunks():
         await asyncio.to_thread(earlier.store, each)
     assert earlier.unindexed() == 3
-    later = Worker(database, DatabaseBlobs(), SystemClock())
+    later = Worker(database, DatabaseBlobs(), SystemClock(), KEYS, Signers())
     async with running(later):
         await searchable(later)

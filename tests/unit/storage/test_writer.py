@@ -1,25 +1,54 @@
 import itertools
 import os
+from pathlib import Path
 
 import msgspec
 import pytest
-from samples.chunks import INFO, SESSION, STARTED, chunk, three_chunks
+from samples.chunks import (
+    DATA_KEY,
+    INFO,
+    KEYS,
+    SESSION,
+    SIGNER,
+    STARTED,
+    Keys,
+    Signers,
+    chunk,
+    three_chunks,
+)
 from sqlalchemy import select, text
 
-from recorder.chunk import Chunk
+from recorder.chunk import Chunk, decode, encode_recovered, frame
 from recorder.clock import ManualClock
-from recorder.events import EndReason, TargetData
+from recorder.errors import RecordingKeyError
+from recorder.events import (
+    ClientData,
+    EndReason,
+    KnownEvent,
+    SessionEnded,
+    SessionStarted,
+    TargetData,
+    encode_burst,
+)
+from recorder.signing import SignerKey, SigningKey
 from storage.blobs import DatabaseBlobs
 from storage.database import Database
-from storage.errors import ChunkConflictError, DamagedChunkError, StorageUnavailableError
+from storage.errors import (
+    ChunkConflictError,
+    DamagedChunkError,
+    StorageUnavailableError,
+    UntrustedChunkError,
+)
 from storage.reader import Reader
-from storage.tables import QuarantinedRow, SessionRow
+from storage.tables import ChunkRow, QuarantinedRow, SessionRow
 from storage.writer import UNKNOWN, Writer, is_complete
+
+STRANGER = SigningKey("engine-9", bytes(32))
 
 
 @pytest.fixture
 def writer(database: Database) -> Writer:
-    return Writer(database, DatabaseBlobs(), ManualClock())
+    return Writer(database, DatabaseBlobs(), ManualClock(), KEYS, Signers())
 
 
 def session_row(database: Database) -> SessionRow:
@@ -135,7 +164,8 @@ def test_a_session_that_was_cut_short_says_so(
 
 
 def test_a_full_disk_is_named_and_nothing_is_half_stored(sqlite_database: Database):
-    database, writer = sqlite_database, Writer(sqlite_database, DatabaseBlobs(), ManualClock())
+    database = sqlite_database
+    writer = Writer(database, DatabaseBlobs(), ManualClock(), KEYS, Signers())
     with database.transaction() as session:
         pages = session.scalar(text("PRAGMA page_count")) or 0
         session.execute(text(f"PRAGMA max_page_count={pages + 2}"))
@@ -156,3 +186,102 @@ def test_an_unknown_session_is_kept_without_names(writer: Writer, database: Data
     row = session_row(database)
     assert (row.user, row.state) == (UNKNOWN, "live")
     assert row.started_at == INFO.started_at
+
+
+OLD = [
+    decode(file.read_bytes())
+    for file in sorted((Path(__file__).parents[2] / "data/chunks").glob("format1-*.chunk"))
+]
+
+
+def test_an_unsigned_chunk_is_refused(writer: Writer, database: Database):
+    with pytest.raises(UntrustedChunkError, match="not signed"):
+        writer.store(OLD[0])
+    assert [row.data for row in quarantined(database)] == [OLD[0].encoded]
+
+
+def test_a_session_that_is_older_than_signatures_may_end(writer: Writer, database: Database):
+    writer.store(three_chunks()[0])
+    with database.transaction() as session:
+        session.delete(session.get_one(ChunkRow, (SESSION, 0)))
+        row = session.get_one(SessionRow, SESSION)
+        row.signed, row.chunks = False, 0
+    for each in OLD:
+        writer.store(each)
+    assert is_complete(session_row(database))
+
+
+def test_a_chunk_of_an_unknown_engine_is_refused(writer: Writer, database: Database):
+    stranger = chunk([TargetData(at_ms=0, channel=0, data=b"x")], signer=STRANGER)
+    with pytest.raises(UntrustedChunkError, match="not known here"):
+        writer.store(stranger)
+    assert len(quarantined(database)) == 1
+
+
+def test_a_chunk_after_a_revocation_is_refused(database: Database):
+    clock = ManualClock()
+    revoked = SignerKey(engine_id="engine-1", public=SIGNER.public, valid_until=clock.now())
+    writer = Writer(database, DatabaseBlobs(), clock, KEYS, Signers(revoked))
+    first, second, _ = three_chunks()
+    writer.store(first)
+    clock.advance(1)
+    with pytest.raises(UntrustedChunkError, match="was taken back"):
+        writer.store(second)
+
+
+def test_a_missing_recording_key_is_no_fault_of_the_chunk(database: Database):
+    class Lost(Keys):
+        def unwrap(self, session_id, wrapped):
+            raise RecordingKeyError("the recording key is not here")
+
+    writer = Writer(database, DatabaseBlobs(), ManualClock(), Lost(), Signers())
+    with pytest.raises(StorageUnavailableError, match="key is not here"):
+        writer.store(three_chunks()[0])
+    assert quarantined(database) == []
+
+
+def sealed_by_recovery(events: list[KnownEvent], **header: object) -> Chunk:
+    """What the next life of an engine makes of a segment that it cannot read."""
+    frames = b"".join(
+        frame(DATA_KEY.encrypt_frame(0, place, encode_burst([event])))
+        for place, event in enumerate(events)
+    )
+    given = chunk(events).header
+    unread = msgspec.structs.replace(
+        given,
+        events=None,
+        input_bytes=None,
+        output_bytes=None,
+        first_ms=0,
+        last_ms=0,
+        first_at=STARTED,
+        frames_bytes=len(frames),
+        codec="frames",
+        end_reason=EndReason.ENGINE_CRASHED,
+        **header,
+    )
+    return encode_recovered(unread, frames, SIGNER)
+
+
+BEGAN = [SessionStarted(at_ms=0, info=INFO), ClientData(at_ms=900, channel=0, data=b"ls\r")]
+
+
+def test_what_a_dead_engine_could_not_count_is_counted_here(writer: Writer, database: Database):
+    writer.store(sealed_by_recovery(BEGAN))
+    row = session_row(database)
+    assert (row.user, row.input_bytes, row.state) == ("ana", 3, "interrupted")
+    assert row.ended_at is not None
+    assert (row.ended_at - STARTED).total_seconds() == 0.9
+    with database.read() as session:
+        stored = session.get_one(ChunkRow, (SESSION, 0))
+        assert (stored.first_ms, stored.last_ms) == (0, 900)
+
+
+def test_a_session_that_had_just_ended_when_its_engine_died_was_not_cut_off(
+    writer: Writer, database: Database
+):
+    writer.store(
+        sealed_by_recovery([*BEGAN, SessionEnded(at_ms=950, reason=EndReason.CLIENT_LEFT)])
+    )
+    row = session_row(database)
+    assert (row.state, row.end_reason) == ("finished", "client_left")

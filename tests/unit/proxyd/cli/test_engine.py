@@ -19,7 +19,7 @@ from control.trust import ControlKey, locate_control_key
 from proxyd import enrolment
 from proxyd.cli import main
 from proxyd.cli.invocation import Invocation
-from proxyd.engine_trust import EngineKeys
+from proxyd.engine_trust import EnginePrivateKeys
 from recorder.clock import SystemClock
 from storage.database import Database
 
@@ -45,7 +45,7 @@ def engine(tmp_path, database):
 
     @asynccontextmanager
     async def open_requests(settings, _introduction):
-        asker = introduction(EngineKeys(settings.state_dir, None).signing_public)
+        asker = introduction(EnginePrivateKeys(settings.state_dir, None).signing_public)
         grants = Grants(database, None, CLOCK, default_on_loss=OnLoss.REQUIRE)
         async with MemoryBus(5, asker) as bus:
             bus.answer(EngineRequests(database, grants, CLOCK, Heartbeats(CLOCK), None).answer)
@@ -105,7 +105,7 @@ def test_an_engine_is_enrolled_listed_rotates_its_key_and_is_revoked(
     assert listed["fingerprint"] == shown["fingerprint"]
 
     assert engine("rotate-key").exit_code == 0
-    assert (folder / "engine-signing.key.new").exists(), "for the running engine to take up"
+    assert (folder / "engine-signing-key.new").exists(), "for the running engine to take up"
 
     assert proxyd("engine", "revoke", shown["id"]).exit_code == 0
     assert "revoked" in proxyd("engine", "list").stdout
@@ -130,14 +130,20 @@ def test_a_node_of_all_roles_has_nothing_to_enrol(proxyd, state):
     assert not (state / "enrolment.json").exists()
 
 
-def test_its_engine_is_made_another_one_and_gets_a_new_key_all_the_same(proxyd, state):
-    key = state / "engine-signing.key"
+def test_its_next_signing_key_is_made_once_and_waits_for_a_start(proxyd, state):
+    result = proxyd("engine", "rotate-key")
+    assert result.exit_code == 0
+    assert "from the next start on" in result.stderr
+    made = (state / "engine-signing-key.new").read_bytes()
+    assert (state / "engine-signing-key.new").stat().st_mode & 0o777 == 0o600
     assert proxyd("engine", "rotate-key").exit_code == 0
-    first = key.read_bytes()
+    assert (state / "engine-signing-key.new").read_bytes() == made
+
+
+def test_its_engine_is_made_another_one(proxyd, state):
     assert proxyd("engine", "rotate-key").exit_code == 0
-    assert key.read_bytes() != first
     assert proxyd("engine", "enrol", "--site", "default", "--afresh").exit_code == 0
-    assert not key.exists()
+    assert list(state.glob("engine*")) == []
 
 
 def test_control_announces_a_new_key(proxyd, database):

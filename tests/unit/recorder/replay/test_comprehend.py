@@ -222,7 +222,7 @@ def test_a_session_has_a_limit_of_lines_and_says_so(monkeypatch: pytest.MonkeyPa
 
 def test_a_keyframe_holds_the_screens():
     first = chunk([*shell_opening(), target(5, b"hello")])
-    state = comprehend(None, first.encoded).state
+    state = comprehend(None, first.encoded, first.data_key).state
     (screen,) = screens(state)
     assert (screen.columns, screen.rows) == (80, 24)
     assert screen.dump.startswith("hello")
@@ -232,9 +232,9 @@ def test_a_keyframe_holds_the_screens():
 
 def test_without_screens_what_was_sent_stands_for_what_was_shown():
     first = chunk([*shell_opening(), target(5, b"$ ")])
-    state = comprehend(None, first.encoded).state
+    state = comprehend(None, first.encoded, first.data_key).state
     second = chunk([client(6, b"ls\r"), target(7, b"ls\r\n\x1b[1mfile\x1b[0m\r\n")], first)
-    blind = comprehend(state, second.encoded, with_screens=False)
+    blind = comprehend(state, second.encoded, second.data_key, with_screens=False)
     assert of_kind(blind.lines, "input") == [(6, "ls")]
     assert of_kind(blind.lines, "output") == [(7, "ls"), (7, "file")]
     (screen,) = screens(blind.state)
@@ -243,14 +243,15 @@ def test_without_screens_what_was_sent_stands_for_what_was_shown():
 
 def test_a_resize_is_followed():
     first = chunk([*shell_opening(), TerminalResized(at_ms=5, channel=0, columns=132, rows=50)])
-    (screen,) = screens(comprehend(None, first.encoded).state)
+    (screen,) = screens(comprehend(None, first.encoded, first.data_key).state)
     assert (screen.columns, screen.rows) == (132, 50)
 
 
 def test_a_state_of_another_version_is_not_believed():
     first = chunk(shell_opening())
-    assert comprehend(b"\x91\x63", first.encoded) == comprehend(None, first.encoded)
-    assert comprehend(b"noise", first.encoded) == comprehend(None, first.encoded)
+    afresh = comprehend(None, first.encoded, first.data_key)
+    assert comprehend(b"\x91\x63", first.encoded, first.data_key) == afresh
+    assert comprehend(b"noise", first.encoded, first.data_key) == afresh
 
 
 def test_a_damaged_chunk_is_refused():

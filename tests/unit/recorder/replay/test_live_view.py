@@ -1,10 +1,10 @@
 import pytest
-from samples.chunks import SESSION, STARTED, chunk
+from samples.chunks import SESSION, STARTED, chunk, packed
 from samples.screens import screen
 from samples.terminal_session import terminal_events
 from samples.typescripts import COLUMNS, ROWS, TYPESCRIPTS
 
-from recorder.chunk import GENESIS, Chunk, ChunkHeader, SealReason, encode, frame
+from recorder.chunk import GENESIS, Chunk, ChunkHeader, SealReason, frame
 from recorder.events import (
     ChannelClosed,
     ChannelOpened,
@@ -38,7 +38,7 @@ def sealed(bodies: list[bytes], sequence: int) -> Chunk:
         input_bytes=0,
         output_bytes=0,
     )
-    return encode(header, frames)
+    return packed(header, frames)
 
 
 OPEN: list[KnownEvent] = [

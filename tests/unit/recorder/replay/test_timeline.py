@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 from samples.chunks import chunk, three_chunks
 
@@ -8,7 +9,7 @@ from recorder.replay.timeline import Recording, known, placed
 
 
 def recording(chunks: list[Chunk]) -> Recording:
-    return Recording(chunk.encoded for chunk in chunks)
+    return Recording(chunks)
 
 
 def shown(at_ms: int, data: bytes = b".") -> TargetData:
@@ -40,8 +41,8 @@ def test_reading_ends_at_a_hole_and_says_so(removed: int) -> None:
 
 def test_reading_ends_at_damage_and_says_so() -> None:
     first, second, third = three_chunks()
-    damaged = second.encoded[:-3] + bytes(3)
-    broken = Recording([first.encoded, damaged, third.encoded])
+    damaged = msgspec.structs.replace(second, encoded=second.encoded[:-3] + bytes(3))
+    broken = Recording([first, damaged, third])
     assert [event.at_ms for event in broken.events()] == [0]
     assert broken.broken == "behind chunk 0: damaged chunk: its checksum differs"
 
@@ -100,8 +101,8 @@ def test_nothing_is_read_ahead_of_need() -> None:
     first, second, _ = three_chunks()
 
     def encoded() -> object:
-        yield first.encoded
-        yield second.encoded
+        yield first
+        yield second
         raise AssertionError("the third chunk was fetched before the second was read")
 
     events = Recording(encoded()).events()  # type: ignore[arg-type]

@@ -1,10 +1,10 @@
-"""Engines, and the public keys of nodes."""
+"""Engines: who asked to be one, which are, which were."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0007"
-down_revision = "0005"
+revision = "0008"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
@@ -12,7 +12,7 @@ _MOMENT = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
-    """Make both tables."""
+    """Make the table."""
     op.create_table(
         "engines",
         sa.Column("id", sa.String(length=64), nullable=False),
@@ -27,13 +27,3 @@ def upgrade() -> None:
         sa.Column("keys_told_at", _MOMENT, nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_engines"),
     )
-    op.create_table(
-        "node_keys",
-        sa.Column("public_key", sa.LargeBinary(), nullable=False),
-        sa.Column("node", sa.String(length=64), nullable=False),
-        sa.Column("purpose", sa.Text(), nullable=False),
-        sa.Column("valid_from", _MOMENT, nullable=False),
-        sa.Column("valid_until", _MOMENT, nullable=True),
-        sa.PrimaryKeyConstraint("public_key", name="pk_node_keys"),
-    )
-    op.create_index("ix_node_keys_node", "node_keys", ["node"], unique=False)
