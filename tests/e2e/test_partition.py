@@ -37,10 +37,10 @@ class FarEngine(Node):
     def argv(self) -> list[str]:
         return [*self.network.before, *super().argv]
 
-    def typist(self, site: Site, secret: str = "web") -> Typist:
+    def typist(self, site: Site, use: str = "web") -> Typist:
         """Somebody who logs on at this engine."""
         here = ("-o", f"HostName={self.network.address}", "-p", str(self.port))
-        return Typist(site.control.login(secret), *here)
+        return Typist(site.control.login(use), *here)
 
     def remove(self) -> None:
         super().remove()
@@ -65,7 +65,6 @@ def engines(
             site.control.cli("secret", "edit", name, *words)
         yield site, parted, other
     finally:
-        print("ENGINELOG", parted.log.read_text()[-6000:])
         other.remove()
         site.remove()
 
@@ -131,7 +130,7 @@ def test_nine_seconds_without_the_broker_are_sat_out_and_ten_end_the_session(
 def test_a_bad_line_to_the_broker_delays_recordings_and_loses_none(
     engines: tuple[Site, FarEngine, FarEngine],
 ):
-    """Three packets of ten lost at one engine; connections reset, again and again, at the other."""
+    """Of one engine's packets three of ten are lost; the other's connections are reset."""
     site, lossy, torn = engines
     with lossy.typist(site, "spooled") as here, torn.typist(site, "spooled") as there:
         here.type()

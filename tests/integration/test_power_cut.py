@@ -76,7 +76,8 @@ def lost_at_a_power_cut(disk: Disk, sync_interval_ms: int, *before: str) -> tupl
     lost_s = relay.forwarded_s[len(kept) :]
     assert len(relay.forwarded_s) > 100
     age_s = cut_s - lost_s[0] if lost_s else 0.0
-    print(f"{len(lost_s)} of {len(relay.forwarded_s)} lost, the first {age_s:.3f} s old")
+    shares = f"{len(lost_s)} of {len(relay.forwarded_s)} lost"
+    sys.stderr.write(f"{shares}, the first {age_s:.3f} s old\n")
     return len(lost_s), age_s
 
 
