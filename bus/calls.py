@@ -10,8 +10,9 @@ from msgspec import Struct
 
 from bus.errors import BadMessageError, BusUnavailableError
 from bus.ports import Identity, Opened
-from bus.publisher import Publisher, properties_of
+from bus.publisher import properties_of
 from bus.signed import nonce_of
+from bus.wires import Wires
 
 REPLY: Final = "reply"
 RECEIPT: Final = "receipt"
@@ -41,13 +42,18 @@ class _Call(Struct, frozen=True):
 class Calls:
     """Asks, and tells answers apart by their correlation ids."""
 
-    def __init__(self, identity: Identity, publisher: Publisher) -> None:
+    def __init__(self, identity: Identity, wires: Wires) -> None:
         self._identity = identity
-        self._publisher = publisher
+        self._wires = wires
         self._under_way: dict[str, _Call] = {}
 
     async def ask(self, to: Destination, body: bytes, limit_s: float) -> bytes:
         """Return the answer's body; raise `BusUnavailableError` where none comes in time."""
+        if not self._wires.consumer.is_up:
+            # Its answer would go to whoever consumed before us, and be waited for in vain.
+            raise BusUnavailableError(
+                "the broker cannot be reached at present: no answers come"
+            )
         envelope = self._identity.sign(to.audience, body)
         correlation = secrets.token_hex(8)
         answered: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
@@ -60,7 +66,7 @@ class Calls:
         )
         try:
             async with asyncio.timeout(limit_s):
-                await self._publisher.publish(to.exchange, to.key, envelope, properties)
+                await self._wires.publisher.publish(to.exchange, to.key, envelope, properties)
                 return await answered
         except TimeoutError:
             raise BusUnavailableError(f"{to.who} did not answer within {limit_s:g} s") from None

@@ -27,8 +27,8 @@ would wait longer after a short interruption than the interruption took: a new c
 quicker, so the old one is given up in time for it."""
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.2, 10.0
 """Between two tries to connect, with jitter: a broker that comes back is not stormed."""
-_EAGER_TRIES: Final = 12
-"""So often at the first delay, for the same reason."""
+_EAGER_S: Final = 12.0
+"""So long at the first delay, for the same reason."""
 _CONNECT_LIMIT_S: Final = 10.0
 _LEAVE_LIMIT_S: Final = 2.0
 _MANY: Final = 100
@@ -119,11 +119,12 @@ class Link:
 
     async def run(self) -> None:
         """Connect, and again whenever the connection is lost, until cancelled."""
-        tries = 0
+        loop = asyncio.get_running_loop()
+        lost_s, tries = loop.time(), 0
         while True:
             try:
                 why = await self._live()
-                tries = 0
+                lost_s, tries = loop.time(), 0
             except (BusUnavailableError, TimeoutError) as error:
                 why = str(error) or "it did not answer in time"
             _log.warning(
@@ -133,9 +134,8 @@ class Link:
                 reason=why,
                 next_step="it is tried again; see that the broker runs and can be reached",
             )
-            delay_s = FIRST_DELAY_S * 1.5 ** max(0, tries - _EAGER_TRIES)
-            delay_s = min(delay_s, LONGEST_DELAY_S)
-            tries = min(tries + 1, _MANY)
+            tries = 0 if loop.time() - lost_s < _EAGER_S else min(tries + 1, _MANY)
+            delay_s = min(FIRST_DELAY_S * 1.5**tries, LONGEST_DELAY_S)
             await asyncio.sleep(_jitter.uniform(delay_s / 2, delay_s))
 
     # --- inside

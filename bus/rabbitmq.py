@@ -4,6 +4,7 @@ Control's side is `bus.rabbitmq_control`, the worker's `bus.consumer`.
 """
 
 import asyncio
+import time
 from collections import Counter
 from types import TracebackType
 from typing import Final, Self
@@ -70,7 +71,7 @@ class RabbitEngineBus:
         self._key = topology.engine_key(address.site, address.engine_id)
         self.wires = Wires(address.engine_id, parameters, self._subscribe)
         self._publisher = self.wires.publisher
-        self._calls = Calls(identity, self._publisher)
+        self._calls = Calls(identity, self.wires)
         self._receipts: dict[tuple[UUID, int], asyncio.Future[ChunkStored | ChunkRefused]] = {}
         self._obey: Obey | None = None
         self._live: Counter[UUID] = Counter()
@@ -197,8 +198,19 @@ class RabbitEngineBus:
             await channel.call(
                 raw.queue_declare, queue.name, durable=True, arguments=queue.arguments
             )
-        await channel.call(raw.basic_consume, replies.name, self._on_reply, auto_ack=True)
-        await channel.call(raw.basic_consume, commands.name, self._on_command)
+        # A connection that we gave up may live on at the broker for half a minute: it must
+        # not get every second answer meanwhile.
+        newest_first = {"x-priority": time.time_ns() // 1_000_000}
+        await channel.call(
+            raw.basic_consume,
+            replies.name,
+            self._on_reply,
+            auto_ack=True,
+            arguments=newest_first,
+        )
+        await channel.call(
+            raw.basic_consume, commands.name, self._on_command, arguments=newest_first
+        )
         outstanding = list(self._receipts.values())
         asyncio.get_running_loop().call_later(_RECEIPT_GRACE_S, _give_up, outstanding)
 

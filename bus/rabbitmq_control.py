@@ -42,7 +42,7 @@ class RabbitControlBus:
         self._answer_timeout_s = answer_timeout_s
         self._node = f"control-{secrets.token_hex(4)}"
         self.wires = Wires(self._node, parameters, self._subscribe)
-        self._calls = Calls(identity, self.wires.publisher)
+        self._calls = Calls(identity, self.wires)
         self._answer: Answer | None = None
         self._feeds = Feeds()
         self._numbers: dict[UUID, int] = {}

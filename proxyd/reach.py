@@ -14,8 +14,11 @@ import structlog
 from bus.errors import BusError
 from bus.ports import EngineBus
 from recorder.ports import Clock
+from recorder.recorders import LAST_WORD_S
 
 INTERVAL_S: Final = 0.5
+ANXIOUS_INTERVAL_S: Final = 0.1
+"""While it does not answer: the last second before the limit is not to be slept away."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -32,7 +35,7 @@ class StorageReach:
         out_of_reach: Callable[[], None],
         back: Callable[[], None],
     ) -> None:
-        """`out_of_reach` is called after `limit_s`, `back` when storage answers again."""
+        """`out_of_reach` is called just after `limit_s`, `back` when it answers again."""
         self._bus = bus
         self._clock = clock
         self._limit_s = limit_s
@@ -58,7 +61,7 @@ class StorageReach:
                 self._failed(asked_ms, error)
             else:
                 self._reached()
-            await asyncio.sleep(INTERVAL_S)
+            await asyncio.sleep(INTERVAL_S if self._since_ms is None else ANXIOUS_INTERVAL_S)
 
     def _failed(self, asked_ms: int, error: BusError) -> None:
         if self._since_ms is not None:
@@ -66,7 +69,8 @@ class StorageReach:
         self._since_ms = asked_ms
         passed_s = (self._clock.monotonic_ms() - asked_ms) / 1000
         loop = asyncio.get_running_loop()
-        self._alarm = loop.call_later(max(0, self._limit_s - passed_s), self._out_of_reach)
+        left_s = max(0, self._limit_s + LAST_WORD_S - passed_s)
+        self._alarm = loop.call_later(left_s, self._out_of_reach)
         _log.warning(
             "storage.unreachable",
             reason=str(error),

@@ -24,6 +24,10 @@ CLOCK_STEP_MS = 2000
 """NTP slews by less between two ticks; more is somebody setting the clock."""
 _TICK_S = 1.0
 
+LAST_WORD_S = 0.5
+"""How long after `unreachable_limit_s` sessions end, which is to be within a second of it: a
+way that was back a second before takes that long to be found, connected and asked."""
+
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
@@ -165,7 +169,7 @@ class Recorders:
 
     @property
     def _unreachable(self) -> bool:
-        return self._unreachable_s() >= self._settings.unreachable_limit_s
+        return self._unreachable_s() >= self._settings.unreachable_limit_s + LAST_WORD_S
 
     def _is_over_quota(self, recorder: Recorder) -> bool:
         kept_bytes = self._spool.waiting_bytes(recorder.info.session_id) + recorder.open_bytes

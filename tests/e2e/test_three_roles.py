@@ -1,25 +1,9 @@
 """Engine, workers and control node as processes of their own, on RabbitMQ and PostgreSQL."""
 
 import time
-from collections.abc import Iterator
 
-import pytest
-from peers.openssh import OpenSSHServer
 from peers.postgresql import PostgreSQLServer
-from peers.rabbitmq import RabbitMQ, new_vhost
-from peers.site import QUICK, Site, Typist
-
-
-@pytest.fixture(scope="module")
-def roles(
-    rabbitmq: RabbitMQ, mortal_postgresql: PostgreSQLServer, openssh_server: OpenSSHServer
-) -> Iterator[Site]:
-    url = mortal_postgresql.empty_database()
-    made = Site(new_vhost(rabbitmq), openssh_server, QUICK, url)
-    try:
-        yield made.start()
-    finally:
-        made.remove()
+from peers.site import Site, Typist
 
 
 def test_workers_store_what_an_engine_records_and_control_shows_it(roles: Site):

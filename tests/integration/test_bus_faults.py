@@ -216,6 +216,17 @@ async def test_a_broker_short_of_disk_blocks_chunks_but_not_what_engines_hear(bu
         await within(15, lambda: bus.engine().ship(FIRST))
 
 
+async def test_answers_go_to_the_connection_that_an_engine_made_last(bus: OnBroker):
+    """The broker may not know for half a minute that the one before it leads nowhere."""
+    bus.control.answer(answered)
+    address = EngineAddress(site=SITE, engine_id="engine-1")
+    identity = bus.keys.identity("engine-1")
+    async with RabbitEngineBus(bus.vhost.parameters(), identity, address, 3) as again:
+        await up(again)
+        for _ in range(4):
+            assert await again.request(READY) == Done()
+
+
 async def test_connections_cut_by_the_broker_are_made_anew(bus: OnBroker):
     bus.control.answer(answered)
     feed = bus.control.watch(SESSION)

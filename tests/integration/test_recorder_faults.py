@@ -2,12 +2,9 @@
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import random
 import re
-import shutil
-import struct
 import subprocess
 import sys
 import time
@@ -16,6 +13,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from peers.disk import Disk
 from peers.needed import program
 from samples.chunks import KEYS, SESSION
 from samples.recordings import engine, info, output, shown, until, waiting_chunks
@@ -158,61 +156,18 @@ def test_a_disk_that_thinks_for_seconds_is_not_waited_for(tmp_path: Path):
     assert numbers(recovered(tmp_path)) == list(range(500))
 
 
-class DyingDisk:
-    """A file system that can die at once, as one does whose cable was pulled."""
-
-    _SHUTDOWN = 0x8004587D
-    """EXT4_IOC_SHUTDOWN; 2: without writing the journal."""
-
-    def __init__(self, folder: Path) -> None:
-        self._image, self.folder = folder / "image", folder / "disk"
-        self.folder.mkdir()
-        with self._image.open("wb") as image:
-            image.truncate(32 * 1024 * 1024)
-        subprocess.run([program("mkfs.ext4"), "-q", self._image], check=True)
-
-    def mount(self) -> None:
-        mounting = [program("mount"), "-o", "loop", self._image, self.folder]
-        if subprocess.run(mounting, check=False, capture_output=True).returncode:
-            pytest.fail("mounting a loop device needs root: run the tests as root")
-
-    def die(self) -> None:
-        descriptor = os.open(self.folder, os.O_RDONLY)
-        fcntl.ioctl(descriptor, self._SHUTDOWN, struct.pack("I", 2))
-        os.close(descriptor)
-
-    def back_after_repair(self) -> None:
-        """Mount what is on the disk; the dead one stays busy as long as its files are open."""
-        self.unmount()
-        self._image = Path(shutil.copy(self._image, f"{self._image}.copy"))
-        self.mount()
-
-    def unmount(self) -> None:
-        subprocess.run(
-            [program("umount"), "--lazy", self.folder], check=False, capture_output=True
-        )
-
-
-@pytest.fixture
-def dying_disk(tmp_path: Path) -> Iterator[DyingDisk]:
-    disk = DyingDisk(tmp_path)
-    disk.mount()
-    yield disk
-    disk.unmount()
-
-
 async def test_a_disk_that_dies_ends_its_sessions_and_begins_none(
-    dying_disk: DyingDisk, monkeypatch: pytest.MonkeyPatch
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(recorder, "CLOSE_LIMIT_S", 0.2)
-    spool = dying_disk.folder / "spool"
+    spool = disk.folder / "spool"
     async with engine(spool) as running:
         sink = await running.start()
         sink.record([shown(sink, b"before")])
         segment = running.spool.folder(SESSION) / "0.open"
         await until(lambda: segment.stat().st_size > 6)
         await asyncio.sleep(0.1)
-        dying_disk.die()
+        disk.die()
         with pytest.raises(RecordingLostError, match="Input/output error"):
             sink.record([shown(sink, b"after")])
         await until(lambda: running.ended)
@@ -220,7 +175,7 @@ async def test_a_disk_that_dies_ends_its_sessions_and_begins_none(
         with pytest.raises(RecordingLostError, match="cannot be begun"):
             await running.start(info(UUID(int=8)))
         await sink.close(EndReason.RECORDING_LOST)
-    dying_disk.back_after_repair()
+    disk.back_after_repair()
     assert output(recovered(spool)) == b"before"
 
 

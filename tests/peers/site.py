@@ -15,6 +15,7 @@ import pytest
 from peers.daemon import Daemon, Login
 from peers.needed import ROOT, environment, wait_until
 from peers.openssh import OpenSSHServer
+from peers.postgresql import PostgreSQLServer
 from peers.rabbitmq import PASSWORD, RabbitMQ, VirtualHost, new_vhost
 
 BUS: Final = """
@@ -91,7 +92,7 @@ class Site:
     def __init__(
         self, vhost: VirtualHost, target: OpenSSHServer, engine: str = "", database: str = ""
     ) -> None:
-        self.vhost = vhost
+        self.vhost, self.database = vhost, database
         tables = DATABASE.format(url=database) if database else ""
         self.workers = [Node("worker", vhost, tables) for _ in range(2 if database else 0)]
         self._target = target
@@ -119,11 +120,12 @@ class Site:
         self.control.add_secret("spooled", self._target, "--on-loss", "spool")
         return self
 
-    def enrol(self) -> str:
+    def enrol(self, engine: Node | None = None) -> str:
         """What operators do on both machines; return the engine's id."""
+        engine = engine or self.engine
         words = ("--output", "json", "engine", "enrol", "--site", "default")
         with subprocess.Popen(
-            [*self.engine.argv, *words],
+            [*engine.argv, *words],
             cwd=ROOT,
             env=environment(),
             stdout=subprocess.PIPE,
@@ -154,12 +156,25 @@ def site(rabbitmq: RabbitMQ, openssh_server: OpenSSHServer) -> Iterator[Site]:
         made.remove()
 
 
+@pytest.fixture(scope="module")
+def roles(
+    rabbitmq: RabbitMQ, mortal_postgresql: PostgreSQLServer, openssh_server: OpenSSHServer
+) -> Iterator[Site]:
+    """As `site`, with two workers beside it on PostgreSQL."""
+    url = mortal_postgresql.empty_database()
+    made = Site(new_vhost(rabbitmq), openssh_server, QUICK, url)
+    try:
+        yield made.start()
+    finally:
+        made.remove()
+
+
 class Typist:
     """Somebody in a session that answers each line with `got LINE`."""
 
-    def __init__(self, login: Login) -> None:
+    def __init__(self, login: Login, *options: str) -> None:
         self.process = subprocess.Popen(
-            [*login.ssh(), "while read line; do echo got $line; done"],
+            [*login.ssh(*options), "while read line; do echo got $line; done"],
             env=environment(**login.env),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

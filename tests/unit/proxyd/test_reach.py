@@ -12,7 +12,8 @@ from recorder.clock import SystemClock
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reach_module, "INTERVAL_S", 0.01)
+    for name in ("INTERVAL_S", "ANXIOUS_INTERVAL_S", "LAST_WORD_S"):
+        monkeypatch.setattr(reach_module, name, 0.01)
 
 
 class Asked:

@@ -14,6 +14,7 @@ from recorder.data_key import DataKey
 from recorder.errors import RecordingLostError, SpoolFullError
 from recorder.events import ClockStepped, EndReason, SessionEnded, SessionStarted, decode_burst
 from recorder.recorder import Recorder
+from recorder.recorders import LAST_WORD_S
 from recorder.segment import read_front
 
 
@@ -170,7 +171,7 @@ async def test_sessions_that_require_their_recording_end_when_nothing_can_be_del
         clock.advance(9)
         running.recorders.tick()
         assert not running.ended
-        clock.advance(1)
+        clock.advance(1 + LAST_WORD_S)
         running.recorders.tick()
         await asyncio.sleep(0)
         [(session_id, reason, detail)] = running.ended
