@@ -23,6 +23,9 @@ BUSY = (
     "i=0; while :; do i=$((i+1)); echo line-$i-$(head -c 300 /dev/urandom | base64 -w0); done"
 )
 MEGABYTE = 1024 * 1024
+ALLOWED_BYTES = 12 * MEGABYTE
+"""Windows, what is not synced yet, and a segment being sealed in an arena of its own thread.
+Reading ahead without a bound would take hundreds."""
 
 
 @contextmanager
@@ -199,15 +202,17 @@ def test_a_revoked_credential_ends_its_sessions(daemon: Daemon):
 
 def test_a_client_that_does_not_read_costs_no_memory(daemon: Daemon, login: Login):
     login.run("head -c 50000000 /dev/zero")
+    daemon.recorded()  # What sealing and storing it takes is taken.
     before = rss_bytes(daemon.pid)
     with running(login, "yes | head -c 1G"):
         time.sleep(4)
         grown = rss_bytes(daemon.pid) - before
-    assert grown <= 4 * MEGABYTE
+    assert grown <= ALLOWED_BYTES
 
 
 def test_a_target_that_does_not_read_costs_no_memory(daemon: Daemon, login: Login):
     login.run("cat > /dev/null", typed=bytes(50_000_000))
+    daemon.recorded()  # What sealing and storing it takes is taken.
     before = rss_bytes(daemon.pid)
     with (
         running(login, "sleep 100") as client,
@@ -218,7 +223,7 @@ def test_a_target_that_does_not_read_costs_no_memory(daemon: Daemon, login: Logi
         time.sleep(4)
         grown = rss_bytes(daemon.pid) - before
         source.kill()
-    assert grown <= 4 * MEGABYTE
+    assert grown <= ALLOWED_BYTES
 
 
 # --- the disk is full
