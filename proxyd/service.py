@@ -38,6 +38,10 @@ _GC_THRESHOLDS: Final = (50_000, 20, 50)
 _SWITCH_INTERVAL_S: Final = 0.0005
 """Each write to a file gives the interpreter to another thread, and the relay waits this
 long to have it back: 5 ms, the default, is what a user would feel in every echo."""
+_M_MMAP_THRESHOLD: Final = -3
+_LARGE_BYTES: Final = 512 * 1024
+"""What is larger is memory of its own, given back as soon as it is let go: a chunk being
+sealed. By default glibc keeps what was as large as that, in each thread. A burst is smaller."""
 _STATUS_INTERVAL_S: Final = 10.0
 _PR_SET_DUMPABLE: Final = 4
 
@@ -84,9 +88,12 @@ def run(node: Node, systemd: Systemd | None = None) -> int:
 
 
 def harden() -> None:
-    """Keep memory out of core dumps and debuggers, and allow as many files as we may open."""
+    """Keep memory out of core dumps and debuggers, give back what was large, open many files."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    if hasattr(libc, "mallopt"):  # glibc's own
+        libc.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):  # "unlimited" may be more than allowed.
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

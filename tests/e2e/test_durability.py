@@ -23,9 +23,8 @@ BUSY = (
     "i=0; while :; do i=$((i+1)); echo line-$i-$(head -c 300 /dev/urandom | base64 -w0); done"
 )
 MEGABYTE = 1024 * 1024
-ALLOWED_BYTES = 12 * MEGABYTE
-"""Windows, what is not synced yet, and a segment being sealed in an arena of its own thread.
-Reading ahead without a bound would take hundreds."""
+ALLOWED_BYTES = 4 * MEGABYTE
+"""Windows, what is not synced yet, and a segment being sealed."""
 
 
 @contextmanager
