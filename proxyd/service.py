@@ -88,7 +88,7 @@ def run(node: Node, systemd: Systemd | None = None) -> int:
 
 
 def harden() -> None:
-    """Keep memory out of core dumps and debuggers, give back what was large, open many files."""
+    """Keep memory from core dumps and debuggers, give back what was large, open many files."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
