@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from peers.needed import ROOT, environment, wait_until, wanted
 from peers.postgresql import PostgreSQLServer
-from samples.chunks import chunk
+from samples.chunks import KEYS, Signers, chunk
 from samples.stored import contents, sessions, shuffled, write_chunks
 
 from recorder.chunk import Chunk
@@ -64,7 +64,7 @@ def opened(url: str) -> Iterator[Database]:
 def serially(tmp_path: Path, chunks: list[Chunk], *, index: bool = False) -> dict[str, object]:
     """Return what one worker makes of them on SQLite, in order."""
     with opened(f"sqlite:///{tmp_path}/serial.db") as database:
-        writer = Writer(database, DatabaseBlobs(), ManualClock())
+        writer = Writer(database, DatabaseBlobs(), ManualClock(), KEYS, Signers())
         for each in chunks:
             writer.store(each)
         if index:
@@ -74,7 +74,7 @@ def serially(tmp_path: Path, chunks: list[Chunk], *, index: bool = False) -> dic
 
 def index_all(database: Database) -> None:
     child = Child()
-    indexer = Indexer(database, DatabaseBlobs(), SystemClock(), child)
+    indexer = Indexer(database, DatabaseBlobs(), SystemClock(), KEYS, child)
     try:
         while indexer.unindexed():
             indexer.index_next()
@@ -94,7 +94,7 @@ def test_in_any_order_and_any_repetition_the_result_is_the_serial_one(
 
         def work() -> None:
             with opened(postgresql) as database:
-                writer = Writer(database, DatabaseBlobs(), ManualClock())
+                writer = Writer(database, DatabaseBlobs(), ManualClock(), KEYS, Signers())
                 for start in range(0, len(arrivals), at_once):
                     batch = arrivals[start : start + at_once]
                     receipts = writer.store_all(batch)
@@ -118,7 +118,9 @@ def test_of_two_chunks_with_one_number_one_is_stored_whoever_brings_them(postgre
             with opened(postgresql) as database:
                 meeting.wait(5)
                 try:
-                    Writer(database, DatabaseBlobs(), ManualClock()).store(each)
+                    Writer(database, DatabaseBlobs(), ManualClock(), KEYS, Signers()).store(
+                        each
+                    )
                     outcomes.append("stored")
                 except ChunkConflictError:
                     outcomes.append("refused")
@@ -145,13 +147,13 @@ def test_several_indexers_skip_nothing_do_nothing_twice_and_keep_the_order(
     def work() -> None:
         child = Child()
         with opened(postgresql) as database:
-            indexer = Watched(database, DatabaseBlobs(), SystemClock(), child)
+            indexer = Watched(database, DatabaseBlobs(), SystemClock(), KEYS, child)
             while indexer.unindexed():
                 indexer.index_next()
         child.stop()
 
     with opened(postgresql) as database:
-        Writer(database, DatabaseBlobs(), ManualClock()).store_all(chunks)
+        Writer(database, DatabaseBlobs(), ManualClock(), KEYS, Signers()).store_all(chunks)
         in_threads(work, work, work)
         assert contents(database) == serially(tmp_path, chunks, index=True)
     assert set(Counter(taken).values()) == {1}
@@ -164,13 +166,13 @@ def test_a_backlog_older_than_our_patience_is_taken_in_order(postgresql: str):
     chunks = sessions(count=1, chunks_each=4)
     clock = ManualClock()
     with opened(postgresql) as database, opened(postgresql) as other:
-        Writer(database, DatabaseBlobs(), clock).store_all(chunks)
+        Writer(database, DatabaseBlobs(), clock, KEYS, Signers()).store_all(chunks)
         clock.advance(3600)
         with database.claiming() as within:
-            job = within(Indexer(database, DatabaseBlobs(), clock)._take)
+            job = within(Indexer(database, DatabaseBlobs(), clock, KEYS)._take)
             assert job is not None
             assert job.sequence == 0
-            assert not Indexer(other, DatabaseBlobs(), clock).index_next()
+            assert not Indexer(other, DatabaseBlobs(), clock, KEYS).index_next()
 
 
 class WorkerProcess:
@@ -271,7 +273,7 @@ def test_while_the_database_is_down_nothing_is_acknowledged_and_all_is_stored_la
 ):
     first, second, *rest = sessions(count=1, chunks_each=6)
     with opened(mortal_url) as database:
-        writer = Writer(database, DatabaseBlobs(), ManualClock())
+        writer = Writer(database, DatabaseBlobs(), ManualClock(), KEYS, Signers())
         writer.store(first)
         mortal_postgresql.stop("immediate")
         for _ in range(3):
@@ -296,7 +298,7 @@ def test_a_poison_chunk_stops_no_other(postgresql: str):
         session_id=good.header.session_id,
     )
     with opened(postgresql) as database:
-        writer = Writer(database, DatabaseBlobs(), ManualClock())
+        writer = Writer(database, DatabaseBlobs(), ManualClock(), KEYS, Signers())
         outcomes = writer.store_all([*chunks[:2], torn, forged, *chunks[2:]])
         assert [type(outcome).__name__ for outcome in outcomes] == [
             "StorageReceipt",

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import structlog
 from msgspec.structs import replace
-from samples.chunks import INFO, chunk
+from samples.chunks import INFO, KEYS, Signers, chunk
 from sqlalchemy import select
 
 from recorder.chunk import Chunk, decode
@@ -105,7 +105,7 @@ def write_chunks(folder: Path, chunks: list[Chunk]) -> None:
 def main(url: str, folder: str) -> None:
     """Be a worker: store what lies in `folder`, and say each receipt only after it."""
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    writer = Writer(Database(url), DatabaseBlobs(), SystemClock())
+    writer = Writer(Database(url), DatabaseBlobs(), SystemClock(), KEYS, Signers())
     for path in sorted(Path(folder).iterdir()):
         each = decode(path.read_bytes())
         while True:

@@ -33,9 +33,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("position", name="pk_session_log"),
         sa.UniqueConstraint("session_id", name="uq_session_log_session_id"),
     )
+    # The default stays: a node of the version before may still be writing. And SQLite could
+    # take it away only by copying the table, which the rows that refer to it forbid.
     op.add_column(
         "sessions", sa.Column("signed", sa.Boolean(), nullable=False, server_default=sa.false())
     )
-    # SQLite keeps the default: to drop it is to make the table anew, and others refer to it.
-    if op.get_bind().dialect.name != "sqlite":
-        op.alter_column("sessions", "signed", server_default=None)
