@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import pytest
 from peers.needed import ROOT, environment, wait_until, wanted
@@ -181,14 +182,20 @@ class WorkerProcess:
     def __init__(self, url: str, folder: Path, chunks: list[Chunk]) -> None:
         write_chunks(folder, chunks)
         self._told = folder.with_suffix(".receipts")
-        self._output = self._told.open("wb")
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "samples.stored", url, str(folder)],
-            cwd=ROOT / "tests",
-            env=environment(PYTHONPATH=str(ROOT)),
-            stdout=self._output,
-            stderr=subprocess.DEVNULL,
-        )
+        with self._told.open("wb") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "samples.stored", url, str(folder)],
+                cwd=ROOT / "tests",
+                env=environment(PYTHONPATH=str(ROOT)),
+                stdout=output,
+                stderr=subprocess.DEVNULL,
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill9()
 
     def receipts(self) -> list[Receipt]:
         """What was acknowledged, line by whole line."""
@@ -197,13 +204,11 @@ class WorkerProcess:
         return [(int(session), int(number), digest) for session, number, digest in rows]
 
     def kill9(self) -> None:
-        self._process.send_signal(signal.SIGKILL)
+        self._process.kill()
         self._process.wait(10)
-        self._output.close()
 
     def finish(self) -> None:
         assert self._process.wait(40) == 0
-        self._output.close()
 
 
 def stored(database: Database) -> set[Receipt]:
@@ -218,15 +223,15 @@ def test_a_worker_killed_anywhere_loses_and_doubles_nothing(postgresql: str, tmp
     for number in range(wanted("PROXYD_WORKER_KILLS", 4)):
         waiting = [each for each in chunks if receipt_of(each) not in acknowledged]
         rng.shuffle(waiting)
-        worker = WorkerProcess(postgresql, tmp_path / f"killed-{number}", waiting)
-        wait_until(worker.receipts, "the worker stores nothing", seconds=20, every=0.005)
-        time.sleep(rng.random() * 0.1)
-        worker.kill9()
+        with WorkerProcess(postgresql, tmp_path / f"killed-{number}", waiting) as worker:
+            wait_until(worker.receipts, "the worker stores nothing", seconds=20, every=0.005)
+            time.sleep(rng.random() * 0.1)
         acknowledged |= set(worker.receipts())
         with opened(postgresql) as database:
             assert acknowledged <= stored(database)
     # What was not acknowledged comes again, as does what was and whose receipt was lost.
-    WorkerProcess(postgresql, tmp_path / "last", chunks).finish()
+    with WorkerProcess(postgresql, tmp_path / "last", chunks) as worker:
+        worker.finish()
     with opened(postgresql) as database:
         assert contents(database) == serially(tmp_path, chunks)
 
@@ -245,27 +250,41 @@ def test_a_receipt_is_never_given_for_what_a_dying_database_did_not_keep(
     way: str, mortal_url: str, mortal_postgresql: PostgreSQLServer, tmp_path: Path
 ):
     server, chunks = mortal_postgresql, sessions(count=5, chunks_each=30)
-    worker = WorkerProcess(mortal_url, tmp_path / "worker", chunks)
-    wait_until(lambda: len(worker.receipts()) > 5, "nothing is stored", seconds=20, every=0.005)
-    for _ in range(2):
-        match way:
-            case "SIGKILL of a backend":
-                # PostgreSQL then restarts all of itself, and recovers from its log.
-                for pid in server.backends("proxyd"):
-                    os.kill(pid, signal.SIGKILL)
-            case "SIGKILL of all":
-                server.kill9()
-                server.start()
-            case _:
-                server.stop("immediate")
-                server.start()
-        told = set(worker.receipts())
-        wait_until(server.answers, "the database does not come back", seconds=30)
-        with opened(mortal_url) as database:
-            assert told <= stored(database)
-    worker.finish()
+    with WorkerProcess(mortal_url, tmp_path / "worker", chunks) as worker:
+        wait_until(lambda: len(worker.receipts()) > 5, "nothing is stored", seconds=20)
+        for _ in range(2):
+            break_down(server, way)
+            told = set(worker.receipts())
+            assert told <= stored_once_it_is_back(mortal_url)
+        worker.finish()
     with opened(mortal_url) as database:
         assert contents(database) == serially(tmp_path, chunks)
+
+
+def break_down(server: PostgreSQLServer, way: str) -> None:
+    match way:
+        case "SIGKILL of a backend":
+            # PostgreSQL then restarts all of itself, and recovers from its log.
+            for pid in server.backends("proxyd"):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        case "SIGKILL of all":
+            server.kill9()
+            server.start()
+        case _:
+            server.stop("immediate")
+            server.start()
+
+
+def stored_once_it_is_back(url: str) -> set[Receipt]:
+    deadline_s = time.monotonic() + 30
+    while True:
+        try:
+            with opened(url) as database:
+                return stored(database)
+        except StorageUnavailableError:
+            # It may answer once more before it notices that it must restart.
+            assert time.monotonic() < deadline_s, "the database does not come back"
 
 
 def test_while_the_database_is_down_nothing_is_acknowledged_and_all_is_stored_later(

@@ -73,13 +73,6 @@ class PostgreSQLServer:
         rows = self.sql(f"SELECT pid FROM pg_stat_activity WHERE usename = '{role}'")  # noqa: S608
         return [int(str(pid)) for (pid,) in rows]
 
-    def answers(self) -> bool:
-        try:
-            self.sql("SELECT 1")
-        except psycopg2.OperationalError:
-            return False
-        return True
-
     def url(self, name: str, *, user: str = "proxyd") -> str:
         return f"postgresql+psycopg2://{user}@/{name}?host={self.folder}&port={self.port}"
 
