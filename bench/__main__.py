@@ -2,7 +2,7 @@
 
 import sys
 
-from bench import bulk, hostile, ingest, latency, login, memory, pty, sftp
+from bench import bulk, hostile, ingest, latency, login, memory, pty, receipts, sftp
 from bench.figures import Figure, keep, show
 from bench.rig import Rig
 
@@ -15,6 +15,7 @@ MEASURES = {
     "hostile": hostile.measure,
     "memory": memory.measure,
     "ingest": ingest.measure,
+    "receipts": receipts.measure,
 }
 
 

@@ -31,7 +31,7 @@ def measure(rig: Rig) -> list[Figure]:
     daemon = Daemon(PROXYD_SSH__SOURCE_PENALTIES="false")
     try:
         daemon.set_up()
-        with _light_target() as port:
+        with light_target() as port:
             where = ("--port", str(port), "--username", "light", "--password-stdin")
             daemon.add_target("light", *where, "--host-key-any", typed="light\n")
             login = daemon.login("light", uses=100_000)
@@ -42,7 +42,7 @@ def measure(rig: Rig) -> list[Figure]:
 
 
 @contextmanager
-def _light_target() -> Iterator[int]:
+def light_target() -> Iterator[int]:
     process = subprocess.Popen(
         [sys.executable, "-m", "bench.light_target"],
         cwd=ROOT,
@@ -58,14 +58,14 @@ def _light_target() -> Iterator[int]:
 
 def _warm_up(login: Login) -> None:
     async def few() -> None:
-        for connection, _ in [await _open(login) for _ in range(5)]:
+        for connection, _ in [await open_session(login) for _ in range(5)]:
             connection.abort()
 
     asyncio.run(few())
     time.sleep(1)
 
 
-async def _open(login: Login) -> Opened:
+async def open_session(login: Login) -> Opened:
     connection = await asyncssh.connect(
         "127.0.0.1",
         login.port,
@@ -89,7 +89,7 @@ async def _open_and_weigh(login: Login, pid: int) -> list[Figure]:
 
     async def one() -> None:
         async with gate:
-            opened.append(await _open(login))
+            opened.append(await open_session(login))
 
     for count in COUNTS:
         async with asyncio.TaskGroup() as group:

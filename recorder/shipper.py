@@ -20,7 +20,7 @@ from recorder.spool import Spool
 
 AT_ONCE = 8
 """Sessions whose chunks are under way together: fills a link and bounds memory."""
-UNHURRIED_S = 2.0
+UNHURRIED_S = 0.5
 """How long a chunk of a session that goes on may wait: storing it takes the processor away
 from what crosses the session, and it is safe where it lies."""
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.25, 60.0

@@ -130,7 +130,7 @@ class PostgreSQLServer:
     def _run(self, name: str, *arguments: str) -> None:
         # PostgreSQL refuses to run as root.
         subprocess.run(
-            [_binary(name), *arguments],
+            [binary(name), *arguments],
             user=_user(),
             cwd=self.folder,
             env=environment(),
@@ -148,7 +148,7 @@ def _user() -> str:
     return "nobody"
 
 
-def _binary(name: str) -> str:
+def binary(name: str) -> str:
     if _BINARIES:
         return str(_BINARIES[-1] / name)
     return program(name)

@@ -1,0 +1,103 @@
+"""How long a chunk of a live session waits for its storage receipt, through all roles.
+
+An engine with 300 live sessions, in each of which somebody works, a real broker, a worker
+and a PostgreSQL that syncs each commit: all on the same cores, and so are the clients and
+the target. From the engine's own log: a chunk is sealed, its receipt has come.
+"""
+
+import asyncio
+import datetime as dt
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from peers.postgresql import private_server
+from peers.rabbitmq import RabbitMQ, new_vhost
+from peers.site import Site
+
+from bench.figures import Figure, median, quantile
+from bench.memory import AT_ONCE, Opened, light_target, open_session
+from bench.rig import Login, Rig
+
+SESSIONS: Final = 300
+WORKED_S: Final = 75
+"""Two whole intervals of 30 s and the time it takes to come in."""
+LIMIT_S: Final = 2.0
+
+
+def measure(rig: Rig) -> list[Figure]:
+    """Open sessions, work in them, and read the log."""
+    with _site(rig) as site, light_target() as port:
+        where = ("--port", str(port), "--username", "light", "--password-stdin")
+        site.control.add_target("light", *where, "--host-key-any", typed="light\n")
+        asyncio.run(_work(site.control.login("light", uses=100_000)))
+        waited_s = list(_waited_s(site.engine.log))
+    return [
+        Figure(f"chunks of {SESSIONS} live sessions with a receipt", len(waited_s)),
+        Figure("sealed chunk to its receipt, p50", median(waited_s), "s"),
+        Figure("sealed chunk to its receipt, p99", quantile(waited_s, 0.99), "s", LIMIT_S),
+    ]
+
+
+@contextmanager
+def _site(rig: Rig) -> Iterator[Site]:
+    # Where a disk is: what lies below /tmp may be memory.
+    folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/var/tmp"))
+    server, broker = private_server(folder, fsync=True), RabbitMQ()
+    try:
+        database = server.empty_database()
+        site = Site(new_vhost(broker.start()), rig.target, database=database)
+        del site.workers[1:]
+        config = site.engine.config
+        config.write_text(f'log_level = "debug"\n{config.read_text()}')
+        try:
+            yield site.start()
+        finally:
+            site.remove()
+    finally:
+        broker.remove()
+        server.stop("immediate")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _work(login: Login) -> None:
+    opened: list[Opened] = []
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one(number: int) -> None:
+        # Nobody arranges to come in at the same moment.
+        await asyncio.sleep(number * 30 / SESSIONS)
+        async with gate:
+            opened.append(await open_session(login))
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(SESSIONS):
+            group.create_task(one(number))
+    loop = asyncio.get_running_loop()
+    end_s = loop.time() + WORKED_S
+    while loop.time() < end_s:
+        for _, process in opened:
+            process.stdin.write(b"ls -l /var/log\r")
+            # A round of all takes three seconds.
+            await asyncio.sleep(3 / SESSIONS)
+    for connection, _ in opened:
+        connection.abort()
+
+
+def _waited_s(log: Path) -> Iterator[float]:
+    sealed: dict[tuple[str, int], dt.datetime] = {}
+    for line in log.read_text().splitlines():
+        entry = json.loads(line)
+        if entry["event"] not in ("chunk.sealed", "chunk.shipped"):
+            continue
+        name = (entry["session_id"], entry["sequence"])
+        at = dt.datetime.fromisoformat(entry["timestamp"])
+        if entry["event"] == "chunk.sealed":
+            if entry["sealed"] != "end":
+                sealed[name] = at
+        elif name in sealed:
+            yield (at - sealed[name]).total_seconds()

@@ -1,0 +1,116 @@
+"""Marked passwords and marked text, hunted wherever an engine, a broker and storage keep things.
+
+The session is killed in the middle, so that nobody had the time to tidy up.
+"""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from peers.needed import ROOT, wait_until
+from peers.openssh import OpenSSHServer
+from peers.postgresql import PostgreSQLServer, binary, database_name
+from peers.site import Site
+from peers.terminal import OpenTerminal
+from peers.wiretap import Wiretap, wiretap
+
+pytestmark = [pytest.mark.peers, pytest.mark.timeout(120)]
+TARGET_PASSWORD = b"byword-Tr0ub4dor-3"
+SILENT = b"canary-typed-at-a-silent-prompt"
+SHOWN = b"canary-42-shown-on-the-screen"
+OPERATORS = b"Correct-Horse-9-Battery"
+
+
+def files_below(*folders: Path) -> Iterator[Path]:
+    for folder in folders:
+        yield from (path for path in folder.rglob("*") if path.is_file())
+
+
+def holding(needles: list[bytes], files: Iterator[Path]) -> list[tuple[str, bytes]]:
+    """Which files hold which needle, as it is or in hexadecimal, as a dump shows bytes."""
+    found = []
+    for path in files:
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            continue
+        found += [
+            (str(path), needle)
+            for needle in needles
+            if needle in content or needle.hex().encode() in content
+        ]
+    return found
+
+
+def dumped(server: PostgreSQLServer, name: str, folder: Path) -> Path:
+    """What a backup of the database holds."""
+    out = folder / "dump.sql"
+    where = ("-h", str(server.folder), "-p", str(server.port), "-U", "postgres")
+    subprocess.run([binary("pg_dump"), *where, "-f", out, name], check=True, timeout=60)
+    return out
+
+
+def crossed(tap: Wiretap, needles: list[bytes]) -> list[tuple[str, bytes]]:
+    messages = tap.everything()
+    assert any("chunks" in message.exchange for message in messages), "nothing was heard"
+    return [
+        (one.exchange, needle) for one in messages for needle in needles if needle in one.body
+    ]
+
+
+def test_marked_secrets_are_nowhere_in_clear(
+    roles: Site,
+    openssh_server: OpenSSHServer,
+    mortal_postgresql: PostgreSQLServer,
+    open_terminal: OpenTerminal,
+    tmp_path: Path,
+):
+    control, engine = roles.control, roles.engine
+    where = ("--username", "byword", "--port", str(openssh_server.port), "--password-stdin")
+    control.add_target("marked", *where, typed=f"{TARGET_PASSWORD.decode()}\n")
+    cores = set(ROOT.glob("core*"))
+    with wiretap(roles.vhost) as tap:
+        login = control.login("marked")
+        secrets = [TARGET_PASSWORD, login.password.encode(), SILENT, OPERATORS]
+        terminal = open_terminal(login.ssh("-tt"), login.env)
+        terminal.expect(r"\$ ")
+        terminal.type("echo canary-$((40+2))-shown-on-the-screen\r")
+        terminal.expect(SHOWN.decode())
+        terminal.type("read -s it\r")
+        terminal.settle(0.3)
+        terminal.type(f"{SILENT.decode()}\r")
+        terminal.settle(1.5)
+        terminal.type("read -s it\r")
+        terminal.settle(0.3)
+        # Not even ended when the engine dies, of a signal that leaves a core where one may.
+        terminal.type(SILENT.decode())
+        terminal.settle(0.3)
+        os.kill(engine.pid, signal.SIGABRT)
+        assert engine.process is not None
+        engine.process.wait(10)
+        spooled = list(files_below(engine.state / "spool"))
+        assert spooled
+        assert holding([*secrets, SHOWN], files_below(engine.state)) == []
+        engine.start()
+        recording = control.recorded(seconds=30)
+        heard = crossed(tap, [*secrets, SHOWN])
+    assert heard == []
+    assert SHOWN in recording.export("output")
+    wait_until(
+        lambda: control.json("session", "search", SHOWN.decode()), "not found", seconds=20
+    )
+    nodes = [control, engine, *roles.workers]
+    assert holding([*secrets, SHOWN], iter([node.log for node in nodes])) == []
+    assert holding([*secrets, SHOWN], files_below(roles.vhost.broker.folder)) == []
+    states = [node.state for node in nodes if node.state.exists()]
+    assert holding(secrets, files_below(*states)) == []
+    mortal_postgresql.sql("CHECKPOINT")
+    dump = dumped(mortal_postgresql, database_name(roles.database), tmp_path)
+    # The index is legible: what was shown is there to be found.
+    assert SHOWN in dump.read_bytes()
+    assert holding(secrets, iter([dump])) == []
+    assert holding(secrets, files_below(mortal_postgresql.folder)) == []
+    assert set(ROOT.glob("core*")) == cores
