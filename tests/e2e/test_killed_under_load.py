@@ -167,16 +167,36 @@ def test_a_broker_that_is_away_and_one_that_is_killed(
     broker = roles.vhost.broker
     with at_work(roles, "broker", tmp_path) as (crowd, ledger):
         time.sleep(2)
+        if FULL:
+            broker.kill9()
+            broker.start()
+            wait_until(
+                lambda: all(row["chunks"] > 3 for row in ledger.rows()),
+                "nothing is stored after the kill",
+                seconds=STORED_S,
+                every=1,
+            )
         broker.stop()
         time.sleep(OUTAGE_S)
         broker.start()
         time.sleep(2)
-        if FULL:
-            broker.kill9()
-            broker.start()
-            time.sleep(2)
         assert crowd.inside == CROWD
         crowd.leave()
         ledger.check(crowd.people, "finished")
+    stored, numbered = chunks_in(mortal_postgresql, roles)
+    assert stored == numbered
+
+
+def test_a_rolling_restart(roles: Site, tmp_path: Path, mortal_postgresql: PostgreSQLServer):
+    with at_work(roles, "rolling", tmp_path) as (crowd, ledger):
+        for node in (*roles.workers, roles.control):
+            node.restart()
+            time.sleep(1)
+        assert crowd.inside == CROWD
+        assert roles.engine.stop() == 0
+        crowd.wait_until_thrown_out()
+        roles.engine.start()
+        ledger.check(crowd.people, "finished", "interrupted")
+        assert {row["end_reason"] for row in ledger.rows()} == {"engine_stopped"}
     stored, numbered = chunks_in(mortal_postgresql, roles)
     assert stored == numbered

@@ -1,4 +1,4 @@
-"""Marked passwords and marked text, hunted wherever an engine, a broker and storage keep things.
+"""Marked passwords and marked text, hunted wherever engine, broker and storage keep things.
 
 The session is killed in the middle, so that nobody had the time to tidy up.
 """
@@ -14,7 +14,7 @@ from peers.needed import ROOT, wait_until
 from peers.openssh import OpenSSHServer
 from peers.postgresql import PostgreSQLServer, binary, database_name
 from peers.site import Site
-from peers.terminal import OpenTerminal
+from peers.terminal import OpenTerminal, Terminal
 from peers.wiretap import Wiretap, wiretap
 
 pytestmark = [pytest.mark.peers, pytest.mark.timeout(120)]
@@ -61,6 +61,18 @@ def crossed(tap: Wiretap, needles: list[bytes]) -> list[tuple[str, bytes]]:
     ]
 
 
+def work(terminal: Terminal) -> None:
+    """Show the one marked text and type the other, the second time without ending the line."""
+    terminal.expect(r"\$ ")
+    terminal.type("echo canary-$((40+2))-shown-on-the-screen\r")
+    terminal.expect(SHOWN.decode())
+    for end, then_s in (("\r", 1.5), ("", 0.3)):
+        terminal.type("read -s it\r")
+        terminal.settle(0.3)
+        terminal.type(SILENT.decode() + end)
+        terminal.settle(then_s)
+
+
 def test_marked_secrets_are_nowhere_in_clear(
     roles: Site,
     openssh_server: OpenSSHServer,
@@ -75,19 +87,8 @@ def test_marked_secrets_are_nowhere_in_clear(
     with wiretap(roles.vhost) as tap:
         login = control.login("marked")
         secrets = [TARGET_PASSWORD, login.password.encode(), SILENT, OPERATORS]
-        terminal = open_terminal(login.ssh("-tt"), login.env)
-        terminal.expect(r"\$ ")
-        terminal.type("echo canary-$((40+2))-shown-on-the-screen\r")
-        terminal.expect(SHOWN.decode())
-        terminal.type("read -s it\r")
-        terminal.settle(0.3)
-        terminal.type(f"{SILENT.decode()}\r")
-        terminal.settle(1.5)
-        terminal.type("read -s it\r")
-        terminal.settle(0.3)
-        # Not even ended when the engine dies, of a signal that leaves a core where one may.
-        terminal.type(SILENT.decode())
-        terminal.settle(0.3)
+        work(open_terminal(login.ssh("-tt"), login.env))
+        # A signal that leaves a core where one may be left.
         os.kill(engine.pid, signal.SIGABRT)
         assert engine.process is not None
         engine.process.wait(10)

@@ -1,6 +1,7 @@
 """Two engines in networks of their own: one is parted from the broker, the other is not."""
 
 import dataclasses
+import sys
 import time
 from collections.abc import Iterator
 
@@ -115,6 +116,7 @@ def test_nine_seconds_without_the_broker_are_sat_out_and_ten_end_the_session(
         here.wait_until_thrown_out(5)
         ended_s = time.monotonic() - cut_s
         parted.network.heal()
+        sys.stderr.write(f"parted: ended after {ended_s:.2f} s\n")
         assert 10 <= ended_s <= 11.5
         assert b"can no longer be recorded" in here.seen
         there.type(seconds=1)

@@ -39,7 +39,7 @@ class Node(Daemon):
     """One role in a process of its own. It is there once it says so, as systemd would hear."""
 
     def __init__(self, role: str, vhost: VirtualHost, extra: str = "", **env: str) -> None:
-        super().__init__(**env)
+        super().__init__(state=None, **env)
         self.role = role
         password_file = self.folder / "bus-password"
         password_file.touch(0o600)
@@ -62,7 +62,7 @@ class Node(Daemon):
 
     def status_line(self) -> str:
         """What `systemctl status` would show, or what it last said at its start."""
-        return re.findall(r"STATUS=(.*)", self.said[-1])[0]
+        return str(re.findall(r"STATUS=(.*)", self.said[-1])[0])
 
     def _spawn(self, **env: str) -> None:
         with self.log.open("ab") as log:
