@@ -43,6 +43,7 @@ def measure(rig: Rig) -> list[Figure]:
 
 @contextmanager
 def light_target() -> Iterator[int]:
+    """Run a target that costs little; yield its port."""
     """Run the target that costs little; yield its port."""
     process = subprocess.Popen(
         [sys.executable, "-m", "bench.light_target"],
@@ -67,6 +68,7 @@ def _warm_up(login: Login) -> None:
 
 
 async def open_session(login: Login) -> Opened:
+    """Log on and open an idle terminal."""
     """Log on and open a terminal."""
     connection = await asyncssh.connect(
         "127.0.0.1",

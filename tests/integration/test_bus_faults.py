@@ -79,8 +79,8 @@ async def test_a_poison_chunk_becomes_a_dead_letter_and_the_others_flow(bus: OnB
     letters = DeadLetters(bus.vhost.parameters(), (SITE,))
     async with working(bus, store), asyncio.timeout(20), asyncio.TaskGroup() as tasks:
         poisonous = tasks.create_task(refused(bus, poison))
-        for number in range(20):
-            assert await bus.engine().ship(other(number)) == receipt(other(number))
+        for healthy in map(other, range(20)):
+            assert await bus.engine().ship(healthy) == receipt(healthy)
         assert "a dead letter" in await poisonous
         assert deliveries == [topology.TRIES]
         [letter] = await asyncio.to_thread(letters.all)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from peers.disk import Disk
 from peers.needed import ROOT, program
+from samples.chunks import KEYS
 from samples.recordings import output, waiting_chunks
 
 from config.model import RecorderSettings
@@ -83,7 +84,7 @@ def lost_at_a_power_cut(disk: Disk, sync_interval_ms: int, *before: str) -> tupl
 
 def kept_bursts(folder: Path) -> list[int]:
     """Return the numbers that the next start finds."""
-    spool = Spool(folder, RecorderSettings(), SystemClock())
+    spool = Spool(folder, RecorderSettings(), SystemClock(), KEYS)
     spool.prepare()
     recover(spool)
     events = [event for chunk in waiting_chunks(spool) for event in chunk.unpack()]
