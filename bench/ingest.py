@@ -50,6 +50,7 @@ def measure(_rig: Rig) -> list[Figure]:
     bulk = list(_chunks(20, 10, _bulk))
     with _server() as server:
         terminal_ms, terminal_alone_ms = _flat_out(server, terminal), _alone(server, terminal)
+        single_ms = _one_by_one(server, terminal[:1000])
         bulk_ms, bulk_alone_ms = _flat_out(server, bulk), _alone(server, bulk)
         filed_ms = _flat_out(
             server, list(_chunks(20, 10, _bulk)), FileBlobs(server.folder / "b")
@@ -58,6 +59,7 @@ def measure(_rig: Rig) -> list[Figure]:
     size = sum(len(each.encoded) for each in terminal) / len(terminal) / 1000
     return [
         Figure(f"store a terminal's chunk of {size:.0f} KB", terminal_ms, "ms", _GOAL_MS),
+        Figure("... one a transaction", single_ms, "ms", _GOAL_MS),
         Figure("... PostgreSQL alone", terminal_alone_ms, "ms"),
         Figure("store a chunk of 1 MiB", bulk_ms, "ms"),
         Figure("... PostgreSQL alone", bulk_alone_ms, "ms"),
@@ -92,6 +94,14 @@ def _chunks(sessions: int, each: int, content: Callable[[], bytes]) -> Iterator[
             ]
             last[number] = chunk([*events], last.get(number), session_id=session_id)
             yield last[number]
+
+
+def _one_by_one(server: PostgreSQLServer, chunks: list[Chunk]) -> float:
+    with _writer(server) as writer:
+        start = time.perf_counter()
+        for each in chunks:
+            writer.store(each)
+        return (time.perf_counter() - start) / len(chunks) * 1000
 
 
 def _batches(chunks: list[Chunk]) -> Iterator[list[Chunk]]:

@@ -31,9 +31,11 @@ from control.requests import (
 )
 from control.retention_requests import (
     DeletedRecording,
+    OrphanBlob,
     RetentionRule,
     RunRetention,
     ShowRetention,
+    SweepBlobs,
 )
 from recorder.tree_head import TreeHead
 
@@ -51,6 +53,7 @@ ManyRequest = (
     | ListAudit
     | ShowRetention
     | RunRetention
+    | SweepBlobs
 )
 """Answered by any number of results; every other request by exactly one."""
 
@@ -74,6 +77,7 @@ Result = (
     | AuditEntry
     | RetentionRule
     | DeletedRecording
+    | OrphanBlob
     | Status
     | Done
 )

@@ -32,6 +32,7 @@ class RetentionOperations:
             ask.SetRetention: self.set,
             ask.UnsetRetention: self.unset,
             ask.RunRetention: self.run,
+            ask.SweepBlobs: self.sweep,
         }
 
     def hold(self, request: ask.HoldSession, who: str) -> Done:
@@ -89,6 +90,16 @@ class RetentionOperations:
         """Delete what the rules say; yield each recording when it is gone."""
         found = self.retention.due() if request.dry_run else self.retention.run(who)
         return map(_deleted, found)
+
+    def sweep(self, request: ask.SweepBlobs, who: str) -> Iterator[ask.OrphanBlob]:
+        """Find blobs that no recording names; delete them only where that is asked."""
+        orphans = self.retention.orphans
+        if request.delete:
+            with self.database.transaction() as session:
+                detail = f"older than {request.days} days"
+                self.act(who).note(session, "blobs.swept", "orphans", detail)
+        found = orphans.delete(request.days) if request.delete else orphans.find(request.days)
+        return (ask.OrphanBlob(key=key) for key in found)
 
 
 def _name(scope: str, name: str) -> str:

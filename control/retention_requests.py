@@ -53,8 +53,22 @@ class RunRetention(Request, frozen=True, kw_only=True):
     """Only say what would go."""
 
 
+class SweepBlobs(Request, frozen=True, kw_only=True):
+    """Look for blobs that no recording names, each an `OrphanBlob`."""
+
+    days: Days = 7
+    """Only those older than this."""
+    delete: bool = False
+
+
 RetentionRequest = (
-    HoldSession | ReleaseSession | ShowRetention | SetRetention | UnsetRetention | RunRetention
+    HoldSession
+    | ReleaseSession
+    | ShowRetention
+    | SetRetention
+    | UnsetRetention
+    | RunRetention
+    | SweepBlobs
 )
 
 
@@ -72,3 +86,9 @@ class DeletedRecording(Struct, frozen=True, kw_only=True):
     session: UUID
     ended_at: dt.datetime
     rule: str
+
+
+class OrphanBlob(Struct, frozen=True, kw_only=True):
+    """A blob that no recording names."""
+
+    key: str

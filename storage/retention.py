@@ -25,6 +25,7 @@ from recorder.ports import Clock
 from storage.blobs import BlobStore
 from storage.database import Database
 from storage.errors import StorageUnavailableError
+from storage.orphans import Orphans
 from storage.tables import (
     AuditRow,
     ChunkRow,
@@ -74,6 +75,7 @@ class Retention:
         self._blobs = blobs
         self._clock = clock
         self._stopping = threading.Event()
+        self.orphans = Orphans(database, blobs, clock)
 
     def due(self, limit: int = 1000) -> list[Deleted]:
         """Return what the rules would delete now, oldest first."""

@@ -5,11 +5,13 @@ import click
 from control.requests import Done
 from control.retention_requests import (
     DeletedRecording,
+    OrphanBlob,
     RetentionRule,
     RunRetention,
     Scope,
     SetRetention,
     ShowRetention,
+    SweepBlobs,
     UnsetRetention,
 )
 from proxyd.cli.invocation import Invocation, pass_invocation
@@ -99,6 +101,26 @@ def run(invocation: Invocation, *, dry_run: bool) -> None:
         ("SESSION", "ENDED (UTC)", "RULE"),
         ((str(o.session)[:_SHORT_ID], f"{o.ended_at:%Y-%m-%d %H:%M}", o.rule) for o in deleted),
     )
+
+
+@retention.command()
+@click.option(
+    "--days", type=click.IntRange(1, 36500), default=7, show_default=True, metavar="N"
+)
+@click.option("--delete", is_flag=True, help="Delete them; without it they are only listed.")
+@pass_invocation
+def sweep(invocation: Invocation, *, days: int, delete: bool) -> None:
+    """List blobs older than N days that no recording names, as crashes leave them.
+
+    Do not delete them after a restore: they may be all that is left of what came later.
+    """
+    with invocation.operator() as operator:
+        request = build(SweepBlobs, days=days, delete=delete)
+        found: list[OrphanBlob] = list(operator.stream(request))
+    if invocation.output is OutputFormat.JSON:
+        print_json(found)
+        return
+    print_table(("DELETED" if delete else "BLOB",), ((one.key,) for one in found))
 
 
 def _whose(secret: str | None, site: str | None, *, default: bool) -> tuple[Scope, str]:

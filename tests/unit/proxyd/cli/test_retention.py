@@ -1,4 +1,5 @@
 import datetime as dt
+import os
 
 import pytest
 from samples.chunks import INFO, KEYS, SESSION, Signers, three_chunks
@@ -65,3 +66,19 @@ def test_whoever_asks_for_a_deleted_recording_is_told(proxyd, recorded):
         result = proxyd("session", command[0], recorded, *command[1:])
         assert result.exit_code == 3
         assert "was deleted at" in result.stderr
+
+
+def test_blobs_that_no_recording_names_are_listed_and_deleted_only_on_demand(
+    proxyd, answer, config_path, tmp_path
+):
+    name = f"{SESSION}/00000009-0123456789abcdef"
+    lost = tmp_path / "blobs" / name
+    lost.parent.mkdir(parents=True)
+    lost.write_bytes(b"x")
+    os.utime(lost, (1_000_000, 1_000_000))
+    with config_path.open("a") as config:
+        config.write(f'[blobs]\nurl = "file://{tmp_path}/blobs"\n')
+    assert answer("retention", "sweep") == [{"key": name}]
+    assert lost.exists()
+    assert name in proxyd("retention", "sweep", "--delete").stdout
+    assert not lost.exists()
