@@ -45,6 +45,7 @@ class Initialiser:
         self._settings = settings
         self._state_dir = settings.state_dir
         self._clock = clock
+        self._credentials_dir = credentials_dir
         self._key_file = master_key.locate(settings, credentials_dir)
         self._told: list[str] = []
 
@@ -58,7 +59,7 @@ class Initialiser:
         self._told += make_folder(self._state_dir)
         with hold(self._state_dir):
             self._told += make_host_keys(self._state_dir)
-            with open_database(self._settings) as database:
+            with open_database(self._settings, self._credentials_dir) as database:
                 self._make_vault(database, self._key_file)
                 self._make_storage_keys(database)
                 if admin is not None and admin_hash is not None:

@@ -22,9 +22,11 @@ from control.errors import ControlError
 from control.gateway_keys import usable_host_keys
 from control.operator_client import RunningNode
 from control.requests import AskStatus, Status
+from proxyd.engine_trust import SEALING_KEY_NAME, SIGNING_KEY_NAME, TrustFile
 from proxyd.neighbours import (
     Doubtful,
     Ill,
+    check_broker,
     check_certificates,
     check_clock,
     check_database,
@@ -102,12 +104,33 @@ def check_master_key(settings: Settings) -> str:
     # systemd gives its credentials to the service alone, and we are not it.
     if status is not None and status.master_key != str(file.path):
         return f"held by the running node, which read it from {status.master_key}"
+    if status is None and not file.exists() and readiness(settings):
+        return "held by the running node"
     return f"{file.read().id} in {file.path}"
 
 
 def check_host_keys(settings: Settings) -> str:
     """Look whether they are there, are keys, and are closed to others."""
     return ", ".join(path.name for path in usable_host_keys(settings.state_dir))
+
+
+def check_engine_keys(settings: Settings) -> str:
+    """Look whether the engine has its keys, and knows whom to believe."""
+    TrustFile(settings.state_dir).read()
+    found = []
+    for name in (SIGNING_KEY_NAME, SEALING_KEY_NAME):
+        path = settings.state_dir / name
+        if not path.exists() and readiness(settings) is None:
+            raise Doubtful(
+                f"{path} is not there: unless it is a systemd credential, restore it from a "
+                "backup, or enrol anew with `proxyd engine enrol --afresh`"
+            )
+        if path.exists() and path.stat().st_mode & 0o077:
+            raise Ill(
+                f"{path} is open to others: `chmod 600 {path}`, `proxyd engine rotate-key`"
+            )
+        found.append(name if path.exists() else f"{name} by systemd")
+    return f"enrolled; {', '.join(found)}"
 
 
 def check_spool(settings: Settings) -> str:
@@ -201,9 +224,11 @@ _STORAGE: Final = frozenset({"all", "control", "worker"})
 
 CHECKS: Final = {
     "state directory": Check(check_state_dir, _EVERY),
-    "master key": Check(check_master_key, _CONTROL),
+    "master key": Check(check_master_key, _STORAGE),
     "host keys": Check(check_host_keys, _ENGINE),
+    "engine keys": Check(check_engine_keys, frozenset({"engine"})),
     "database": Check(check_database, _STORAGE),
+    "broker": Check(check_broker, _EVERY),
     "spool": Check(check_spool, _ENGINE),
     "ports": Check(check_ports, _ENGINE),
     "metrics port": Check(check_metrics_port, _EVERY),

@@ -21,9 +21,14 @@ from cryptography import x509
 from msgspec import Struct
 from sqlalchemy import make_url, select, text
 
+from bus.amqp import is_amqp
+from bus.errors import BusUnavailableError
+from bus.knock import knock
+from config.errors import ConfigError
 from config.model import Settings
 from control.errors import ControlError
 from control.open_database import reachable_database
+from proxyd import broker
 from storage.errors import StorageUnavailableError
 from storage.migrations import NEWEST
 from storage.tables import AuditRow
@@ -64,6 +69,8 @@ def check_database(settings: Settings) -> str:
             session.scalar(select(AuditRow.id).limit(1))
             revision = session.scalar(text("SELECT version_num FROM alembic_version"))
     except (StorageUnavailableError, ControlError) as error:
+        if "no password supplied" in str(error) and readiness(settings):
+            return "used by the running node, which alone has the password"
         raise Ill(str(error)) from error
     took_ms = (time.monotonic() - began_s) * 1000
     if revision != NEWEST:
@@ -86,6 +93,27 @@ def _intact(path: Path) -> str:
     if verdict != "ok":
         raise Ill(f"{path} is damaged ({verdict}): restore it from a backup")
     return f"{path}, {path.stat().st_size} bytes, intact"
+
+
+def check_broker(settings: Settings) -> str:
+    """Look whether the broker lets us in, unless a running node could tell."""
+    if not is_amqp(settings.bus.url):
+        return "none: every role is in one process"
+    try:
+        knock(broker.connection(settings, "doctor"))
+    except ConfigError as error:
+        # systemd gives its credentials to the service alone, and we are not it.
+        if readiness(settings) is None:
+            raise Doubtful(
+                f"cannot be tried from here, and no node runs that could tell: {error}"
+            ) from error
+        return "used by the running node, which alone has the password"
+    except BusUnavailableError as error:
+        raise Ill(
+            f"{error}; see that it runs, that this machine reaches it, and that "
+            "user, password and virtual host are right"
+        ) from error
+    return f"{settings.bus.url.partition('@')[2]} lets us in"
 
 
 def check_syslog(settings: Settings) -> str:
@@ -122,7 +150,11 @@ def _connected(host: str, port: int, tls: Settings | None) -> Iterator[None]:
 
 def check_certificates(settings: Settings) -> str:
     """Look how long the certificates that the settings name are good for."""
-    named = {"audit.syslog_ca": settings.audit.syslog_ca}
+    named = {
+        "audit.syslog_ca": settings.audit.syslog_ca,
+        "bus.ca_file": settings.bus.ca_file,
+        "bus.certificate_file": settings.bus.certificate_file,
+    }
     seen = [
         f"{setting} until {_good_until(setting, path):%Y-%m-%d}"
         for setting, path in named.items()

@@ -18,6 +18,7 @@ EDGES = {
     "bus/rabbitmq.py": "tests/integration/test_bus.py",
     "bus/rabbitmq_control.py": "tests/integration/test_bus.py",
     "bus/wires.py": "tests/integration/test_bus.py",
+    "bus/knock.py": "tests/unit/proxyd/test_neighbours.py",
     "control/audit_export.py": "tests/integration/test_audit_export.py",
     "control/operator_client.py": "tests/integration/test_operator_socket.py",
     "control/operator_socket.py": "tests/integration/test_operator_socket.py",

@@ -10,14 +10,20 @@ from pathlib import Path
 import pytest
 from peers.needed import program
 
+from bus import amqp
 from config.model import Settings
-from control import master_key, open_database
-from proxyd import sealing_keys
+from control import master_key, open_database, trust
+from proxyd import engine_trust
 from storage import sited_blobs
 
 ROOT = Path(__file__).parents[2]
 UNITS = sorted((ROOT / "systemd").glob("*.service"))
-ALL_IN_ONE = (ROOT / "systemd/proxyd.service").read_text(encoding="utf-8")
+STORAGE_CREDENTIALS = (
+    master_key.CREDENTIAL_NAME,
+    open_database.PASSWORD,
+    sited_blobs.CREDENTIALS,
+)
+ENGINE_KEYS = (engine_trust.SIGNING_KEY_NAME, engine_trust.SEALING_KEY_NAME)
 MAX_EXPOSURE = 1.5
 
 
@@ -52,10 +58,20 @@ def test_every_unit_is_closed_in_the_same_way(unit: Path) -> None:
     assert sandbox(unit) == sandbox(UNITS[0])
 
 
-def test_every_credential_that_is_read_is_loaded() -> None:
-    loaded = re.findall(r"^LoadCredentialEncrypted=(\S+):proxyd\.\1$", ALL_IN_ONE, re.MULTILINE)
-    read = {master_key.CREDENTIAL_NAME, open_database.PASSWORD, sited_blobs.CREDENTIALS}
-    assert {*read, sealing_keys.KEY_NAME} <= set(loaded)
+CREDENTIALS = {
+    "": {*STORAGE_CREDENTIALS, amqp.PASSWORD, trust.CONTROL_KEY_NAME, *ENGINE_KEYS},
+    "engine": {amqp.PASSWORD, *ENGINE_KEYS},
+    "worker": {*STORAGE_CREDENTIALS, amqp.PASSWORD},
+    "control": {*STORAGE_CREDENTIALS, amqp.PASSWORD, trust.CONTROL_KEY_NAME},
+}
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=name_of)
+def test_a_role_is_given_its_credentials_and_no_others(unit: Path) -> None:
+    role = setting(unit, "ExecStart").rpartition(" run")[2].strip()
+    text = unit.read_text(encoding="utf-8")
+    loaded = re.findall(r"^LoadCredentialEncrypted=(\S+):proxyd\.\1$", text, re.MULTILINE)
+    assert set(loaded) == CREDENTIALS[role]
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=name_of)

@@ -240,10 +240,12 @@ def test_a_purge_leaves_nothing_but_recordings_and_keys(installed: Installed) ->
     machine = installed.machine
     told = machine.do("dpkg", "--purge", "proxyd")
     assert "recordings and keys were left in /var/lib/proxyd" in told
-    left = machine.do("find", "/etc", "/usr/lib", "/run/systemd/system", "-name", "proxyd*")
+    folders = ("/etc/systemd", "/etc/credstore.encrypted", "/usr/lib", "/run/systemd/system")
+    left = machine.do("find", *folders, "-name", "proxyd*")
     assert sorted(left.splitlines()) == [
         "/etc/credstore.encrypted/proxyd.master-key",
         "/etc/systemd/system/proxyd.service.d",
     ]
+    assert not machine.path("/etc/proxyd").exists()
     assert machine.path("/var/lib/proxyd/proxyd.db").exists()
     assert machine.do("dpkg", "--audit") == ""

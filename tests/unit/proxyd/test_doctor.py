@@ -4,10 +4,13 @@ import time
 
 import pytest
 
+from bus.contract import TrustedKeys
 from config.errors import ConfigError
 from config.model import MetricsSettings, Settings, SSHSettings
 from control.state_dir import Initialiser
 from proxyd import doctor
+from proxyd.doctor import Finding
+from proxyd.engine_trust import EnginePrivateKeys, TrustFile
 from recorder.clock import SystemClock
 
 
@@ -25,7 +28,8 @@ def settings(tmp_path):
 
 def ill(settings: Settings) -> dict[str, str]:
     findings = list(doctor.examine(lambda: settings))
-    assert {finding.what for finding in findings} == {"settings", *doctor.CHECKS}
+    expected = {what for what, check in doctor.CHECKS.items() if "all" in check.roles}
+    assert {finding.what for finding in findings} == {"settings", *expected}
     return {finding.what: finding.detail for finding in findings if not finding.ok}
 
 
@@ -118,7 +122,7 @@ def test_damaged_files_and_a_spent_reserve_are_told_of(settings):
     ("role", "missing"),
     [
         ("engine", {"database", "master key", "syslog"}),
-        ("worker", {"spool", "host keys", "master key", "ports"}),
+        ("worker", {"spool", "host keys", "ports"}),
         ("control", {"spool", "host keys", "ports"}),
     ],
 )
@@ -126,6 +130,21 @@ def test_a_role_is_asked_for_what_it_needs(settings, role, missing):
     seen = {finding.what for finding in doctor.examine(lambda: settings, role)}
     assert not seen & missing
     assert {"settings", "clock", "certificates", "readiness", "metrics port"} <= seen
+
+
+def test_an_engine_that_was_not_enrolled_or_whose_keys_are_open_is_found(settings):
+    def found() -> Finding:
+        findings = doctor.examine(lambda: settings, "engine")
+        return next(one for one in findings if one.what == "engine keys")
+
+    assert "run `proxyd engine enrol" in found().detail
+    TrustFile(settings.state_dir).write(TrustedKeys(control=(bytes(32),), storage=()))
+    (settings.state_dir / "engine-sealing-key").unlink(missing_ok=True)
+    assert found().warning
+    EnginePrivateKeys(settings.state_dir, None)
+    assert (found().ok, found().warning) == (True, False)
+    (settings.state_dir / "engine-sealing-key").chmod(0o644)
+    assert "chmod 600" in found().detail
 
 
 def test_another_asyncssh_is_found(settings, monkeypatch):

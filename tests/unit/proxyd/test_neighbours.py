@@ -10,9 +10,10 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
+from peers.rabbitmq import PASSWORD, new_vhost
 from sqlalchemy import text
 
-from config.model import AuditSettings, DatabaseSettings, MetricsSettings, Settings
+from config.model import AuditSettings, BusSettings, DatabaseSettings, MetricsSettings, Settings
 from proxyd import neighbours
 from proxyd.metrics import Metrics, MetricsServer
 from proxyd.neighbours import Doubtful, Ill
@@ -116,6 +117,31 @@ def test_a_clock_that_nobody_keeps_right_is_doubtful(tmp_path, monkeypatch):
 
 def test_the_kernel_can_be_asked_about_its_clock():
     assert neighbours.is_kept_right() in (True, False)
+
+
+@pytest.mark.peers
+def test_a_broker_is_asked_to_let_us_in(rabbitmq, tmp_path):
+    vhost = new_vhost(rabbitmq)
+    secret = tmp_path / "password"
+    secret.touch(0o600)
+
+    def check(password: str, url: str = vhost.url) -> str:
+        secret.write_text(password)
+        bus = BusSettings(url=url, password_file=secret)
+        return neighbours.check_broker(Settings(bus=bus))
+
+    assert "lets us in" in check(PASSWORD)
+    with pytest.raises(Ill, match="ACCESS_REFUSED"):
+        check("wrong")
+    with pytest.raises(Ill, match="see that it runs"):
+        check(PASSWORD, "amqp://guest@127.0.0.1:1/")
+
+
+def test_a_broker_whose_password_systemd_keeps_cannot_be_tried():
+    bus = BusSettings(url="amqp://guest@127.0.0.1:1/")
+    with pytest.raises(Doubtful, match="no node runs that could tell"):
+        neighbours.check_broker(Settings(bus=bus, metrics=MetricsSettings(listen="")))
+    assert neighbours.check_broker(Settings()) == "none: every role is in one process"
 
 
 @pytest.mark.peers

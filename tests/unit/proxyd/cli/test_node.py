@@ -73,7 +73,7 @@ def test_the_doctor_names_what_is_ill_and_what_to_do(proxyd, state):
     result = proxyd("doctor")
     assert result.exit_code == 1
     assert f"FAIL  master key: the master key {state}/master.key" in result.stdout
-    assert "1 of 15 checks failed" in result.stderr
+    assert "1 of 16 checks failed" in result.stderr
 
 
 def test_the_master_key_is_replaced_and_secrets_stay_readable(proxyd, state):
