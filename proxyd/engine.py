@@ -5,6 +5,7 @@ gateway ── records ──> spool ── shipper ──> bus
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.metadata import version
@@ -57,6 +58,8 @@ from recorder.spool import Spool
 
 FAREWELL: Final = "proxyd is stopping"
 HEARTBEAT_S: Final = 10.0
+_KNOWN_PATIENCE_S: Final = 3.0
+"""Control hears of an engine at once, or is away."""
 _ANNOUNCE_AGAIN_S: Final = 1.0
 _MOST_RESENT: Final = 1000
 """Chunks that one command may ask for: a day of a session is 2880."""
@@ -218,6 +221,9 @@ class Engine:
     async def serve(self, listening: Callable[[], None]) -> None:
         """Recover, listen, announce, and serve until cancelled.
 
+        `listening` is called when users can log in; where control is away, in a while: an
+        engine comes up without it, too.
+
         Raises `ConfigError` or `StartError` where it cannot listen.
         """
         await self._recover()
@@ -225,7 +231,13 @@ class Engine:
             tasks.create_task(self.shipper.run())
             tasks.create_task(self.reach.run())
             tasks.create_task(self._stay_known())
-            tasks.create_task(self._listen(listening))
+            listens = asyncio.Event()
+            tasks.create_task(self._listen(listens.set))
+            await listens.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_KNOWN_PATIENCE_S):
+                    await self._announced.wait()
+            listening()
 
     async def drain(self) -> None:
         """Stop listening, tell users, end sessions, seal, ship."""
@@ -245,6 +257,8 @@ class Engine:
         reasons = []
         if self._settings.ssh.listen and not self.gateway.addresses:
             reasons.append("the gateway does not listen")
+        if not self._announced.is_set():
+            reasons.append("control has not heard of this engine yet: no logins")
         try:
             self.spool.check_room()
         except SpoolFullError as error:

@@ -1,7 +1,8 @@
 """The role `engine`: gateway, recorder and spool on a node of its own. No database, no vault.
 
-It is ready when it listens. The bus may be away then: what is recorded waits in the spool,
-and the status says so. Only its first start needs the bus, to learn the recording key.
+It is ready when it listens and control has heard of it. Where the bus is away it comes up all
+the same: what is recorded waits in the spool, and the status says so. Only its first start
+needs the bus, to learn the recording key.
 """
 
 import asyncio

@@ -220,5 +220,6 @@ def test_the_target_restarts_what_is_enabled(roles: ThreeRoles, login: Login) ->
     wait_until(lambda: roles.states() == ["active"] * 3, "not all are back", seconds=30)
     after = [roles.machine.do(*shown, name) for name in SERVICES]
     assert not set(before) & set(after)
-    assert login.run("echo again").text == "again"
+    done = login.run("echo again")
+    assert done.text == "again", done.said
     assert roles.recorded(seconds=30).row["complete"]
