@@ -129,7 +129,8 @@ class Segment:
         del self.unsynced[:bodies]
 
     def cut_to(self, size_bytes: int) -> None:
-        """Drop everything behind `size_bytes`."""
+        """Drop every frame behind `size_bytes`; the file keeps its beginning."""
+        size_bytes = max(size_bytes, len(self._front))
         os.ftruncate(self._descriptor, size_bytes)
         self.written_bytes = size_bytes
 
@@ -146,10 +147,12 @@ class Segment:
         written = self._read()
         del written[self.written_bytes :]
         whole = whole_bytes(written)
-        kept = min(whole, self.synced_bytes)
+        # Without its beginning the file tells nothing; what is in memory needs none.
+        begins = written.startswith(self._front)
+        kept = min(whole, self.synced_bytes) if begins else 0
         del written[kept:]
-        frames = self._plain(written)
-        if whole >= self.synced_bytes:
+        frames = self._plain(written) if kept else written
+        if kept == self.synced_bytes:
             for body in self.unsynced:
                 frames += frame(body)
                 kept += len(body) + OVERHEAD_BYTES

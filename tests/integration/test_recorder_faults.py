@@ -128,6 +128,7 @@ def under_failing_sync(spool: Path, when: str, *arguments: str) -> tuple[bytes, 
     process = recording(spool, *arguments, before=before)
     forwarded, told = process.communicate()
     assert process.returncode == 0, told
+    assert b"recording.unsealed" not in told, "a chunk was not sealed when the session ended"
     return forwarded, told
 
 

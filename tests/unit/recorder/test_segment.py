@@ -232,3 +232,27 @@ def test_a_disk_that_takes_no_front_leaves_no_file(
     with pytest.raises(OSError, match="No space left"):
         made(tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_segment_of_which_nothing_was_synced_is_cut_to_its_beginning(segment: Segment):
+    segment.append(b"moved to another segment")
+    segment.cut_to(segment.synced_bytes)
+    assert bodies(segment) == []
+    assert segment.written_bytes == len(FRONT)
+
+
+def test_a_segment_whose_beginning_is_lost_is_mended_from_memory(segment: Segment):
+    segment.append(b"never synced")
+    os.truncate(segment.path, 0)
+    frames, cut_bytes = segment.mended_frames()
+    assert list(read_frames(frames)) == [b"never synced"]
+    assert cut_bytes == len(FRONT)
+
+
+def test_what_was_synced_into_a_file_that_lost_its_beginning_counts_as_cut(segment: Segment):
+    segment.append(b"synced")
+    segment.sync()
+    segment.append(b"behind a hole")
+    os.truncate(segment.path, 0)
+    frames, cut_bytes = segment.mended_frames()
+    assert (bytes(frames), cut_bytes) == (b"", segment.written_bytes)
