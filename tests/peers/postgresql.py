@@ -68,6 +68,14 @@ class PostgreSQLServer:
             pass
         (self.folder / "data/postmaster.pid").unlink()
 
+    def answers(self) -> bool:
+        """Say whether a query is answered."""
+        try:
+            self.sql("SELECT 1")
+        except psycopg2.OperationalError:
+            return False
+        return True
+
     def backends(self, role: str) -> list[int]:
         """Return the processes that serve `role`."""
         rows = self.sql(f"SELECT pid FROM pg_stat_activity WHERE usename = '{role}'")  # noqa: S608
