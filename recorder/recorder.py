@@ -34,7 +34,7 @@ from recorder.session_info import RecordingMode, SessionInfo
 from recorder.spool import Begun, Spool
 from recorder.syncer import Syncer
 
-MAX_UNSYNCED_BYTES = 4 * 1024 * 1024
+MAX_UNSYNCED_BYTES = 8 * 1024 * 1024
 """So much may have to be written anew when a sync fails."""
 MAX_UNSEALED_BYTES = 32 * 1024 * 1024
 MAX_UNSEALED = 16
