@@ -222,9 +222,11 @@ class Daemon:
             *options,
         )
 
-    def add_target(self, name: str, *options: str, typed: str = "") -> None:
+    def add_target(
+        self, name: str, *options: str, typed: str = "", protocol: str = "ssh"
+    ) -> None:
         self.cli(
-            *("secret", "add", name, "--protocol", "ssh", "--host", "127.0.0.1", *options),
+            *("secret", "add", name, "--protocol", protocol, "--host", "127.0.0.1", *options),
             typed=typed,
         )
         self.cli("access", "grant", "alice", name)
