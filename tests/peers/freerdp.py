@@ -63,6 +63,7 @@ class RDPLogin:
     """A proxy credential for xfreerdp."""
 
     daemon: Daemon
+    id: str
     username: str
     password: str
 
@@ -74,7 +75,7 @@ class RDPLogin:
 def rdp_login(daemon: Daemon, secret: str, *, uses: int = 1000, ttl: str = "1h") -> RDPLogin:
     words = ("--user", "alice", "--uses", str(uses), "--ttl", ttl)
     issued = daemon.json("credential", "issue", secret, *words)
-    return RDPLogin(daemon, issued["username"], issued["password"])
+    return RDPLogin(daemon, issued["id"], issued["username"], issued["password"])
 
 
 @dataclass(frozen=True)
