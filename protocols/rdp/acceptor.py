@@ -58,7 +58,7 @@ class Acceptor:
         """Take a client with what `offer` says; the rest is for NLA."""
         self._offer = offer
         self._credssp = CredSSPAcceptor(public_key, challenge)
-        self._splitter = Splitter(fastpath=False)
+        self._splitter = Splitter()
         self._tokens = DERSplitter()
         self._packet: Callable[[bytes], list[Step]] = self._request
         self._nla = False

@@ -56,7 +56,7 @@ class Connector:
 
     def __init__(self, client: ClientSide, logon: Logon) -> None:
         self._client, self._logon = client, logon
-        self._splitter = Splitter(fastpath=True)
+        self._splitter = Splitter()
         self._tokens = DERSplitter()
         self._packet: Callable[[bytes], list[Step]] = self._answered
         self._credssp: CredSSPInitiator | None = None

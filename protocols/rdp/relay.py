@@ -72,7 +72,7 @@ class Relay:
     def __init__(self, client: ClientSide, target: TargetSide, sink: EventSink) -> None:
         self._client, self._target = client, target
         self._sink = sink
-        self._splitters = (Splitter(fastpath=True), Splitter(fastpath=True))
+        self._splitters = (Splitter(), Splitter())
         self._to_target = {
             IO_CHANNEL: target.io_channel,
             client.user: target.user,

@@ -27,12 +27,10 @@ _X224_DATA: Final = b"\x02\xf0\x80"
 class Splitter:
     """Cuts what one peer sends into TPKT and FastPath packets."""
 
-    __slots__ = ("_buffer", "_fastpath")
+    __slots__ = ("_buffer",)
 
-    def __init__(self, *, fastpath: bool) -> None:
+    def __init__(self) -> None:
         self._buffer = bytearray()
-        self._fastpath = fastpath
-        """Whether FastPath packets may occur: not before the relay stands."""
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take bytes; return the packets that they completed, in order."""
@@ -66,7 +64,7 @@ class Splitter:
             if size < _MIN_TPKT_BYTES:
                 raise RemoteProtocolError(f"a TPKT packet of {size} bytes")
             return size
-        if first & _FASTPATH_ACTION or not self._fastpath:
+        if first & _FASTPATH_ACTION:
             raise RemoteProtocolError("neither a TPKT nor a FastPath packet")
         return _fastpath_size(buffer, start, end)
 
@@ -143,6 +141,6 @@ def data_packet(payload: bytes) -> bytes:
 
 def data_of(packet: bytes) -> bytes:
     """Return what an X.224 data packet carries."""
-    if packet[TPKT_BYTES : TPKT_BYTES + 3] != _X224_DATA:
+    if packet[0] != _TPKT_VERSION or packet[TPKT_BYTES : TPKT_BYTES + 3] != _X224_DATA:
         raise RemoteProtocolError("no X.224 data where it belongs")
     return packet[TPKT_BYTES + 3 :]

@@ -11,6 +11,7 @@ from protocols.rdp.wire.framing import TPKT_BYTES, tpkt
 
 MAX_REQUEST_BYTES: Final = 1024
 """Cookie or routing token, negotiation and correlation are 300 bytes at most."""
+_TPKT: Final = 3
 _REQUEST: Final = 0xE0
 _CONFIRM: Final = 0xD0
 _HEADER_BYTES: Final = 6
@@ -122,7 +123,7 @@ def read_answer(packet: bytes) -> ConnectionConfirm | ConnectionRefusal:
 def _body(packet: bytes, code: int, what: str) -> bytes:
     reader = Reader(packet, TPKT_BYTES)
     size = reader.u8()
-    if size != reader.left or size < _HEADER_BYTES or reader.u8() != code:
+    if packet[0] != _TPKT or size != reader.left or size < _HEADER_BYTES or reader.u8() != code:
         raise RemoteProtocolError(f"no X.224 {what} where one belongs")
     reader.take(_HEADER_BYTES - 1)
     return reader.rest()
