@@ -9,8 +9,6 @@ from protocols.errors import RemoteProtocolError
 from protocols.rdp.wire.cursor import Reader
 from protocols.rdp.wire.framing import TPKT_BYTES, tpkt
 
-MAX_REQUEST_BYTES: Final = 1024
-"""Cookie or routing token, negotiation and correlation are 300 bytes at most."""
 _TPKT: Final = 3
 _REQUEST: Final = 0xE0
 _CONFIRM: Final = 0xD0
@@ -66,8 +64,6 @@ class ConnectionRequest(Struct, frozen=True, kw_only=True):
     @classmethod
     def read(cls, packet: bytes) -> "ConnectionRequest":
         """Return what `packet` asks for; a cookie or routing token is skipped."""
-        if len(packet) > MAX_REQUEST_BYTES:
-            raise RemoteProtocolError(f"a connection request of {len(packet)} bytes")
         body = _body(packet, _REQUEST, "connection request")
         if not body.startswith(b"\x01"):
             _, _, body = body.partition(b"\r\n")
