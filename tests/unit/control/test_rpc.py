@@ -50,8 +50,8 @@ def user_check(database, vault, clock):
 
 
 @pytest.fixture
-def engine_requests(database, grants, clock, heartbeats, user_check):
-    return EngineRequests(database, grants, clock, heartbeats, user_check)
+def engine_requests(database, grants, clock, heartbeats, user_check, ntlm_check):
+    return EngineRequests(database, grants, clock, heartbeats, user_check, ntlm_check)
 
 
 @pytest.fixture
