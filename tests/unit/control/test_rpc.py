@@ -27,6 +27,7 @@ from bus.signed import introduction
 from control import authority, engines, node_keys
 from control.heartbeats import Heartbeats
 from control.node_keys import CONTROL, Purpose
+from control.nt_hashes import NTLMCheck
 from control.rpc import EngineRequests
 from control.user_check import UserCheck
 from recorder.events import EndReason
@@ -47,6 +48,11 @@ def heartbeats(clock):
 @pytest.fixture
 def user_check(database, vault, clock):
     return UserCheck(database, vault, clock)
+
+
+@pytest.fixture
+def ntlm_check(database, vault, clock):
+    return NTLMCheck(database, vault, clock)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from protocols.addresses import split_address
 
 
 def test_an_address_of_either_family_is_taken_apart():
-    assert split_address("0.0.0.0:3390") == ("0.0.0.0", 3390)
+    assert split_address("192.0.2.1:3390") == ("192.0.2.1", 3390)
     assert split_address("[::1]:0") == ("::1", 0)
 
 

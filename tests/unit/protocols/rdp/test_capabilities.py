@@ -54,7 +54,7 @@ def test_frame_acknowledge_stays_for_xorgxrdp():
 @pytest.mark.parametrize(
     ("change", "confirm"), [(confirm_active, True), (demand_active, False)]
 )
-def test_neither_side_takes_auto_reconnect_cookies(change, confirm: bool):
+def test_neither_side_takes_auto_reconnect_cookies(change, confirm):
     assert after(change, confirm=confirm)[Capability.GENERAL][10:12] == b"\x15\x04"
 
 
