@@ -341,6 +341,12 @@ def test_plink_is_asked_for_a_password_only(putty: Putty):
     assert b"eyboard-interactive" not in putty.plink("true").stderr
 
 
+def test_plink_gets_the_status_of_a_command_that_outlives_its_output(putty: Putty):
+    # PuTTY's tools leave as soon as both sides have said their last byte.
+    done = putty.plink("exec >&- 2>&-; sleep 0.5; exit 5")
+    assert done.status == 5, done.said
+
+
 def test_plink_has_a_terminal(putty: Putty):
     done = putty.plink(options=("-t",), typed=b"stty size; exit 5\r")
     assert done.status == 5
