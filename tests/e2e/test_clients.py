@@ -157,8 +157,8 @@ def test_a_terminal_has_the_size_the_type_and_the_modes_of_the_users(
 
 
 def test_interrupt_and_end_of_file_are_keys(login: Login, open_terminal: OpenTerminal):
-    terminal = open_terminal([*login.ssh("-tt"), "sleep 100; echo $?; cat; exit 4"], login.env)
-    terminal.settle()
+    terminal = open_terminal([*login.ssh("-tt"), "echo on; sleep 100; cat; exit 4"], login.env)
+    terminal.expect("on")
     terminal.type("\x03")
     assert terminal.wait() != 0
     terminal = open_terminal([*login.ssh("-tt"), "cat; exit 4"], login.env)
