@@ -52,7 +52,7 @@ class Viewer:
             ),
             f"xfreerdp does not show the desktop: {self.said[-1500:]}",
             seconds=seconds,
-            every=0.2,
+            every=0.4,
         )
         assert self.process.poll() is None, self.said[-1500:]
 
@@ -90,6 +90,8 @@ class Shadow:
     password: str
     process: subprocess.Popen[bytes]
     log: Path
+    colour: bytes = bytes.fromhex("402020")
+    """Of its desktop."""
 
     def connections(self) -> int:
         """How many TCP connections it has seen."""
