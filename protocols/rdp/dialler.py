@@ -30,7 +30,8 @@ async def dial(
         async with asyncio.timeout(settings.dial_timeout_s):
             leg = await _connected(target)
             leg.keep_alive(settings.target_alive_interval_s, settings.target_alive_count)
-            await _shake_hands(leg, connector, certificates)
+            context = certificates.context(settings.ca_file)
+            await _shake_hands(leg, connector, certificates, (context, target.host))
     except TimeoutError:
         text = (
             f"{where} did not answer within {settings.dial_timeout_s:g} s; check host, port "
@@ -72,7 +73,10 @@ async def _connected(target: Target) -> Leg:
 
 
 async def _shake_hands(
-    leg: Leg, connector: Connector, certificates: TargetCertificates
+    leg: Leg,
+    connector: Connector,
+    certificates: TargetCertificates,
+    tls: tuple[ssl.SSLContext, str],
 ) -> None:
     steps: list[Step] = connector.start()
     while True:
@@ -81,7 +85,7 @@ async def _shake_hands(
                 case Send(data):
                     leg.write(data)
                 case StartTLS():
-                    await leg.start_tls(_tls(), None)
+                    await leg.start_tls(*tls)
                     certificate = leg.certificate
                     await certificates.check(certificate)
                     for after in connector.tls_started(subject_public_key(certificate)):
@@ -90,11 +94,3 @@ async def _shake_hands(
                 case Ready():
                     return
         steps = connector.receive(await leg.read())
-
-
-def _tls() -> ssl.SSLContext:
-    """Return a context that takes any certificate: the secret's policy judges it after."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from peers.certificates import Authority
 from peers.daemon import Daemon, MakeDaemon, Recording
 from peers.display import Display
 from peers.freerdp import (
@@ -293,6 +294,38 @@ def test_a_killed_daemon_leaves_what_the_user_saw(desktops: Daemon, view: View) 
     assert recording.row["state"] == "interrupted"
     assert len(crossed(recording)["target_data"]) > 1000
     assert recording.verify() == 0
+
+
+def test_authorities_vouch_for_targets_and_ours_may_be_elliptic(
+    make_daemon: MakeDaemon,
+    xrdp_server: XRDP,
+    shadow_server: Shadow,
+    view: View,
+    tmp_path: Path,
+) -> None:
+    ours = Authority(tmp_path, "ours").sign("gateway")
+    ours.key.chmod(0o600)
+    daemon = make_daemon(
+        rdp=True,
+        PROXYD_RDP__CA_FILE=str(xrdp_server.authority.file),
+        PROXYD_RDP__CERTIFICATE_FILE=str(ours.certificate),
+        PROXYD_RDP__KEY_FILE=str(ours.key),
+    )
+    for name, target, username, password in (
+        ("known", xrdp_server, xrdp_server.account.name, xrdp_server.account.password),
+        ("stranger", shadow_server, shadow_server.username, shadow_server.password),
+    ):
+        daemon.add_target(
+            *(name, "--port", str(target.port), "--username", username),
+            *("--password-stdin", "--certificate-ca"),
+            typed=password + "\n",
+            protocol="rdp",
+        )
+    assert view(rdp_login(daemon, "stranger")).wait() == DENIED
+    refused = daemon.recorded()
+    [last] = refused.events("session_ended")
+    assert "CERTIFICATE_VERIFY_FAILED" in last["detail"]
+    view(rdp_login(daemon, "known"), "/sec:nla").shows(XRDP_DESKTOP)
 
 
 def test_no_secret_is_left_anywhere(
