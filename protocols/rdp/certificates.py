@@ -46,6 +46,8 @@ class TargetCertificates:
     ) -> None:
         self._policy, self._accepted, self._pin = policy, accepted, pin
         self._secret_name = secret_name
+        self.came: str | None = None
+        """The fingerprint of the one that was shown."""
 
     def context(self, ca_file: Path | None) -> ssl.SSLContext:
         """Return how to do TLS with the target; where a pin decides, any certificate goes.
@@ -71,7 +73,7 @@ class TargetCertificates:
 
         Raises `TargetUnreachableError`, and `BusError` where it could not be pinned.
         """
-        came = fingerprint(certificate)
+        came = self.came = fingerprint(certificate)
         judged = self._policy in {HostKeyPolicy.ANY, HostKeyPolicy.CA}
         if judged or came in self._accepted:
             return

@@ -284,6 +284,24 @@ def test_an_operator_is_told_that_no_message_can_be_shown(desktops: Daemon, view
     desktops.recorded()
 
 
+def test_an_operator_tests_a_secret_before_anybody_uses_it(
+    desktops: Daemon, shadow_server: Shadow
+) -> None:
+    good = desktops.json("secret", "test", "shadow")
+    assert (good["ok"], good["detail"]) == (True, "the target took the stored credential")
+    assert len(good["host_key"]) == 64
+    assert "only a session shows" in desktops.json("secret", "test", "xrdp")["detail"]
+    desktops.add_target(
+        *("mistyped", "--port", str(shadow_server.port), "--username", "shadowuser"),
+        "--password-stdin",
+        typed="not-the-password\n",
+        protocol="rdp",
+    )
+    bad = desktops.cli("secret", "test", "mistyped", check=False)
+    assert bad.status == 5
+    assert "refused the stored credential" in bad.said or "ended the connection" in bad.said
+
+
 def test_a_killed_daemon_leaves_what_the_user_saw(desktops: Daemon, view: View) -> None:
     viewer = view(rdp_login(desktops, "shadow"))
     viewer.shows(SHADOW_DESKTOP)
