@@ -1,11 +1,12 @@
 """What nodes ask of the bus: the same from RabbitMQ and from the in-process twin."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Protocol
 from uuid import UUID
 
 from bus.contract import Command, CommandResult, Reply, Request
 from recorder.chunk import Chunk, ChunkHeader
+from recorder.errors import ChunkRefusedError
 from recorder.ports import StorageReceipt
 
 Answer = Callable[[Request, str], Awaitable[Reply]]
@@ -16,6 +17,11 @@ Store = Callable[[Chunk], StorageReceipt]
 
 Raises `recorder.errors.ChunkRefusedError` where sending it again does not help, and
 `BusUnavailableError` while the store is out of reach: that is no fault of the chunk.
+"""
+StoreAll = Callable[[Sequence[Chunk]], Sequence[StorageReceipt | ChunkRefusedError]]
+"""As `Store`, many at once and in their order: what `Store` would return, or raise as refusal.
+
+Whatever it raises, none of them counts as stored.
 """
 Missing = Callable[[ChunkHeader], tuple[int, int] | None]
 """Blocking: first and last of the chunks that should lie before this one and do not."""

@@ -24,7 +24,7 @@ class Consuming:
             trust.identity,
             settings.bus.sites,
             Storage(
-                store=worker.store,
+                store_all=worker.store_all,
                 probe=worker.probe,
                 missing=worker.missing_before,
                 lost=worker.mark_gap,

@@ -38,14 +38,8 @@ class Worker:
         self.retention = Retention(database, blobs, clock)
         self._retention_interval_s = retention_interval_s
 
-    def store(self, chunk: Chunk) -> StorageReceipt:
-        """Return the receipt after the commit; see `Writer.store`. Blocking."""
-        receipt = self._writer.store(chunk)
-        self._indexer.wake()
-        return receipt
-
     def store_all(self, chunks: Sequence[Chunk]) -> list[StorageReceipt | ChunkRefusedError]:
-        """Store a backlog in one transaction; see `Writer.store_all`. Blocking."""
+        """Store what has come in one transaction; see `Writer.store_all`. Blocking."""
         outcomes = self._writer.store_all(chunks)
         self._indexer.wake()
         return outcomes
