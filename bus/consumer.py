@@ -10,7 +10,7 @@ import contextlib
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import pika
@@ -25,7 +25,7 @@ from bus.backlog import FIRST_DELAY_S, LONGEST_DELAY_S, Backlog, Delivery
 from bus.calls import RECEIPT, REPLY
 from bus.contract import ChunkRefused, ChunkStored, Done, PingStorage, Receipt
 from bus.errors import BadMessageError, BusError, BusUnavailableError
-from bus.gaps import Gaps
+from bus.gaps import Gaps, Stored
 from bus.link import said
 from bus.ports import Identity, Missing, StoreAll
 from bus.publisher import PERSISTENT, properties_of
@@ -214,8 +214,7 @@ class ChunkConsumer:
                 return []
             _log.warning("batch.failed", chunks=len(batch), error=repr(error))
         else:
-            for each, outcome in zip(batch, outcomes, strict=True):
-                self._settle(channel, each, outcome)
+            self._settle(channel, batch, outcomes)
             return []
         # It may be the fault of one: the others do not wait for it.
         return [left for each in batch for left in self._try_storing(channel, [each])]
@@ -237,23 +236,27 @@ class ChunkConsumer:
     def _settle(
         self,
         channel: BlockingChannel,
-        delivery: Delivery,
-        outcome: StorageReceipt | ChunkRefusedError,
+        batch: list[Delivery],
+        outcomes: Sequence[StorageReceipt | ChunkRefusedError],
     ) -> None:
-        """Let the broker forget a chunk, and tell its engine what became of it."""
-        chunk, engine_id = delivery.chunk, topology.engine_of(delivery.key)
-        header = chunk.header
-        channel.basic_ack(delivery.tag)
-        if isinstance(outcome, ChunkRefusedError):
-            self._send_receipt(engine_id, _refusal(chunk, str(outcome)))
-            self._gaps.refused(header.session_id, header.sequence)
-            return
-        receipt = ChunkStored(
-            session_id=header.session_id, sequence=header.sequence, digest=chunk.digest
-        )
-        self._send_receipt(engine_id, receipt)
+        """Let the broker forget chunks, and tell their engines what became of them."""
+        stored: list[Stored] = []
+        for each, outcome in zip(batch, outcomes, strict=True):
+            engine_id, header = topology.engine_of(each.key), each.chunk.header
+            channel.basic_ack(each.tag)
+            if isinstance(outcome, ChunkRefusedError):
+                self._send_receipt(engine_id, _refusal(each.chunk, str(outcome)))
+                self._gaps.refused(header.session_id, header.sequence)
+                continue
+            receipt = ChunkStored(
+                session_id=header.session_id,
+                sequence=header.sequence,
+                digest=outcome.digest,
+            )
+            self._send_receipt(engine_id, receipt)
+            stored.append(Stored(engine_id, header, receipt))
         try:
-            self._gaps.look(self._publisher, engine_id, header, receipt)
+            self._gaps.look(self._publisher, stored)
         except BusError as error:
             # The next chunk that is stored leads to the same gap.
             _log.warning("gap.not_looked_for", reason=str(error))

@@ -23,8 +23,8 @@ StoreAll = Callable[[Sequence[Chunk]], Sequence[StorageReceipt | ChunkRefusedErr
 
 Whatever it raises, none of them counts as stored.
 """
-Missing = Callable[[ChunkHeader], tuple[int, int] | None]
-"""Blocking: first and last of the chunks that should lie before this one and do not."""
+Missing = Callable[[Sequence[ChunkHeader]], Sequence[tuple[int, int] | None]]
+"""Blocking: for each, first and last of the chunks that should lie before it and do not."""
 
 
 class Opened(Protocol):

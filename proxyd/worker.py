@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, tuple_
+from sqlalchemy.orm import Session
 
 from bus.contract import ChunkStored
 from bus.errors import BusUnavailableError
@@ -83,19 +84,22 @@ class Worker:
         with _storage_reached(), self._database.read() as session:
             session.execute(select(1))
 
-    def missing_before(self, header: ChunkHeader) -> tuple[int, int] | None:
-        """Return the span of the chunks between the last one stored and this.
+    def missing_before(self, headers: Sequence[ChunkHeader]) -> list[tuple[int, int] | None]:
+        """Return for each the span of the chunks between the last one stored and it.
 
         Blocking; raises `BusUnavailableError`.
         """
-        before = (
-            ChunkRow.session_id == header.session_id,
-            ChunkRow.sequence < header.sequence,
-        )
+        before = [(each.session_id, each.sequence - 1) for each in headers]
         with _storage_reached(), self._database.read() as session:
-            newest = session.scalar(select(func.max(ChunkRow.sequence)).where(*before))
-        first = 0 if newest is None else newest + 1
-        return (first, header.sequence - 1) if first < header.sequence else None
+            name = tuple_(ChunkRow.session_id, ChunkRow.sequence)
+            query = select(ChunkRow.session_id, ChunkRow.sequence).where(name.in_(before))
+            there = {(id_, sequence) for id_, sequence in session.execute(query)}
+            return [
+                None
+                if each.sequence == 0 or (each.session_id, each.sequence - 1) in there
+                else _span_before(session, each)
+                for each in headers
+            ]
 
     def mark_gap(self, after: ChunkStored, span: tuple[int, int]) -> None:
         """Note that these chunks will not come. Blocking; raises `BusUnavailableError`."""
@@ -120,6 +124,12 @@ class Worker:
         with self._database.read() as session:
             oldest = session.scalar(query)
         return 0.0 if oldest is None else (self._clock.now() - oldest).total_seconds()
+
+
+def _span_before(session: Session, header: ChunkHeader) -> tuple[int, int]:
+    before = (ChunkRow.session_id == header.session_id, ChunkRow.sequence < header.sequence)
+    newest = session.scalar(select(func.max(ChunkRow.sequence)).where(*before))
+    return 0 if newest is None else newest + 1, header.sequence - 1
 
 
 @contextmanager

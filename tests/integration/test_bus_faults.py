@@ -261,8 +261,8 @@ async def test_a_database_that_is_away_is_no_strike_against_a_chunk(bus: OnBroke
 async def test_a_gap_is_asked_for_again_and_marked_when_it_stays(bus: OnBroker):
     made, asked, marked = three_chunks(), [], []
 
-    def missing(header: ChunkHeader) -> tuple[int, int] | None:
-        return (1, 1) if header.sequence == 2 else None
+    def missing(headers: Sequence[ChunkHeader]) -> list[tuple[int, int] | None]:
+        return [(1, 1) if each.sequence == 2 else None for each in headers]
 
     async def obey(command: object) -> CommandResult:
         asked.append(command)

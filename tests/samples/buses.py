@@ -16,7 +16,7 @@ from bus.memory import MemoryBus
 from bus.ports import ControlBus, EngineBus, Missing, Store, StoreAll
 from bus.rabbitmq import EngineAddress, RabbitEngineBus
 from bus.rabbitmq_control import RabbitControlBus
-from recorder.chunk import Chunk
+from recorder.chunk import Chunk, ChunkHeader
 from recorder.clock import SystemClock
 from recorder.errors import ChunkRefusedError
 from recorder.ports import StorageReceipt
@@ -99,8 +99,8 @@ async def up(bus: RabbitEngineBus | RabbitControlBus) -> None:
         await bus.wires.wait_up()
 
 
-def nothing_missing(_header: object) -> None:
-    return None
+def nothing_missing(headers: Sequence[ChunkHeader]) -> list[None]:
+    return [None] * len(headers)
 
 
 @asynccontextmanager
