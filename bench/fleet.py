@@ -216,9 +216,14 @@ class Fleet:
                 await engine.connect(vhost, self._storage_keys, stack)
             yield
 
-    def next_chunks(self, *, last: bool = False) -> list[Chunk]:
+    async def next_chunks(self, *, last: bool = False) -> list[Chunk]:
         """Return the next chunk of every session."""
-        return [each.next_chunk(last=last) for each in self._sessions]
+        chunks = []
+        for each in self._sessions:
+            chunks.append(each.next_chunk(last=last))
+            # Who says nothing to the broker for seconds is given up.
+            await asyncio.sleep(0)
+        return chunks
 
     async def ship(self, chunks: Iterable[Chunk], rate_per_s: float | None) -> list[float]:
         """Ship one chunk of each session, at a rate or as fast as it goes.

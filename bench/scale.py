@@ -35,6 +35,7 @@ RATE_PER_S: Final = 100
 INDEXED_S: Final = 20
 """How long the indexers are watched once everything is stored."""
 RECEIPT_LIMIT_S: Final = 2.0
+_INDEXING: Final = "worker, the rest of it: indexing"
 _SLOWEST_MS: Final = 1000 / RATE_PER_S
 
 
@@ -76,16 +77,17 @@ async def _load(site: Site, server: PostgreSQLServer, database: Database) -> lis
     first, second = site.workers
     first.start()
     async with fleet.connected(site.vhost):
-        begun = fleet.next_chunks()
+        begun = await fleet.next_chunks()
         alone = await _run(site, server, fleet, begun, None)
-        paced = await _run(site, server, fleet, fleet.next_chunks(), RATE_PER_S)
+        paced = await _run(site, server, fleet, await fleet.next_chunks(), RATE_PER_S)
         second.start()
-        both = await _run(site, server, fleet, fleet.next_chunks(), None)
-        await _run(site, server, fleet, fleet.next_chunks(last=True), None)
+        both = await _run(site, server, fleet, await fleet.next_chunks(), None)
+        await _run(site, server, fleet, await fleet.next_chunks(last=True), None)
     _check(server, site)
-    waiting = _unindexed(server, site)
+    waiting, before = _unindexed(server, site), _spent_s(site, server)
     await asyncio.sleep(INDEXED_S)
-    indexed_per_s = (waiting - _unindexed(server, site)) / INDEXED_S
+    indexed = waiting - _unindexed(server, site)
+    spent_s = _spent_s(site, server)[_INDEXING] - before[_INDEXING]
     sizes = sorted(len(each.encoded) for each in begun)
     return [
         Figure("a chunk, p50", sizes[len(sizes) // 2] / 1000, "KB"),
@@ -94,7 +96,9 @@ async def _load(site: Site, server: PostgreSQLServer, database: Database) -> lis
         *paced.figures(f"one worker at {RATE_PER_S}/s", paced=True),
         *both.figures("two workers", paced=False),
         Figure("not searchable yet when all is stored", waiting, "chunks"),
-        Figure("two workers: chunks made searchable, nothing else to do", indexed_per_s, "/s"),
+        Figure("then two workers: made searchable", indexed / INDEXED_S, "/s"),
+        Figure("then two workers: CPU to make one searchable", spent_s / indexed * 1000, "ms"),
+        *_stored(server, site),
     ]
 
 
@@ -119,7 +123,7 @@ def _spent_s(site: Site, server: PostgreSQLServer) -> dict[str, float]:
     storing = sum(_thread_s(pid, "consumer") for pid in running)
     return {
         "worker, storing": storing,
-        "worker, the rest of it: indexing": sum(map(_tree_s, running)) - storing,
+        _INDEXING: sum(map(_tree_s, running)) - storing,
         "PostgreSQL": _tree_s(server.pid),
         "RabbitMQ": _tree_s(site.vhost.broker.pid),
         "the simulation": time.process_time(),
@@ -162,6 +166,23 @@ def _check(server: PostgreSQLServer, site: Site) -> None:
     [(rows,)] = server.sql("SELECT count(*) FROM chunks", name)
     if (whole, rows) != (SESSIONS, 4 * SESSIONS):
         raise SystemExit(f"bench: {whole} sessions are whole, of {SESSIONS}; {rows} chunks")
+
+
+def _stored(server: PostgreSQLServer, site: Site) -> Iterator[Figure]:
+    """Yield what a chunk comes to in the database, indexes and dead rows included."""
+    name = database_name(site.database)
+    [(chunks, indexed)] = server.sql(
+        "SELECT count(*), count(*) FILTER (WHERE indexed <> 0) FROM chunks", name
+    )
+    tables = {"chunks": chunks, "blobs": chunks, "keyframes": indexed, "lines": indexed}
+    for table, of in tables.items():
+        [(rows, size_bytes)] = server.sql(
+            f"SELECT count(*), pg_total_relation_size('{table}') FROM {table}",  # noqa: S608
+            name,
+        )
+        yield Figure(f"{table}: rows for each chunk", int(str(rows)) / int(str(of)))
+        kilobytes = int(str(size_bytes)) / int(str(of)) / 1000
+        yield Figure(f"{table}: disk for each chunk", kilobytes, "KB")
 
 
 def _unindexed(server: PostgreSQLServer, site: Site) -> int:
