@@ -1,6 +1,7 @@
 """Many busy sessions through all roles, while whatever stands behind them is killed.
 
-A small crowd and few kills by default. The whole of it, some twenty minutes:
+A small crowd and few kills by default. The whole of it, twenty to
+forty-five minutes:
 
     PROXYD_SOAK=1 script/test tests/e2e/test_killed_under_load.py -s
 """
