@@ -102,7 +102,7 @@ class ControlNode:
                 self.operations = control.operations(
                     stored, keys, self.tell, _ports(settings), letters
                 )
-                await control.serve_operators(self.operations, started)
+                await control.serve_operators(self.operations, keys, started)
 
     async def drain(self) -> None:
         """Nothing: sessions are on engines, and go on."""

@@ -29,7 +29,6 @@ from bus.contract import (
     PinHostKey,
     RedeemCredential,
     ResendChunks,
-    SessionCommand,
     SessionFailed,
     SessionReady,
     TerminateSession,
@@ -43,6 +42,7 @@ from protocols.errors import AccessDeniedError
 from protocols.ssh.gateway import SSHGateway
 from protocols.ssh.served_session import Surroundings
 from proxyd.engine_trust import engine_id
+from proxyd.live_feeds import LiveFeeds
 from proxyd.metrics import Metrics, watch
 from proxyd.reach import StorageReach
 from proxyd.service import leaves, listen_error
@@ -177,6 +177,7 @@ class Engine:
             unreachable_s=lambda: self.unreachable_s,
             end_session=self._end_session,
         )
+        self._live_feeds = LiveFeeds(self.recorders, bus, clock)
         around = Surroundings(
             settings=settings.ssh,
             capture_limit_bytes=settings.recorder.capture_limit_bytes,
@@ -347,6 +348,8 @@ class Engine:
     async def _obey(self, command: Command) -> CommandResult:
         if isinstance(command, ResendChunks):
             return await self._resend(command)
+        if isinstance(command, WatchSession):
+            return self._live_feeds.obey(command)
         done = self._carry_out(command)
         return CommandResult(done=done, detail="" if done else "the session is not there")
 
@@ -361,7 +364,7 @@ class Engine:
         detail = f"the engine does not have chunks {', '.join(lacking)}" if lacking else ""
         return CommandResult(done=not lacking, detail=detail)
 
-    def _carry_out(self, command: SessionCommand) -> bool:
+    def _carry_out(self, command: TerminateSession | MessageUser) -> bool:
         """Return whether the session was there and it was done."""
         session_id = command.session_id
         match command:
@@ -369,9 +372,3 @@ class Engine:
                 return self.gateway.terminate(session_id, end_reason, text)
             case MessageUser(text=text):
                 return self.gateway.message(session_id, text)
-            case WatchSession(watching=watching):
-                return self._watch(session_id, watching=watching)
-
-    def _watch(self, session_id: UUID, *, watching: bool) -> bool:
-        self.recorders.unwatch(session_id, self._bus.publish_live)
-        return not watching or self.recorders.watch(session_id, self._bus.publish_live)
