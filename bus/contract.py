@@ -96,7 +96,9 @@ class Grant(Struct, frozen=True, kw_only=True, tag="grant"):
     """Accepted keys, `ssh-ed25519 AAAA…`; empty under `tofu` until the first is pinned."""
     expires_at: dt.datetime | None
     sealed_credential: bytes
-    """`TargetCredential`, MessagePack, sealed by `bus.sealed` to the engine's key."""
+    """`TargetCredential`, MessagePack, sealed by `bus.sealed` to the key that was sent."""
+    sealed_to_engine: bool = False
+    """Whether it is sealed again, to the key that the engine was enrolled with."""
 
 
 class Denied(Struct, frozen=True, kw_only=True, tag="denied"):
@@ -157,7 +159,7 @@ class EnrolEngine(Struct, frozen=True, kw_only=True, tag="enrol_engine"):
     signing_key: PublicKey
     """Ed25519."""
     sealing_key: PublicKey
-    """X25519, of the engine and not of one login."""
+    """X25519, of the engine and not of one login: what only this engine may read."""
     expires_at: dt.datetime
     """Not approved by then, it counts no more."""
     code_proof: bytes

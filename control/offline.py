@@ -11,12 +11,12 @@ from sqlalchemy import func, select
 from config.model import Settings
 from control import master_key
 from control.answers import Result, whole_answer
-from control.audit import operator_name
 from control.credentials import Gateways
 from control.errors import UnreachableError
 from control.live import NoLiveSessions
 from control.open_database import open_blob_store, open_database
 from control.operations import ControlNode, Operations
+from control.operator_name import operator_name
 from control.ports import LiveSessions
 from control.proofs import Proofs
 from control.requests import FollowSession, OperatorRequest, Status

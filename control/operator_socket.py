@@ -17,9 +17,9 @@ import structlog
 
 from bus.errors import BusError
 from control.answers import Result
-from control.audit import operator_name
 from control.errors import ControlError, DeniedError, UnreachableError
-from control.operations import Operations
+from control.operator_name import operator_name
+from control.ports import CarriesOut
 from control.requests import FollowSession, LiveFrames
 from control.state_lock import SOCKET_NAME, socket_address
 from control.wire import (
@@ -52,7 +52,7 @@ Follow = Callable[[UUID], AsyncIterator[bytes]]
 class OperatorSocket:
     """Serves operators. The state directory must be held (`control.state_dir.hold`)."""
 
-    def __init__(self, state_dir: Path, operations: Operations, follow: Follow) -> None:
+    def __init__(self, state_dir: Path, operations: CarriesOut, follow: Follow) -> None:
         self._state_dir = state_dir
         self._operations = operations
         self._follow_session = follow

@@ -362,6 +362,16 @@ class Status(Struct, frozen=True, kw_only=True):
     master_key: str = ""
     """The file that a running node read its master key from."""
     engines: tuple[str, ...] = ()  # That a control node heard of lately.
+    engine: str = ""
+    """The engine of this node."""
+    site: str = ""
+    """The site that it serves."""
+    broker: bool | None = None
+    """Whether the broker is connected; None without one."""
+    unreachable_s: float = 0.0
+    """For how long nothing could be stored."""
+    last_receipt_at: dt.datetime | None = None
+    """When a chunk of this node was last stored."""
 
 
 class Done(Struct, frozen=True, kw_only=True):

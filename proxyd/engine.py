@@ -6,6 +6,7 @@ gateway ── records ──> spool ── shipper ──> bus
 
 import asyncio
 import contextlib
+import datetime as dt
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.metadata import version
@@ -71,12 +72,17 @@ class BusBroker:
     """A `GrantBroker` that asks control over the bus, and counts the answers."""
 
     def __init__(
-        self, bus: EngineBus, metrics: Metrics, announced: asyncio.Event | None = None
+        self,
+        bus: EngineBus,
+        metrics: Metrics,
+        announced: asyncio.Event | None = None,
+        unseal: "Unseal | None" = None,
     ) -> None:
         """With `announced`, grant nothing before control has heard of this engine's start.
 
         It would count a session that began before as one that the start has lost.
         """
+        self._unseal = unseal
         self._bus = bus
         self._logins = metrics.logins_total
         self._announced = announced
@@ -92,6 +98,10 @@ class BusBroker:
         finally:
             self._logins.labels(protocol=protocol, outcome=outcome).inc()
         match reply:
+            case Grant(sealed_to_engine=True) if self._unseal is None:
+                raise BadMessageError("control seals to a key that this engine does not have")
+            case Grant(sealed_to_engine=True):
+                return self._unseal(reply)
             case Grant():
                 return reply
             case Denied(reason=reason):
@@ -121,17 +131,25 @@ class BusBroker:
 class MeasuredSink:
     """A `ChunkSink` that measures the one below."""
 
-    def __init__(self, sink: ChunkSink, metrics: Metrics) -> None:
+    def __init__(self, sink: ChunkSink, metrics: Metrics, clock: Clock) -> None:
         self._sink = sink
+        self._clock = clock
         self._confirmed_s = metrics.bus_confirm_seconds
         self._shipped = metrics.chunks_shipped_total
+        self.last_receipt_at: dt.datetime | None = None
+        """When a chunk was last stored."""
 
     async def ship(self, chunk: Chunk) -> StorageReceipt:
         """Return the receipt once `chunk` is stored."""
         with self._confirmed_s.time():
             receipt = await self._sink.ship(chunk)
         self._shipped.inc()
+        self.last_receipt_at = self._clock.now()
         return receipt
+
+
+Unseal = Callable[[Grant], Grant]
+"""Opens what was sealed to the key that an engine was enrolled with; `BadMessageError`."""
 
 
 class EngineKeys(Struct, frozen=True, kw_only=True):
@@ -139,6 +157,8 @@ class EngineKeys(Struct, frozen=True, kw_only=True):
 
     host_keys: Sequence[Path]
     sealing: SealingKeys
+    unseal: Unseal | None = None
+    """None, where it shares its process with control and was never enrolled."""
 
 
 class Engine:
@@ -159,9 +179,8 @@ class Engine:
         self.user_key: bytes | None = None
         """Control's key, to which users' passwords are sealed; None before it was heard of."""
         self.spool = Spool(settings.state_dir / "spool", settings.recorder, clock, keys.sealing)
-        self.shipper = Shipper(
-            self.spool, MeasuredSink(bus, metrics), clock, limit_s=bus.ship_limit_s
-        )
+        self._sink = MeasuredSink(bus, metrics, clock)
+        self.shipper = Shipper(self.spool, self._sink, clock, limit_s=bus.ship_limit_s)
         self.reach = StorageReach(
             bus,
             clock,
@@ -183,7 +202,7 @@ class Engine:
             capture_limit_bytes=settings.recorder.capture_limit_bytes,
             site=settings.site,
             engine_id=self.id,
-            broker=BusBroker(bus, metrics, self._announced),
+            broker=BusBroker(bus, metrics, self._announced, keys.unseal),
             recorders=self.recorders,
             clock=clock,
         )
@@ -274,6 +293,11 @@ class Engine:
     def unreachable_s(self) -> float:
         """For how long nothing could be stored; 0 while it can."""
         return max(self.shipper.unreachable_s, self.reach.unreachable_s)
+
+    @property
+    def last_receipt_at(self) -> dt.datetime | None:
+        """When a chunk was last stored, since the start."""
+        return self._sink.last_receipt_at
 
     @property
     def listening(self) -> tuple[str, ...]:

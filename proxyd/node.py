@@ -162,6 +162,10 @@ class WholeNode:
             listening={"ssh": engine.listening} if engine else {},
             problems=tuple(self._problems()),
             master_key=self._master_key,
+            engine=engine.id if engine else "",
+            site=self._settings.site,
+            unreachable_s=engine.unreachable_s if engine else 0.0,
+            last_receipt_at=engine.last_receipt_at if engine else None,
         )
 
     def _problems(self) -> list[str]:

@@ -3,6 +3,7 @@
 The control node stores as well, for its database is SQLite.
 """
 
+import re
 import time
 
 from peers.needed import wait_until
@@ -17,6 +18,24 @@ def test_a_session_through_an_engine_is_recorded_by_the_control_node(site: Site)
     assert recording.row["complete"]
     assert recording.export("output") == b"hello\n"
     assert recording.verify() == 0
+
+
+def test_an_engine_tells_its_operator_how_it_is(site: Site):
+    with Typist(site.control.login("web")) as typist:
+        typist.type()
+        status = site.engine.json("status")
+        assert status["role"] == "engine"
+        assert status["engine"] == (site.engine.state / "engine.id").read_text().strip()
+        assert (status["site"], status["broker"], status["problems"]) == ("default", True, [])
+        assert status["live_sessions"] == 1
+        assert status["spool_bytes"] > 0
+        typist.leave()
+    site.control.recorded()
+    shown = site.engine.cli("status").text
+    assert re.search(r"last_receipt_at +20\d\d-", shown)
+    refused = site.engine.cli("session", "list", check=False)
+    assert refused.status == 5
+    assert "run this on the control node" in refused.said
 
 
 def test_operators_reach_sessions_on_another_node(site: Site):

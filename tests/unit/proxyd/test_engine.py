@@ -2,6 +2,7 @@ import secrets
 from uuid import UUID
 
 import pytest
+from msgspec import structs
 from samples.chunks import three_chunks
 
 from bus.contract import (
@@ -16,11 +17,12 @@ from bus.contract import (
     SessionFailed,
     SessionReady,
 )
-from bus.errors import BusUnavailableError
+from bus.errors import BadMessageError, BusUnavailableError
 from bus.memory import MemoryBus
 from protocols.errors import AccessDeniedError
 from proxyd.engine import BusBroker, MeasuredSink
 from proxyd.metrics import Metrics
+from recorder.clock import ManualClock
 from recorder.events import EndReason
 from recorder.ports import StorageReceipt
 from recorder.session_info import RecordingTerms, Target, TargetProtocol
@@ -70,6 +72,19 @@ async def test_a_grant_is_handed_on_and_counted(bus):
     assert counted(metrics, 'proxyd_logins_total{outcome="granted",protocol="ssh"} 1.0')
 
 
+async def test_a_grant_is_opened_with_the_key_of_the_engine(bus):
+    sealed = structs.replace(GRANT, sealed_to_engine=True)
+
+    async def answer(_request, _asker):
+        return sealed
+
+    bus.answer(answer)
+    broker = BusBroker(bus, Metrics(), unseal=lambda grant: GRANT if grant == sealed else grant)
+    assert await broker.redeem(ASKED) == GRANT
+    with pytest.raises(BadMessageError, match="does not have"):
+        await BusBroker(bus, Metrics()).redeem(ASKED)
+
+
 async def test_a_refusal_is_an_error_with_its_reason(bus):
     async def answer(_request, _asker):
         return Denied(reason=DenialReason.EXPIRED)
@@ -110,11 +125,13 @@ async def test_control_hears_of_keys_readiness_and_failure(bus):
 
 async def test_a_chunk_counts_once_it_is_stored(bus):
     metrics = Metrics()
-    sink = MeasuredSink(bus, metrics)
+    sink = MeasuredSink(bus, metrics, ManualClock())
     with pytest.raises(BusUnavailableError):
         await sink.ship(CHUNK)
     assert counted(metrics, "proxyd_chunks_shipped_total 0.0")
     receipt = StorageReceipt(session_id=SESSION, sequence=0, digest=CHUNK.digest)
     bus.store(lambda _chunk: receipt)
+    assert sink.last_receipt_at is None
     assert await sink.ship(CHUNK) == receipt
+    assert sink.last_receipt_at == ManualClock().now()
     assert counted(metrics, "proxyd_chunks_shipped_total 1.0")
