@@ -30,6 +30,7 @@ from control.target_test import OneDial
 from control.trust import (
     ControlTrust,
     StorageTrust,
+    follow_storage_key,
     locate_control_key,
 )
 from control.user_check import UserCheck
@@ -78,7 +79,7 @@ def storage_trust(database: Database, keys: StorageKeys, clock: Clock) -> Storag
     """Return who the storage side is on the bus; raise `ConfigError` where it has no key."""
     try:
         keys.make_missing(clock.now())
-        return StorageTrust(database, keys.signer, clock)
+        return StorageTrust(database, keys, clock)
     except ControlError as error:
         raise ConfigError(str(error)) from error
 
@@ -161,4 +162,6 @@ class Control:
         socket = OperatorSocket(self._settings.state_dir, operations, followed.follow)
         async with socket.serving():
             listening()
-            await self._trust.run()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._trust.run())
+                tasks.create_task(follow_storage_key(keys, self._clock))

@@ -38,6 +38,27 @@ def test_an_engine_tells_its_operator_how_it_is(site: Site):
     assert "run this on the control node" in refused.said
 
 
+def test_the_key_of_receipts_is_rotated_while_engines_work(site: Site):
+    said = site.control.cli("rotate-storage-key").said
+    assert "once these engines have fetched it: engine-" in said
+    site.engine.restart()  # It asks whom to believe at its start, and then every minute.
+    wait_until(
+        lambda: "storage.key_rotated" in site.control.cli("audit", "list").text,
+        "the key did not take over",
+        seconds=20,
+    )
+    wait_until(
+        lambda: b"storage.key_rotated" in site.control.log.read_bytes(),
+        "the worker does not sign with it",
+        seconds=10,
+    )
+    assert site.control.login("web").run("echo hello").status == 0
+    recording = site.control.recorded()
+    assert recording.row["complete"]
+    assert recording.verify() == 0
+    wait_until(lambda: site.engine.json("status")["unshipped_chunks"] == 0, "no receipt came")
+
+
 def test_operators_reach_sessions_on_another_node(site: Site):
     with Typist(site.control.login("web")) as typist:
         typist.type()
