@@ -8,7 +8,8 @@ from msgspec import Struct
 
 from bus.contract import HostKeyPolicy, TargetCredential
 from control.answers import Result
-from control.requests import OperatorRequest, SearchHit, Status, StoredChunk
+from control.node_requests import Status
+from control.requests import OperatorRequest, SearchHit, StoredChunk
 from recorder.session_info import Target
 
 

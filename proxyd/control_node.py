@@ -15,9 +15,9 @@ from bus.dead_letters import DeadLetters
 from bus.rabbitmq_control import RabbitControlBus
 from config.model import Settings
 from control.audit_export import AuditExport
+from control.node_requests import Status
 from control.operations import Operations
 from control.proofs import Proofs
-from control.requests import Status
 from control.storage_keys import StorageKeys
 from proxyd import broker, logs
 from proxyd.consuming import Consuming

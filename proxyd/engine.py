@@ -82,7 +82,7 @@ class BusBroker:
 
         It would count a session that began before as one that the start has lost.
         """
-        self._unseal = unseal
+        self._unseal = unseal or _not_enrolled
         self._bus = bus
         self._logins = metrics.logins_total
         self._announced = announced
@@ -98,8 +98,6 @@ class BusBroker:
         finally:
             self._logins.labels(protocol=protocol, outcome=outcome).inc()
         match reply:
-            case Grant(sealed_to_engine=True) if self._unseal is None:
-                raise BadMessageError("control seals to a key that this engine does not have")
             case Grant(sealed_to_engine=True):
                 return self._unseal(reply)
             case Grant():
@@ -150,6 +148,13 @@ class MeasuredSink:
 
 Unseal = Callable[[Grant], Grant]
 """Opens what was sealed to the key that an engine was enrolled with; `BadMessageError`."""
+
+
+def _not_enrolled(grant: Grant) -> Grant:
+    raise BadMessageError(
+        f"the credential of session {grant.session_id} is sealed to a key that this engine "
+        "does not have"
+    )
 
 
 class EngineKeys(Struct, frozen=True, kw_only=True):

@@ -19,8 +19,8 @@ from bus.rabbitmq import EngineAddress, RabbitEngineBus
 from config.errors import ConfigError
 from config.model import Settings
 from control.gateway_keys import usable_host_keys
+from control.node_requests import Status
 from control.operator_socket import OperatorSocket
-from control.requests import Status
 from proxyd import broker, logs
 from proxyd.engine import Engine, EngineKeys
 from proxyd.engine_operators import EngineOperators

@@ -5,7 +5,8 @@ from uuid import UUID
 
 from control.answers import Result
 from control.errors import UnreachableError
-from control.requests import AskStatus, OperatorRequest, Status
+from control.node_requests import AskStatus, Status
+from control.requests import OperatorRequest
 
 
 class EngineOperators:
@@ -20,10 +21,9 @@ class EngineOperators:
             raise _ask_control()
         yield self._tell()
 
-    async def follow(self, session_id: UUID) -> AsyncIterator[bytes]:
+    def follow(self, session_id: UUID) -> AsyncIterator[bytes]:
         """Refuse: an engine cannot read what it records."""
         raise _ask_control()
-        yield b""  # This makes it a generator, which is what a feed is.
 
 
 def _ask_control() -> UnreachableError:

@@ -18,10 +18,10 @@ from control.audit import Act
 from control.audit_export import AuditExport
 from control.errors import ControlError
 from control.gateway_keys import usable_host_keys
+from control.node_requests import Status
 from control.open_database import open_blob_store
 from control.operations import Operations
 from control.proofs import Proofs
-from control.requests import Status
 from control.storage_keys import StorageKeys
 from proxyd import logs
 from proxyd.control import (

@@ -7,8 +7,9 @@ from typing import Final
 import click
 
 from control.enrolment_requests import RotateControlKey, RotateStorageKey
+from control.node_requests import AskStatus, RotateMasterKey, Status
 from control.operator_client import RunningNode
-from control.requests import AskStatus, Done, RotateMasterKey, Status
+from control.requests import Done
 from proxyd.cli.errors import FAILED, UNREACHABLE, CommandFailedError
 from proxyd.cli.invocation import Invocation, pass_invocation
 from proxyd.cli.output import OutputFormat, print_fields, print_json, printable
