@@ -18,6 +18,7 @@ from control.audit_export import AuditExport
 from control.node_requests import Status
 from control.operations import Operations
 from control.proofs import Proofs
+from control.silence import follow_silence
 from control.storage_keys import StorageKeys
 from proxyd import broker, logs
 from proxyd.consuming import Consuming
@@ -83,6 +84,8 @@ class ControlNode:
             )
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(export.run())
+                lost_after_s = settings.control.session_lost_after_s
+                tasks.create_task(follow_silence(database, lost_after_s, self._clock))
                 if stores_itself(settings):
                     self._consuming = Consuming(settings, worker, storage)
                     tasks.create_task(worker.run())

@@ -7,7 +7,9 @@ from recorder.session_info import TargetProtocol
 from .test_secrets import HOST_KEY
 
 
-@pytest.mark.parametrize("text", [HOST_KEY, f"  {HOST_KEY}  a comment\n"], ids=["bare", "commented"])
+@pytest.mark.parametrize(
+    "text", [HOST_KEY, f"  {HOST_KEY}  a comment\n"], ids=["bare", "commented"]
+)
 def test_a_key_is_its_type_and_its_blob(text):
     assert canonical(TargetProtocol.SSH, text) == HOST_KEY
 
