@@ -15,6 +15,7 @@ from typing import Final
 
 import structlog
 
+from bus.amqp import Broker
 from bus.rabbitmq import EngineAddress, RabbitEngineBus
 from config.errors import ConfigError
 from config.model import Settings
@@ -45,6 +46,7 @@ class EngineNode:
         self._clock = SystemClock()
         self._engine: Engine | None = None
         self._bus: RabbitEngineBus | None = None
+        self._brokers: list[Broker] = []
         self._draining = False
         self.metrics = Metrics()
 
@@ -58,8 +60,9 @@ class EngineNode:
             name = engine_id(settings.state_dir)
             private = EnginePrivateKeys(settings.state_dir, credentials_dir())
             trust = EngineTrust(name, private, TrustFile(settings.state_dir), self._clock)
+            self._brokers = [broker.connection(settings, name)]
             bus = RabbitEngineBus(
-                broker.connection(settings, name),
+                self._brokers[0],
                 trust.identity,
                 EngineAddress(site=settings.site, engine_id=name),
                 settings.bus.answer_timeout_s,
@@ -88,8 +91,10 @@ class EngineNode:
             await self._engine.drain()
 
     def reload(self) -> None:
-        """Read the log level again; every other setting waits for a restart."""
-        logs.set_up(self._reread().log_level)
+        """Read the log level, and what the broker is reached with; the rest wants a restart."""
+        settings = self._reread()
+        broker.reread(settings, *self._brokers)
+        logs.set_up(settings.log_level)
 
     def _not_ready(self) -> list[str]:
         if self._draining:

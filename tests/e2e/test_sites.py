@@ -4,10 +4,12 @@ The control node stores as well, for its database is SQLite.
 """
 
 import re
+import signal
 import time
 
 from peers.needed import wait_until
-from peers.site import Site, Typist
+from peers.rabbitmq import PASSWORD, USER
+from peers.site import Node, Site, Typist
 
 
 def test_a_session_through_an_engine_is_recorded_by_the_control_node(site: Site):
@@ -57,6 +59,38 @@ def test_the_key_of_receipts_is_rotated_while_engines_work(site: Site):
     assert recording.row["complete"]
     assert recording.verify() == 0
     wait_until(lambda: site.engine.json("status")["unshipped_chunks"] == 0, "no receipt came")
+
+
+def test_a_new_password_of_the_broker_is_taken_by_a_reload(site: Site):
+    broker = site.vhost.broker
+    nodes = (site.engine, site.control)
+    with Typist(site.control.login("web")) as typist:
+        typist.type()
+        try:
+            renew_password(site, nodes, "another sesame")
+            broker.ctl("close_all_connections", "--vhost", site.vhost.name, "a new password")
+            wait_until(
+                lambda: all(node.asked("/readyz")[0] == 200 for node in nodes),
+                "not connected again",
+                seconds=20,
+            )
+            typist.type()
+        finally:
+            renew_password(site, nodes, PASSWORD)
+        typist.leave()
+    assert site.control.recorded(seconds=30).row["complete"]
+
+
+def renew_password(site: Site, nodes: tuple[Node, ...], password: str) -> None:
+    site.vhost.broker.ctl("change_password", USER, password)
+    for node in nodes:
+        before = node.log.read_bytes().count(b"settings.reloaded")
+        (node.folder / "bus-password").write_text(f"{password}\n")
+        node.process.send_signal(signal.SIGHUP)
+        wait_until(
+            lambda: node.log.read_bytes().count(b"settings.reloaded") > before,  # noqa: B023
+            "no reload",
+        )
 
 
 def test_operators_reach_sessions_on_another_node(site: Site):
