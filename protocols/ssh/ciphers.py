@@ -90,16 +90,22 @@ class PacketGCM(Encryption):
         It stops early only at a packet of another layer, which is returned. Raises
         `MACError` where a bit was changed, `RemoteProtocolError` at a packet too large.
         """
-        offset = 0
-        if held:
-            offset = _missing_bytes(held, received)
-            if offset > len(received):
-                return 0, None
-            if offset <= 0:
-                return self.open_burst(held + received, bodies)
-            used, special = self.open_burst(held + received[:offset], bodies)
-            if special is not None:
-                return used, special
+        if not held:
+            return self._open_from(0, received, bodies)
+        offset = _missing_bytes(held, received)
+        if offset > len(received):
+            return 0, None
+        if offset <= 0:
+            return self._open_from(0, held + received, bodies)
+        used, special = self._open_from(0, held + received[:offset], bodies)
+        if special is None:
+            stopped, special = self._open_from(offset, received, bodies)
+            used = len(held) + stopped
+        return used, special
+
+    def _open_from(
+        self, offset: int, received: bytes, bodies: list[bytes]
+    ) -> tuple[int, bytes | None]:
         decrypt, fixed, counter = self._decrypt, self._fixed, self._counter
         end, special = len(received), None
         view = memoryview(received)
@@ -121,7 +127,7 @@ class PacketGCM(Encryption):
         except (InvalidTag, IndexError):
             raise MACError("a packet was altered on the way") from None
         self._counter = counter
-        return len(held) + offset, special
+        return offset, special
 
     def encrypt_packet(self, _seq: int, header: bytes, packet: bytes) -> tuple[bytes, bytes]:
         """Seal as asyncssh asks for it."""
