@@ -3,9 +3,11 @@
 The control node stores as well, for its database is SQLite.
 """
 
+import os
 import re
 import signal
 import time
+from functools import partial
 
 from peers.needed import wait_until
 from peers.rabbitmq import PASSWORD, USER
@@ -62,13 +64,13 @@ def test_the_key_of_receipts_is_rotated_while_engines_work(site: Site):
 
 
 def test_a_new_password_of_the_broker_is_taken_by_a_reload(site: Site):
-    broker = site.vhost.broker
     nodes = (site.engine, site.control)
     with Typist(site.control.login("web")) as typist:
         typist.type()
         try:
-            renew_password(site, nodes, "another sesame")
-            broker.ctl("close_all_connections", "--vhost", site.vhost.name, "a new password")
+            reload_password(nodes, "another sesame")
+            typist.type()
+            site.vhost.broker.ctl("eval", f"{change_password('another sesame')}, {CUT_ALL}.")
             wait_until(
                 lambda: all(node.asked("/readyz")[0] == 200 for node in nodes),
                 "not connected again",
@@ -76,21 +78,33 @@ def test_a_new_password_of_the_broker_is_taken_by_a_reload(site: Site):
             )
             typist.type()
         finally:
-            renew_password(site, nodes, PASSWORD)
+            reload_password(nodes, PASSWORD)
+            site.vhost.broker.ctl("eval", f"{change_password(PASSWORD)}.")
         typist.leave()
     assert site.control.recorded(seconds=30).row["complete"]
 
 
-def renew_password(site: Site, nodes: tuple[Node, ...], password: str) -> None:
-    site.vhost.broker.ctl("change_password", USER, password)
+CUT_ALL = (
+    '[rabbit_networking:close_connection(P, "new password")'
+    " || P <- rabbit_networking:connections()]"
+)
+
+
+def change_password(password: str) -> str:
+    words = f'<<"{USER}">>, <<"{password}">>, <<"test">>'
+    return f"rabbit_auth_backend_internal:change_password({words})"
+
+
+def reload_password(nodes: tuple[Node, ...], password: str) -> None:
     for node in nodes:
-        before = node.log.read_bytes().count(b"settings.reloaded")
+        reloads = node.log.read_bytes().count(b"settings.reloaded")
         (node.folder / "bus-password").write_text(f"{password}\n")
-        node.process.send_signal(signal.SIGHUP)
-        wait_until(
-            lambda: node.log.read_bytes().count(b"settings.reloaded") > before,  # noqa: B023
-            "no reload",
-        )
+        os.kill(node.pid, signal.SIGHUP)
+        wait_until(partial(has_reloaded, node, reloads + 1), "no reload")
+
+
+def has_reloaded(node: Node, times: int) -> bool:
+    return node.log.read_bytes().count(b"settings.reloaded") >= times
 
 
 def test_operators_reach_sessions_on_another_node(site: Site):
