@@ -19,8 +19,10 @@ class Consuming:
         self._trust = trust
         self.connected = asyncio.Event()
         self._loop = asyncio.get_running_loop()
+        self.broker = broker.connection(settings, "worker")
+        """For `proxyd.broker.reread`."""
         self._consumer = consumer = ChunkConsumer(
-            broker.connection(settings, "worker"),
+            self.broker,
             trust.identity,
             settings.bus.sites,
             Storage(

@@ -34,6 +34,9 @@ from storage.tables import ChunkRow, QuarantinedRow, SessionRow, TombstoneRow
 UNKNOWN = "?"
 """Stands in a session's row for a name that never arrived; no name may be spelt so."""
 
+ENGINE_SILENT = "engine_silent"
+"""Why a session is lost of which nothing was heard any more; no recording says so itself."""
+
 _INTERRUPTIONS = (EndReason.ENGINE_CRASHED, EndReason.RECORDING_LOST)
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -324,6 +327,9 @@ def _count(row: SessionRow, header: ChunkHeader, content: Content) -> bool:
     row.chunks += 1
     row.input_bytes += count.input_bytes
     row.output_bytes += count.output_bytes
+    if content.end_reason is None and row.end_reason == ENGINE_SILENT:
+        # It was given up, and goes on: its engine is there again.
+        row.state, row.ended_at, row.end_reason = "live", None, None
     if content.end_reason is None or row.last_sequence is not None:
         return False
     row.last_sequence = header.sequence

@@ -338,14 +338,14 @@ async def test_connections_cut_by_the_broker_are_made_anew(bus: OnBroker):
     bus.control.answer(answered)
     feed = bus.control.watch(SESSION)
     bus.engine().publish_live(SESSION, b"one")
-    assert await anext(feed) == b"one"
+    assert await feed.get() == b"one"
     vhost, reason = bus.vhost.name, "an administrator's whim"
     await asyncio.to_thread(
         bus.vhost.broker.ctl, "close_all_connections", "--vhost", vhost, reason
     )
     with pytest.raises(FeedCutError):
         async with asyncio.timeout(5):
-            await anext(feed)
+            await feed.get()
     await within(10, lambda: bus.engine().request(READY))
     async with working(bus, receipt):
         await within(10, lambda: bus.engine().ship(FIRST))
@@ -378,7 +378,7 @@ async def test_an_engine_s_user_can_do_its_work_and_nothing_else(bus: OnBroker):
         feed = bus.control.watch(SESSION)
         engine.publish_live(SESSION, b"shown")
         async with asyncio.timeout(5):
-            assert await anext(feed) == b"shown"
+            assert await feed.get() == b"shown"
     forbidden = {
         "read another engine's commands": lambda channel: channel.basic_get(
             topology.engine_commands("engine-2").name
