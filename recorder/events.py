@@ -248,6 +248,29 @@ class ForwardGranted(Struct, frozen=True, kw_only=True, array_like=True, tag=22)
     detail: str
 
 
+class DesktopStarted(Struct, frozen=True, kw_only=True, array_like=True, tag=23):
+    """The RDP relay stands; `ClientData` and `TargetData` of `channel` hold whole PDUs.
+
+    Each holds one or more of them, TPKT or FastPath, as they are on the client's leg inside
+    TLS: with the client's channel numbers, and behind what the proxy changed.
+    """
+
+    at_ms: Milliseconds
+    channel: ChannelId
+    width_px: int
+    height_px: int
+    colour_depth_bits: int
+    keyboard_layout: int
+    """The input locale, 32 bits ([MS-RDPBCGR] 2.2.1.3.2)."""
+    keyboard_type: int
+    compression: int
+    """Bulk compression of what the target sends: 0 none, 1 MPPC with 64 KiB of history."""
+    static_channels: tuple[tuple[int, str], ...]
+    """Number and name of each one that is open."""
+    io_channel: int
+    user_channel: int
+
+
 class UnknownEvent(Struct, frozen=True, kw_only=True):
     """A kind that this version does not know, carried as it came."""
 
@@ -278,6 +301,7 @@ KnownEvent = (
     | ClockStepped
     | RecordingGap
     | ForwardGranted
+    | DesktopStarted
 )
 Event = KnownEvent | UnknownEvent
 
@@ -322,4 +346,4 @@ def _decode_one(body: bytes) -> Event:
         raise CorruptChunkError(f"not an event: {error}") from error
 
 
-KNOWN_KINDS = frozenset(range(1, 23))
+KNOWN_KINDS = frozenset(range(1, 24))

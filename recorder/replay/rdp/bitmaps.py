@@ -65,12 +65,23 @@ class PureDecoder:
 def bitmaps(cursor: Cursor) -> Iterator[Bitmap]:
     """Yield the rectangles that follow an update's kind; raise `MalformedPduError`."""
     for _ in range(cursor.u16()):
-        edges = [cursor.u16() for _ in range(7)]
+        left, top, right, bottom = (cursor.u16() for _ in range(4))
+        width, height, depth = cursor.u16(), cursor.u16(), cursor.u16()
         flags, size = cursor.u16(), cursor.u16()
         data = cursor.take(size)
         if flags & _COMPRESSED and not flags & _NO_HEADER:
             data = data[_HEADER_BYTES:]
-        yield Bitmap(*edges, bool(flags & _COMPRESSED), data)
+        yield Bitmap(
+            left_px=left,
+            top_px=top,
+            right_px=right,
+            bottom_px=bottom,
+            width_px=width,
+            height_px=height,
+            depth_bits=depth,
+            compressed=bool(flags & _COMPRESSED),
+            data=data,
+        )
 
 
 def picture(bitmap: Bitmap, decoder: BitmapDecoder, palette: Palette) -> bytes:
@@ -117,7 +128,9 @@ def _uncompressed(bitmap: Bitmap, palette: Palette) -> bytes:
         opaque = bytearray(rows)
         opaque[3::4] = b"\xff" * (len(rows) // 4)
         return bytes(opaque)
-    pixels = [int.from_bytes(rows[at : at + size], "little") for at in range(0, len(rows), size)]
+    pixels = [
+        int.from_bytes(rows[at : at + size], "little") for at in range(0, len(rows), size)
+    ]
     if bitmap.depth_bits == 8:  # noqa: PLR2004
         return b"".join([palette[pixel] for pixel in pixels])
     return b"".join(map(_COLOURS[bitmap.depth_bits], pixels))

@@ -19,6 +19,9 @@ _TYPE: Final = 0x0F
 _TYPE_64K: Final = 1
 _SIZE: Final = 65536
 _MASK: Final = _SIZE - 1
+_MATCH, _LARGE_LITERAL = 0xC0, 0x80
+_NEAR, _NEARER, _NEAREST = 0xE0, 0xF0, 0xF8
+"""How the codes begin: see the table in [MS-RDPBCGR] 3.1.8.4.2.2.1."""
 _SHORTEST_CODE_BITS: Final = 8
 _REFILL_BITS: Final = 64
 """More than the longest code has: 5 + 16 for an offset, 15 + 15 for a length."""
@@ -98,8 +101,8 @@ class Inflater:
             if held < _SHORTEST_CODE_BITS:
                 return at
             top = bits >> (held - 8) & 0xFF
-            if top < 0xC0:
-                if top < 0x80:
+            if top < _MATCH:
+                if top < _LARGE_LITERAL:
                     held -= 8
                 else:
                     held -= 9
@@ -111,13 +114,13 @@ class Inflater:
                 history[at] = top
                 at += 1
                 continue
-            if top >= 0xF8:
+            if top >= _NEAREST:
                 held -= 11
                 offset = bits >> max(held, 0) & 0x3F
-            elif top >= 0xF0:
+            elif top >= _NEARER:
                 held -= 13
                 offset = 64 + (bits >> max(held, 0) & 0xFF)
-            elif top >= 0xE0:
+            elif top >= _NEAR:
                 held -= 15
                 offset = 320 + (bits >> max(held, 0) & 0x7FF)
             else:
@@ -142,7 +145,7 @@ def _copied(history: bytearray, known: int, at: int, offset: int, length: int) -
     """Repeat what stands `offset` before `at`; return the place behind it."""
     end = at + length
     source = at - offset
-    if 0 <= source and offset >= length:
+    if source >= 0 and offset >= length:
         history[at:end] = history[source : source + length]
         return end
     if source >= 0 and offset:

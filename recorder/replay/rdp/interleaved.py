@@ -88,37 +88,44 @@ class _Decoding:
             self._add(above)
             length -= len(above)
 
-    def _foreground_run(self, length: int) -> None:
+    def foreground_run(self, length: int) -> None:
+        """Mix the row above with the foreground colour."""
         while length > 0:
             above = self._above(length)
             foreground = self._foreground
             self._add([pixel ^ foreground for pixel in above])
             length -= len(above)
 
-    def _set_foreground_run(self, length: int) -> None:
+    def set_foreground_run(self, length: int) -> None:
+        """Take a foreground colour, and mix it in."""
         self._foreground = self._pixel()
-        self._foreground_run(length)
+        self.foreground_run(length)
 
-    def _dithered_run(self, length: int) -> None:
+    def dithered_run(self, length: int) -> None:
+        """Draw two colours by turns, `length` times both."""
         pair = [self._pixel(), self._pixel()]
         self._check(2 * length)
         self._add(pair * length)
 
-    def _colour_run(self, length: int) -> None:
+    def colour_run(self, length: int) -> None:
+        """Draw one colour."""
         colour = self._pixel()
         self._check(length)
         self._add([colour] * length)
 
-    def _colour_image(self, length: int) -> None:
+    def colour_image(self, length: int) -> None:
+        """Draw the pixels that follow."""
         self._check(length)
         self._add([self._pixel() for _ in range(length)])
 
-    def _foreground_image(self, length: int) -> None:
+    def foreground_image(self, length: int) -> None:
+        """Mix in the foreground where the masks that follow say so."""
         self._image(length, self.cursor.take((length + 7) // 8))
 
-    def _set_foreground_image(self, length: int) -> None:
+    def set_foreground_image(self, length: int) -> None:
+        """Take a foreground colour, and do the same."""
         self._foreground = self._pixel()
-        self._foreground_image(length)
+        self.foreground_image(length)
 
     def _image(self, length: int, masks: Sequence[int] | memoryview) -> None:
         """Draw foreground where a bit is set, and the row above where it is not."""
@@ -156,12 +163,12 @@ _REGULAR_CODES: Final = (_BACKGROUND, 0xF1, _FOREGROUND_IMAGE, 0xF3, 0xF4, 0)
 _LITE_CODES: Final = {0xC: 0xF6, 0xD: _SET_FOREGROUND_IMAGE, 0xE: 0xF8}
 """Shorter codes, and the MEGA_MEGA code of the same order."""
 _ORDERS: Final[dict[int, Callable[[_Decoding, int], None]]] = {
-    _BACKGROUND: _Decoding._foreground_run,
-    0xF1: _Decoding._foreground_run,
-    _FOREGROUND_IMAGE: _Decoding._foreground_image,
-    0xF3: _Decoding._colour_run,
-    0xF4: _Decoding._colour_image,
-    0xF6: _Decoding._set_foreground_run,
-    _SET_FOREGROUND_IMAGE: _Decoding._set_foreground_image,
-    0xF8: _Decoding._dithered_run,
+    _BACKGROUND: _Decoding.foreground_run,
+    0xF1: _Decoding.foreground_run,
+    _FOREGROUND_IMAGE: _Decoding.foreground_image,
+    0xF3: _Decoding.colour_run,
+    0xF4: _Decoding.colour_image,
+    0xF6: _Decoding.set_foreground_run,
+    _SET_FOREGROUND_IMAGE: _Decoding.set_foreground_image,
+    0xF8: _Decoding.dithered_run,
 }

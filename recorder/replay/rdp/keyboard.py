@@ -151,9 +151,11 @@ class Keyboard(Struct, array_like=True):
         shift, control = bool(held & _SHIFTS), bool(held & _CONTROLS)
         alt = _LEFT_ALT in held
         # Windows takes Ctrl+Alt for AltGr, and a client may send AltGr as both.
-        character = self._character(code, shift=shift, altgr=True) if (
-            _RIGHT_ALT in held or (control and alt)
-        ) else _NO_CHARACTER
+        character = (
+            self._character(code, shift=shift, altgr=True)
+            if (_RIGHT_ALT in held or (control and alt))
+            else _NO_CHARACTER
+        )
         if character == _NO_CHARACTER:
             combined = control or alt or _RIGHT_ALT in held or bool(held & _WINDOWS)
             if combined:
@@ -238,7 +240,7 @@ def layout_name(identifier: int) -> str:
 _ALONE: Final = MappingProxyType(
     {
         "\u0300": "`",
-        "\u0301": "´",
+        "\u0301": "´",  # noqa: RUF001
         "\u0302": "^",
         "\u0303": "~",
         "\u0304": "¯",
@@ -248,8 +250,8 @@ _ALONE: Final = MappingProxyType(
         "\u030a": "°",
         "\u030b": "˝",
         "\u030c": "ˇ",
-        "\u0327": "¸",
-        "\u0328": "˛",
+        "\u0327": "¸",  # noqa: RUF001
+        "\u0328": "˛",  # noqa: RUF001
     }
 )
 

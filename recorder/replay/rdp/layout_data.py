@@ -1,6 +1,6 @@
 """What keys type, by layout. Written by script/keyboard-layouts from xkb-data."""
 
-# ruff: noqa: E501, RUF001 - tables of characters
+# ruff: noqa: RUF001 - tables of characters
 
 from typing import Final
 

@@ -13,7 +13,9 @@ _SUBSAMPLED: Final = 0x08
 _RUN_LENGTHS: Final = 0x10
 _NO_ALPHA: Final = 0x20
 
-_DELTAS: Final = bytes((-(code >> 1) - 1 if code & 1 else code >> 1) & 0xFF for code in range(256))
+_DELTAS: Final = bytes(
+    (-(code >> 1) - 1 if code & 1 else code >> 1) & 0xFF for code in range(256)
+)
 """A difference to the row above, of which the lowest bit is the sign."""
 
 

@@ -14,8 +14,8 @@ from recorder.replay.rdp.input import Character, Input, Key, Pointer, Synchronis
 from recorder.replay.rdp.keyboard import BACKSPACE, ENTER, Keyboard
 
 PAUSE_MS: Final = 30_000
-MAX_KEYS: Final = 1024
-"""Of one line."""
+MAX_LINE: Final = 900
+"""Characters."""
 _DOWN: Final = 0x8000
 _MOVED: Final = 0x0800
 _WHEELS: Final = 0x0600
@@ -63,7 +63,7 @@ class Typing(Struct, array_like=True):
     def _add(self, at_ms: int, key: str) -> Iterator[Line]:
         if not key:
             return
-        if at_ms - self.last_ms > PAUSE_MS or len(self.keys) >= MAX_KEYS:
+        if at_ms - self.last_ms > PAUSE_MS or sum(map(len, self.keys)) >= MAX_LINE:
             yield from self.finish()
         self.last_ms = at_ms
         if key == ENTER:
