@@ -7,6 +7,7 @@ front again, at the latest after 64 KiB; what refers to anything unknown is not 
 
 from typing import Final
 
+import zstandard
 from msgspec import Struct
 
 from recorder.errors import MalformedPduError
@@ -32,7 +33,7 @@ class BulkState(Struct, array_like=True):
     """What one direction remembers."""
 
     history: bytes = b""
-    """As far as it is known, from its front."""
+    """As far as it is known, from its front; zstd."""
     at: int | None = 0
     """Where the sender writes next; None behind a gap."""
 
@@ -46,14 +47,16 @@ class Inflater:
 
     def __init__(self, state: BulkState | None = None) -> None:
         state = state or BulkState()
+        known = _unpacked(state.history)
         self._history = bytearray(_SIZE)
-        self._known = min(len(state.history), _SIZE)
-        self._history[: self._known] = state.history[:_SIZE]
+        self._history[: len(known)] = known
+        self._known = len(known)
         self._at = state.at if state.at is None else min(max(state.at, 0), self._known)
 
     def state(self) -> BulkState:
         """Return what the next chunk needs."""
-        return BulkState(bytes(self._history[: self._known]), self._at)
+        known = bytes(self._history[: self._known])
+        return BulkState(zstandard.ZstdCompressor(level=1).compress(known), self._at)
 
     def lose(self) -> None:
         """Note a gap: nothing of the history is known any more."""
@@ -139,6 +142,15 @@ class Inflater:
             if at + length > _SIZE:
                 raise MalformedPduError("it does not fit into the history")
             at = _copied(history, known, at, offset, length)
+
+
+def _unpacked(history: bytes) -> bytes:
+    if not history:
+        return b""
+    try:
+        return zstandard.ZstdDecompressor().decompress(history, max_output_size=_SIZE)[:_SIZE]
+    except zstandard.ZstdError:
+        return b""
 
 
 def _copied(history: bytearray, known: int, at: int, offset: int, length: int) -> int:

@@ -61,13 +61,26 @@ class Framebuffer:
     def draw(self, bitmap: Bitmap, picture: bytes) -> None:
         """Put a picture where its bitmap says, as far as that is on the desktop."""
         left, top = bitmap.left_px, bitmap.top_px
-        width = min(bitmap.right_px + 1, self.width_px, left + bitmap.width_px) - left
-        height = min(bitmap.bottom_px + 1, self.height_px, top + bitmap.height_px) - top
+        width = min(bitmap.right_px + 1 - left, bitmap.width_px)
+        height = min(bitmap.bottom_px + 1 - top, bitmap.height_px)
+        self.put(left, top, picture, (width, height), bitmap.width_px)
+
+    def put(
+        self,
+        left_px: int,
+        top_px: int,
+        picture: bytes,
+        size_px: tuple[int, int],
+        picture_width_px: int | None = None,
+    ) -> None:
+        """Put the upper left of a picture somewhere, as far as that is on the desktop."""
+        width = min(size_px[0], self.width_px - left_px)
+        height = min(size_px[1], self.height_px - top_px)
         if width <= 0:
             return
         pixels, stride = self.pixels, 4 * self.width_px
-        source_stride, row_bytes = 4 * bitmap.width_px, 4 * width
-        start = top * stride + 4 * left
+        source_stride, row_bytes = 4 * (picture_width_px or size_px[0]), 4 * width
+        start = top_px * stride + 4 * left_px
         for row in range(height):
             source = row * source_stride
             pixels[start : start + row_bytes] = picture[source : source + row_bytes]

@@ -1,10 +1,14 @@
 """What keys type, by layout. Written by script/keyboard-layouts from xkb-data."""
 
 # ruff: noqa: RUF001 - tables of characters
+# fmt: off
 
 from typing import Final
 
-SCAN_CODES: Final = bytes.fromhex("2902030405060708090a0b0c0d101112131415161718191a1b1e1f2021222324252627282b562c2d2e2f3031323334353953")
+SCAN_CODES: Final = bytes.fromhex(
+    "2902030405060708090a0b0c0d101112131415161718191a1b"
+    "1e1f2021222324252627282b562c2d2e2f3031323334353953"
+)
 """The keys of each table, in its order."""
 
 TABLES: Final[dict[str, tuple[str, str, str, str]]] = {
