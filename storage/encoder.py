@@ -174,14 +174,14 @@ def framed(framebuffer: Framebuffer, width_px: int, height_px: int) -> VideoFram
     row_bytes = 4 * min(framebuffer.width_px, width_px)
     source_stride = 4 * framebuffer.width_px
     if row_bytes == stride == source_stride and height_px == framebuffer.height_px:
-        frame.planes[0].update(framebuffer.pixels)
+        frame.planes[0].update(bytes(framebuffer.pixels))
         return frame
     canvas = bytearray(frame.planes[0].buffer_size)
     for row in range(min(framebuffer.height_px, height_px)):
         source = row * source_stride
         place = row * stride
         canvas[place : place + row_bytes] = framebuffer.pixels[source : source + row_bytes]
-    frame.planes[0].update(canvas)
+    frame.planes[0].update(bytes(canvas))
     return frame
 
 

@@ -22,9 +22,9 @@ from recorder.data_key import RecordingKeys
 from recorder.ports import Clock
 from recorder.replay.comprehend import Comprehension, Line, behind_gap, without_screens
 from storage.blobs import BlobStore
-from storage.child import Child, ChildLostError, ChildUnavailableError
+from storage.child import Child
 from storage.database import Database, Steps
-from storage.errors import StorageUnavailableError
+from storage.errors import ChildLostError, ChildUnavailableError, StorageUnavailableError
 from storage.reader import data_key_of
 from storage.tables import ChunkRow, KeyframeRow, LineRow
 

@@ -25,8 +25,9 @@ from recorder.events import (
 )
 from recorder.replay.comprehend import Comprehension, comprehend, screens
 from storage.blobs import DatabaseBlobs
-from storage.child import Child, ChildUnavailableError
+from storage.child import Child
 from storage.database import Database
+from storage.errors import ChildUnavailableError
 from storage.indexer import Indexer
 from storage.reader import Reader
 from storage.tables import ChunkRow, LineRow
