@@ -30,7 +30,7 @@ from recorder.events import (
     TerminalResized,
 )
 from recorder.replay.channel import Channel, ChannelState
-from recorder.replay.desktop import Desktop, DesktopState
+from recorder.replay.desktop import CLICKED, TYPED, Desktop, DesktopState
 from recorder.replay.rdp.bitmaps import BitmapDecoder, PureDecoder
 from recorder.replay.terminal import MAX_LINE
 
@@ -247,10 +247,11 @@ class _Reading:
         self._state.channels.pop(number, None)
 
     def _desktop_of(self, state: DesktopState) -> Desktop:
-        number = state.channel
-        return Desktop(
-            state, lambda at_ms, kind, text: self.tell(at_ms, kind, number, text), self._decoder
-        )
+        def tell(at_ms: int, kind: str, text: str) -> None:
+            # A click is found among what was typed, which it parts.
+            self.tell(at_ms, TYPED if kind == CLICKED else kind, state.channel, text)
+
+        return Desktop(state, tell, self._decoder)
 
     def _desktop_at(self, number: int) -> Desktop | None:
         desktop = self._state.desktop

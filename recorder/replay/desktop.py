@@ -26,6 +26,8 @@ from recorder.replay.rdp.virtual_channel import Reassembly
 
 Tell = Callable[[int, str, str], None]
 """Is told `at_ms`, the kind and the text of a line."""
+TYPED, CLICKED = "input", "click"
+"""Kinds of what a user did."""
 _IO_CHANNEL: Final = 1003
 _MAX_COPIED_LINES: Final = 2000
 """Of one text; the rest is only in the recording."""
@@ -123,7 +125,7 @@ class Desktop:
     def close(self) -> None:
         """Tell what was left open."""
         for line in self._state.typing.finish():
-            self._tell(line.at_ms, "input", line.text)
+            self._tell(line.at_ms, TYPED, line.text)
 
     def suspend(self) -> DesktopState:
         """Return the state for the next chunk."""
@@ -166,7 +168,7 @@ class Desktop:
                 return
             for event in events:
                 for line in self._state.typing.take(at_ms, event):
-                    self._tell(line.at_ms, "input", line.text)
+                    self._tell(line.at_ms, TYPED if line.typed else CLICKED, line.text)
         except MalformedPduError as error:
             self._complain(at_ms, "client", error)
 
