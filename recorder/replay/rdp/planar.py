@@ -82,16 +82,20 @@ def _widened(plane: bytes, small_px: int, rows: int, width_px: int, height_px: i
 
 
 def _as_colours(planes: list[bytes], loss: int) -> tuple[bytes, bytes, bytes]:
-    """Turn luma and chroma into red, green, blue ([MS-RDPEGDI] 3.1.9.1.2)."""
+    """Turn luma and chroma into red, green, blue ([MS-RDPEGDI] 3.1.9.1.2).
+
+    On the wire red and blue are the other way around than that formula has them, which
+    clients have learnt from Windows.
+    """
     shift = loss - 1
     signed = [_signed((value << shift) & 0xFF) for value in range(256)]
     red, green, blue = bytearray(), bytearray(), bytearray()
     for luma, orange, green_chroma in zip(*planes, strict=True):
         co, cg = signed[orange], signed[green_chroma]
         t = luma - cg
-        red.append(min(max(t + co, 0), 255))
+        red.append(min(max(t - co, 0), 255))
         green.append(min(max(luma + cg, 0), 255))
-        blue.append(min(max(t - co, 0), 255))
+        blue.append(min(max(t + co, 0), 255))
     return bytes(red), bytes(green), bytes(blue)
 
 
