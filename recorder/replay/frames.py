@@ -48,7 +48,7 @@ def survey(events: Iterable[KnownEvent]) -> Shown | None:
             sizes = _sizes(event.data, started.io_channel)
         for one_width, one_height in sizes:
             wider, higher = max(width, one_width), max(height, one_height)
-            if _fits(wider, higher):
+            if _fits(one_width, one_height) and _fits(wider, higher):
                 width, height = wider, higher
     return Shown(width, height, last_ms) if width and height else None
 

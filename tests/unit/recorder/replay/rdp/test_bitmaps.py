@@ -45,7 +45,7 @@ class Orders:
         self.left, self._pixel_bytes = area, (depth + 7) // 8
         self.data = b""
 
-    def add(self, kind: int, wanted: int, seed: int) -> None:  # noqa: C901 - a table in words
+    def add(self, kind: int, wanted: int, seed: int) -> None:  # noqa: C901, PLR0912 - a table in words
         length = min(wanted, self.left)
         if not length or (kind == 0xF8 and length == 1):
             return
