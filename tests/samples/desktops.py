@@ -23,6 +23,7 @@ from recorder.events import (
     decode_burst,
 )
 from recorder.replay.desktop import Desktop, DesktopState
+from recorder.replay.frames import Shown, survey
 from recorder.replay.rdp.bitmaps import BitmapDecoder, PureDecoder
 from recorder.replay.timeline import known
 
@@ -56,6 +57,16 @@ def opaque(pixels: bytes) -> bytes:
     rows = bytearray(pixels)
     rows[3::4] = b"\xff" * (len(rows) // 4)
     return bytes(rows)
+
+
+def ended(name: str, still_ms: int = 0) -> tuple[list[KnownEvent], Shown]:
+    """Return a session that ends `still_ms` after its last picture, and what it shows."""
+    events = [*recorded(name)]
+    end = SessionEnded(at_ms=events[-1].at_ms + still_ms, reason=EndReason.CLIENT_LEFT)
+    events.append(end)
+    shown = survey(events)
+    assert shown is not None
+    return events, shown
 
 
 def text_of(name: str) -> str:

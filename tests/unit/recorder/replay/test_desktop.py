@@ -1,28 +1,13 @@
 import pytest
+from samples.bitmaps import BothDecoders
 from samples.desktops import SHOWN, Watched, desktop_chunks, recorded, screenshot, text_of
 
 from recorder.errors import MalformedPduError
 from recorder.events import ClientData, TargetData
 from recorder.replay.comprehend import Comprehension, Line, behind_gap, comprehend
 from recorder.replay.desktop import DesktopState
-from recorder.replay.rdp.bitmaps import Bitmap, PureDecoder
+from recorder.replay.rdp.bitmaps import PureDecoder
 from recorder.replay.rdp.screen import Screen
-from storage.native_bitmaps import NativeDecoder, best_decoder
-
-
-class BothDecoders:
-    """The native decoder, held to what the one in Python says."""
-
-    def __init__(self) -> None:
-        self.native, self.pure = best_decoder(), PureDecoder()
-        assert isinstance(self.native, NativeDecoder)
-        self.decoded = 0
-
-    def decode(self, bitmap: Bitmap) -> bytes:
-        picture = self.native.decode(bitmap)
-        assert picture == self.pure.decode(bitmap)
-        self.decoded += 1
-        return picture
 
 
 def differing(one: bytes, other: bytes) -> int:
