@@ -75,6 +75,8 @@ class Half:
         self.chan: Any = None
         """A `ByteChannel`, once it is open."""
         self.started = False
+        self.said_all = False
+        """Whether this end sends no more data."""
         self._pauses: set[str] = set()
         self._later: list[Callable[[ByteChannel], None]] = []
         self._when_flushed: Callable[[], None] | None = None
@@ -143,6 +145,7 @@ class Half:
 
     def eof_received(self) -> bool:
         """Pass the end on; the other direction goes on."""
+        self.said_all = True
         self.peer.do(lambda chan: chan.write_eof())
         return True
 

@@ -58,6 +58,14 @@ class TargetSession(Half, asyncssh.SSHClientSession[bytes]):
         super().__init__(pair, Side.TARGET)
         self._relay = relay
 
+    def eof_received(self) -> bool:
+        """Pass the end on, where a user would not take it for the end of everything.
+
+        PuTTY closes a channel as soon as neither side has more to say; asyncssh answers that
+        at once, and the status that was yet to come would be lost. So it comes first.
+        """
+        return True if self.peer.said_all else super().eof_received()
+
     def exit_status_received(self, status: int) -> None:
         """Record the status; it is passed on once all output is."""
         request = ChannelRequest(0, "exit-status", want_reply=False, rest=uint32(status))

@@ -78,14 +78,36 @@ class PacketGCM(Encryption):
         self._counter = counter
         return b"".join(out), sealed_bytes
 
-    def open_burst(self, received: bytes, bodies: list[bytes]) -> tuple[int, bytes | None]:
+    def open_burst(
+        self, received: bytes, bodies: list[bytes], held: bytes = b""
+    ) -> tuple[int, bytes | None]:
         """Decrypt whole packets into `bodies`; return what was used up, and why it stopped.
+
+        `held` is the beginning of a packet that came before. It counts as used up, too: what
+        is returned is 0 while that packet is not whole. Only that one is put together, for
+        copying a burst costs as much as a quarter of its decryption.
 
         It stops early only at a packet of another layer, which is returned. Raises
         `MACError` where a bit was changed, `RemoteProtocolError` at a packet too large.
         """
+        if not held:
+            return self._open_from(0, received, bodies)
+        offset = _missing_bytes(held, received)
+        if offset > len(received):
+            return 0, None
+        if offset <= 0:
+            return self._open_from(0, held + received, bodies)
+        used, special = self._open_from(0, held + received[:offset], bodies)
+        if special is None:
+            stopped, special = self._open_from(offset, received, bodies)
+            used = len(held) + stopped
+        return used, special
+
+    def _open_from(
+        self, offset: int, received: bytes, bodies: list[bytes]
+    ) -> tuple[int, bytes | None]:
         decrypt, fixed, counter = self._decrypt, self._fixed, self._counter
-        end, offset, special = len(received), 0, None
+        end, special = len(received), None
         view = memoryview(received)
         try:
             while end - offset >= 4 + _TAG_BYTES:
@@ -184,6 +206,16 @@ class PacketOpener:
             raise MACError("a packet was altered on the way")
         self._partial = None
         return end - start, body
+
+
+def _missing_bytes(held: bytes, received: bytes) -> int:
+    """Return how much of `received` makes the packet that `held` begins whole."""
+    header = held[:4] + received[: max(0, 4 - len(held))]
+    if len(header) < 4:  # noqa: PLR2004 - the length field
+        return len(received) + 1
+    packet_bytes = 4 + _TAG_BYTES + int.from_bytes(header, "big")
+    _check_size(packet_bytes, MAX_IGNORED_BYTES)
+    return packet_bytes - len(held)
 
 
 def _check_size(size_bytes: int, limit_bytes: int) -> None:

@@ -170,11 +170,10 @@ class Leg(SSHConnection):
 
     def data_received(self, data: bytes, datatype: Any = None) -> None:  # noqa: ANN401
         """Take what was read."""
-        received = self._inpbuf + data if self._inpbuf else data
         if self._receive and self._recv_handler == self._recv_pkthdr:
-            self._relay(received)
+            self._relay(data, self._inpbuf)
         else:
-            self._inpbuf = received
+            self._inpbuf += data
             self._recv_data()
 
     def _recv_pkthdr(self) -> bool:
@@ -193,9 +192,9 @@ class Leg(SSHConnection):
         elif "held" in self._pauses:
             self.resume("held")
 
-    def _relay(self, received: bytes) -> None:
+    def _relay(self, received: bytes, held: bytes = b"") -> None:
         try:
-            self._relay_packets(received)
+            self._relay_packets(received, held)
         except asyncssh.DisconnectError as error:
             self._fail(error.code, error.reason, error)
         except RemoteProtocolError as error:
@@ -209,15 +208,16 @@ class Leg(SSHConnection):
             self._send_disconnect(code, text, "en-US")
             self._force_close(error)
 
-    def _relay_packets(self, received: bytes) -> None:
+    def _relay_packets(self, received: bytes, held: bytes) -> None:
         while self._transport and self._receive:
             bodies: list[bytes] = []
             cipher = self._recv_encryption
             if type(cipher) is PacketGCM:
-                used, special = cipher.open_burst(received, bodies)
+                used, special = cipher.open_burst(received, bodies, held)
             else:
+                received, held = held + received, b""
                 used, special = self._open_otherwise(received, bodies)
-            self._inpbuf = received[used:]
+            self._inpbuf = received[used - len(held) :] if used else held + received
             self._recv_seq = (self._recv_seq + len(bodies)) & 0xFFFFFFFF
             if bodies:
                 if self._kex is not None:
@@ -226,7 +226,7 @@ class Leg(SSHConnection):
                 self._receive(bodies)
             if special is None or not self._process_special(special):
                 return
-            received = self._inpbuf
+            received, held = self._inpbuf, b""
 
     def _open_otherwise(self, received: bytes, bodies: list[bytes]) -> tuple[int, bytes | None]:
         """Do what `PacketGCM.open_burst` does, for every other cipher."""

@@ -157,8 +157,8 @@ def test_a_terminal_has_the_size_the_type_and_the_modes_of_the_users(
 
 
 def test_interrupt_and_end_of_file_are_keys(login: Login, open_terminal: OpenTerminal):
-    terminal = open_terminal([*login.ssh("-tt"), "sleep 100; echo $?; cat; exit 4"], login.env)
-    terminal.settle()
+    terminal = open_terminal([*login.ssh("-tt"), "echo on; sleep 100; cat; exit 4"], login.env)
+    terminal.expect("on")
     terminal.type("\x03")
     assert terminal.wait() != 0
     terminal = open_terminal([*login.ssh("-tt"), "cat; exit 4"], login.env)
@@ -339,6 +339,12 @@ def test_plink_runs_a_command_and_returns_its_status(putty: Putty, status: int):
 
 def test_plink_is_asked_for_a_password_only(putty: Putty):
     assert b"eyboard-interactive" not in putty.plink("true").stderr
+
+
+def test_plink_gets_the_status_of_a_command_that_outlives_its_output(putty: Putty):
+    # PuTTY's tools leave as soon as both sides have said their last byte.
+    done = putty.plink("exec >&- 2>&-; sleep 0.5; exit 5")
+    assert done.status == 5, done.said
 
 
 def test_plink_has_a_terminal(putty: Putty):

@@ -163,7 +163,7 @@ class Daemon:
             )
         process = self.process
         wait_until(
-            lambda: process.poll() is not None or answers(self.port), "no gateway", seconds=20
+            lambda: process.poll() is not None or answers(self.port), "no gateway", seconds=60
         )
         if process.poll() is not None:
             pytest.fail(f"proxyd ended: {self.log.read_text()[-800:]}")

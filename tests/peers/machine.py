@@ -4,6 +4,7 @@ What is installed, written or removed in it goes to the layer and is gone with i
 the network with the tests, so that what listens in there is reached from here. Needs root.
 """
 
+import fcntl
 import os
 import secrets
 import shutil
@@ -146,10 +147,18 @@ def machine() -> Iterator[Machine]:
 
 @pytest.fixture(scope="session")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Debian package, built from this checkout."""
-    folder = tmp_path_factory.mktemp("dist")
-    began = time.monotonic()
-    built = run([ROOT / "script" / "deb", folder], cwd=ROOT, seconds=300)
-    if built.status != 0:
-        pytest.fail(f"script/deb after {time.monotonic() - began:.0f} s: {built.said[-2000:]}")
-    return Path(built.text)
+    """The Debian package, built from this checkout; once for all processes of a run."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    folder = shared / "dist"
+    with (shared / "dist.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for package in folder.glob("*.deb"):
+            return package
+        began = time.monotonic()
+        built = run([ROOT / "script" / "deb", folder], cwd=ROOT, seconds=300)
+        if built.status != 0:
+            took_s = time.monotonic() - began
+            pytest.fail(f"script/deb after {took_s:.0f} s: {built.said[-2000:]}")
+        return Path(built.text)

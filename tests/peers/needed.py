@@ -4,6 +4,7 @@ With `PROXYD_REQUIRE_PEERS` set, as `script/test` does, a missing program is a f
 not a skip.
 """
 
+import itertools
 import os
 import shutil
 import socket
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -37,11 +39,29 @@ def environment(**more: str) -> dict[str, str]:
     return {**ours, "PATH": SEARCHED, "LC_ALL": "C.UTF-8", **more}
 
 
+_PORTS: Final = range(10240, 32768)
+"""Below those that the kernel gives to connections going out."""
+_ports = itertools.cycle(_PORTS)
+_claims: list[socket.socket] = []
+
+
 def free_port() -> int:
-    """A port for a program that cannot be handed a socket."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port for a program that cannot be handed a socket.
+
+    While this process lives no other run of the tests is given it.
+    """
+    for port in itertools.islice(_ports, len(_PORTS)):
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0proxyd-port-{port}")
+            with closing(socket.socket()) as probe:
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            claim.close()
+            continue
+        _claims.append(claim)
+        return port
+    pytest.fail(f"no port is free from {_PORTS.start} to {_PORTS.stop}")
 
 
 def wait_until(

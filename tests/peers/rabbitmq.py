@@ -37,6 +37,11 @@ max_message_size = 16777216
 START_S: Final = 60
 ALL: Final = ", ".join(['<<".*">>'] * 3)
 """Configure, write and read everything."""
+ALLOW: Final = (
+    f'rabbit_auth_backend_internal:set_permissions(<<"{USER}">>, Name, {ALL}, <<"test">>)'
+)
+SPARE: Final = 16
+"""How many virtual hosts are made at once."""
 
 
 class RabbitMQ:
@@ -57,6 +62,8 @@ class RabbitMQ:
             CONFIG.format(port=self.port, tls_port=self.tls_port, folder=self.folder)
         )
         self.process: subprocess.Popen[bytes] | None = None
+        self.spare: list[str] = []
+        """Virtual hosts that nobody has used yet."""
         # Our own child: the one that Erlang starts by itself outlives everything.
         self._port_mapper = subprocess.Popen(
             [program("epmd"), "-port", str(self._epmd_port), "-address", "127.0.0.1"],
@@ -202,10 +209,11 @@ def vhost(rabbitmq: RabbitMQ) -> VirtualHost:
 
 
 def new_vhost(broker: RabbitMQ) -> VirtualHost:
-    """Make a virtual host; it goes with the broker."""
-    name = f"test-{secrets.token_hex(4)}"
-    # One call: each starts an Erlang machine of its own.
-    host, user = f'<<"{name}">>', f'<<"{USER}">>'
-    allow = f'rabbit_auth_backend_internal:set_permissions({user}, {host}, {ALL}, <<"test">>)'
-    broker.ctl("eval", f'rabbit_vhost:add({host}, <<"test">>), {allow}.')
-    return VirtualHost(broker, name)
+    """Return a virtual host that nobody has used; it goes with the broker."""
+    if not broker.spare:
+        broker.spare = [f"test-{secrets.token_hex(4)}" for _ in range(SPARE)]
+        # One call: each starts an Erlang machine of its own, which takes seconds.
+        names = ", ".join(f'<<"{name}">>' for name in broker.spare)
+        make = f'rabbit_vhost:add(Name, <<"test">>), {ALLOW}'
+        broker.ctl("eval", f"lists:foreach(fun(Name) -> {make} end, [{names}]).")
+    return VirtualHost(broker, broker.spare.pop())

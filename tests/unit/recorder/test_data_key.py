@@ -37,7 +37,7 @@ def test_a_wrapped_key_opens_for_its_own_session_alone():
         RECORDING_KEY.unwrap(UUID(int=8), KEY.wrapped)
 
 
-@pytest.mark.parametrize("sealed", [b"", bytes(80), KEY.wrapped.sealed[:-1]])
+@pytest.mark.parametrize("sealed", [b"", bytes(80), KEY.wrapped.sealed[:-1]], ids=len)
 def test_a_wrapped_key_that_was_altered_is_refused(sealed: bytes):
     with pytest.raises(CorruptChunkError):
         RECORDING_KEY.unwrap(SESSION, msgspec.structs.replace(KEY.wrapped, sealed=sealed))

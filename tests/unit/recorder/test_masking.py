@@ -335,14 +335,14 @@ def test_a_line_longer_than_what_is_held_is_kept_if_it_is_echoed():
 def test_an_echoed_megabyte_is_kept_and_costs_little():
     typist = Typist()
     block = b"a line of a text that somebody pastes\r" * 400
-    began_s = time.perf_counter()
+    began_s = time.thread_time()
     for _ in range(70):
         typist.type(block)
         typist.show(block.replace(b"\r", b"\r\n"))
-    took_s = time.perf_counter() - began_s
+    took_s = time.thread_time() - began_s
     typist.close()
     assert typist.kept == block * 70
-    assert took_s < 0.5  # 5 ms on an idle machine: a loop over its bytes takes longer.
+    assert took_s < 0.5  # Of CPU, where 5 ms are usual: a loop over its bytes takes longer.
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,31 @@ def test_gcm_packets_survive_any_fragmentation(payloads: list[bytes], cuts: list
     assert [payload_of(body) for body in bodies] == payloads
 
 
+@given(PAYLOADS, st.lists(st.integers(0, 100_000)), st.integers(0, 100_000))
+def test_a_packet_that_is_not_whole_yet_may_be_held_apart(payloads, cuts, held_first: int):
+    sealer, opener = PacketGCM(KEY[:16], IV), PacketGCM(KEY[:16], IV)
+    stream, _ = sealer.seal_burst([body_of(payload) for payload in payloads])
+    first = held_first % (len(stream) + 1)
+    held, bodies = stream[:first], []
+    for piece in cut(stream[first:], cuts):
+        used, special = opener.open_burst(piece, bodies, held)
+        assert special is None
+        held = (held + piece)[used:]
+    assert held == b""
+    assert [payload_of(body) for body in bodies] == payloads
+
+
+def test_a_packet_of_another_layer_stops_the_burst_when_its_beginning_was_held():
+    sealer, opener = PacketGCM(KEY[:16], IV), PacketGCM(KEY[:16], IV)
+    newkeys, after = body_of(b"\x15"), body_of(channel_data(0, b"x"))
+    stream, _ = sealer.seal_burst([newkeys, after])
+    bodies: list[bytes] = []
+    used, special = opener.open_burst(stream[7:], bodies, stream[:7])
+    assert (bodies, special) == ([], newkeys)
+    assert opener.open_burst(stream[used:], bodies) == (len(stream) - used, None)
+    assert bodies == [after]
+
+
 @pytest.mark.parametrize(
     "name",
     ["aes256-ctr", "aes128-ctr", "chacha20-poly1305@openssh.com", "aes256-gcm@openssh.com"],

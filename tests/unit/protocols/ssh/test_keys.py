@@ -15,6 +15,7 @@ LOCKED = KEY.export_private_key(passphrase="open sesame")
         RSA.export_private_key("pkcs1-pem"),
         RSA.export_private_key("pkcs8-pem"),
     ],
+    ids=["openssh", "pkcs1", "pkcs8"],
 )
 def test_openssh_and_pem_keys_can_be_used(data):
     check_private_key(data, None)
@@ -35,6 +36,7 @@ def test_an_encrypted_key_opens_with_its_passphrase():
         (b"\x00\xff not a key", None, "holds no private key"),
         (KEY.export_private_key()[:200], None, "holds no private key"),
     ],
+    ids=["locked", "guessed", "public", "PuTTY", "nothing", "noise", "cut off"],
 )
 def test_what_cannot_be_used_is_told_apart(data, passphrase, complaint):
     with pytest.raises(UnusableKeyError, match=complaint):
