@@ -61,6 +61,39 @@ class RedeemCredential(Struct, frozen=True, kw_only=True, tag="redeem_credential
         return f"RedeemCredential(engine_id={self.engine_id!r}, <redacted>)"
 
 
+class ProveNTLM(Struct, frozen=True, kw_only=True, tag="prove_ntlm"):
+    """Engine to control: say what this answer to an NTLM challenge proves.
+
+    The NT hash stays with control: what it lets out opens this one connection and no other.
+    No use is counted; `RedeemCredential` follows once the client has handed the password over.
+    """
+
+    engine_id: str
+    site: str
+    protocol: TargetProtocol
+    username: str
+    """The proxy credential's, in small letters and without a domain."""
+    ntlm_username: str
+    """As the client wrote it: the answer covers it, and the domain."""
+    ntlm_domain: str
+    server_challenge: Annotated[bytes, Meta(min_length=8, max_length=8)]
+    response: Annotated[bytes, Meta(min_length=44, max_length=16384)]
+    """NtChallengeResponse ([MS-NLMP] 2.2.2.8)."""
+    client_address: str
+    seal_to: bytes
+    """The engine's ephemeral X25519 public key, 32 bytes: the session key is sealed to it."""
+
+    def __repr__(self) -> str:
+        return f"ProveNTLM(engine_id={self.engine_id!r}, <redacted>)"
+
+
+class NTLMProved(Struct, frozen=True, kw_only=True, tag="ntlm_proved"):
+    """Control to engine: whoever answered knows the password."""
+
+    sealed_key: bytes
+    """SessionBaseKey ([MS-NLMP] 3.3.2), sealed by `bus.sealed` to the engine's key."""
+
+
 class TargetCredential(Struct, frozen=True, kw_only=True):
     """What opens the target. Travels sealed; lives in memory from dialling to login."""
 
@@ -277,11 +310,13 @@ class ChunkRefused(Struct, frozen=True, kw_only=True, tag="chunk_refused"):
     reason: str
 
 
-SessionRequest = RedeemCredential | PinHostKey | SessionReady | SessionFailed | EngineStarted
+LoginRequest = RedeemCredential | ProveNTLM
+SessionRequest = LoginRequest | PinHostKey | SessionReady | SessionFailed | EngineStarted
 EnrolmentRequest = EnrolEngine | FetchTrustedKeys | RotateEngineKey
 EnrolmentReply = EnrolmentPending | EngineEnrolled | EnrolmentRefused | TrustedKeys
 Request = SessionRequest | ValidateUser | Heartbeat | PingStorage | EnrolmentRequest
-Reply = Grant | UserValidated | Denied | HostKeysPinned | Alive | Done | Failed | EnrolmentReply
+LoginReply = Grant | NTLMProved | UserValidated | Denied
+Reply = LoginReply | HostKeysPinned | Alive | Done | Failed | EnrolmentReply
 Receipt = ChunkStored | ChunkRefused
 
 

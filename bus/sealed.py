@@ -16,6 +16,7 @@ from bus.errors import BusError
 
 _SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 _PURPOSE = b"proxyd target credential"
+_NTLM_PURPOSE = b"proxyd NTLM session key"
 
 
 class SealError(BusError):
@@ -25,6 +26,11 @@ class SealError(BusError):
 def credential_info(session_id: UUID) -> bytes:
     """Return the `info` under which a target credential is sealed for a session."""
     return _PURPOSE + session_id.bytes
+
+
+def ntlm_info(server_challenge: bytes) -> bytes:
+    """Return the `info` under which the session key of one NTLM challenge is sealed."""
+    return _NTLM_PURPOSE + server_challenge
 
 
 def seal(public_key: bytes, plaintext: bytes, info: bytes) -> bytes:

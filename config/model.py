@@ -52,6 +52,7 @@ SiteName = Annotated[
         description="up to 64 letters, digits, - and _",
     ),
 ]
+ClientSecurity = Literal["nla", "tls"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -103,7 +104,22 @@ class RDPSettings(_Table, frozen=True, kw_only=True):
     """`[rdp]`: the RDP gateway."""
 
     listen: tuple[Address, ...] = ("0.0.0.0:3390",)
-    client_security: tuple[str, ...] = ("nla", "tls")
+    client_security: Annotated[tuple[ClientSecurity, ...], Meta(min_length=1)] = ("nla", "tls")
+    certificate_file: Path | None = None
+    """PEM, with its chain. None: `rdp_certificate.pem` in the state directory."""
+    key_file: Path | None = None
+    """PEM. None: `rdp_key.pem` in the state directory."""
+    login_timeout_s: Seconds = 60
+    dial_timeout_s: Seconds = 10
+    idle_timeout_s: SecondsOrOff = 0
+    max_session_s: Seconds = 86400
+    max_startups: MaxStartups = "10:30:100"
+    max_startups_per_source: Count = 50
+    source_penalties: bool = True
+    target_alive_interval_s: Seconds = 15
+    """How long a target may be silent before the kernel asks it for a sign of life."""
+    target_alive_count: Annotated[int, Meta(ge=1, le=127)] = 3
+    """How many such questions may go unanswered."""
 
 
 class RecorderSettings(_Table, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from bus.contract import (
     EngineStarted,
     Heartbeat,
     PinHostKey,
+    ProveNTLM,
     RedeemCredential,
     Request,
     SessionFailed,
@@ -29,7 +30,7 @@ def check(session: Session, request: Request, asker: str) -> None:
     """
     engine = engines.find_active(session, asker)
     match request:
-        case RedeemCredential() | EngineStarted() | Heartbeat() | ValidateUser():
+        case RedeemCredential() | ProveNTLM() | EngineStarted() | Heartbeat() | ValidateUser():
             if request.engine_id != asker:
                 raise DeniedError(f"{asker} says it is {request.engine_id!r}")
             if request.site != engine.site:

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from bus.proof import proof
 from config.model import Settings
-from control import secrets, users
+from control import nt_hashes, secrets, users
 from control.command_lines import command_lines
 from control.errors import ConflictError, DeniedError, InvalidError, NotFoundError
 from control.requests import CredentialSummary, IssueCredential, IssuedCredential
@@ -91,6 +91,9 @@ def issue(
         expires_at=_expiry(now, request.ttl_s),
         revoked_at=None,
     )
+    nt_hashes.wipe_spent(session, now)
+    if protocol is TargetProtocol.RDP:
+        row.nt_hash = nt_hashes.seal_hash(vault, row.id, password)
     session.add(row)
     return IssuedCredential(
         id=row.id,

@@ -20,6 +20,7 @@ from bus.contract import (
     Denied,
     Grant,
     HostKeyPolicy,
+    ProveNTLM,
     RedeemCredential,
 )
 from bus.sealed import credential_info, seal
@@ -36,7 +37,11 @@ _HANDLE = re.compile(r"[a-z0-9-]{8,20}")
 _DUMMY_MAC = bytes(32)
 
 
-class _Presented(NamedTuple):
+Login = RedeemCredential | ProveNTLM
+"""What an engine asks about a proxy credential."""
+
+
+class Presented(NamedTuple):
     """What the database holds about the user name that was presented."""
 
     credential: CredentialRow
@@ -71,7 +76,7 @@ class Grants:
         """
         now = self._clock.now()
         with self._database.transaction() as session:
-            presented = _look_up(session, request.username)
+            presented = look_up(session, request.username)
             verdict = self._judge(presented, request, now)
             if not engines.stays_active(session, request.engine_id):
                 # It was when it asked; a revocation that was quicker has counted sessions.
@@ -81,23 +86,18 @@ class Grants:
             if isinstance(verdict, _Entitled):
                 return self._grant(session, Act(verdict.user.name, now), request, verdict)
             who = "stranger" if presented is None else presented.user.name
-            _note_denial(session, Act(who, now), request, verdict)
+            note_denial(session, Act(who, now), request, verdict)
             return Denied(reason=verdict)
 
     def _judge(
-        self, presented: _Presented | None, request: RedeemCredential, now: dt.datetime
+        self, presented: Presented | None, request: RedeemCredential, now: dt.datetime
     ) -> _Entitled | DenialReason:
         expected = _DUMMY_MAC if presented is None else presented.credential.password_mac
         matches = hmac.compare_digest(expected, self._vault.mac(request.password_proof))
-        if presented is None:
-            return DenialReason.UNKNOWN
-        if not matches:
-            return DenialReason.WRONG_PASSWORD
-        if presented.secret is None:
-            return DenialReason.SECRET_REMOVED
-        entitled = _Entitled(presented.credential, presented.user, presented.secret)
-        objections = _objections(entitled, presented.access, request, now)
-        return next((reason for reason, holds in objections.items() if holds), entitled)
+        reason = objection(presented, request, now, matches=matches)
+        if reason is not None or presented is None or presented.secret is None:
+            return reason or DenialReason.UNKNOWN
+        return _Entitled(presented.credential, presented.user, presented.secret)
 
     def _grant(
         self, session: Session, act: Act, request: RedeemCredential, entitled: _Entitled
@@ -131,7 +131,7 @@ class Grants:
             secret_name=secret.name,
             target=secrets.target(secret),
             terms=self._terms(secret),
-            channels=frozenset(secret.channels.split(",")),
+            channels=frozenset(filter(None, secret.channels.split(","))),
             host_key_policy=HostKeyPolicy(secret.host_key_policy),
             host_keys=secrets.host_keys(secret),
             expires_at=None,
@@ -147,7 +147,23 @@ class Grants:
         )
 
 
-def _look_up(session: Session, username: str) -> _Presented | None:
+def objection(
+    presented: Presented | None, request: Login, now: dt.datetime, *, matches: bool
+) -> DenialReason | None:
+    """Return the first reason against a login; `matches` says whether the password does."""
+    if presented is None:
+        return DenialReason.UNKNOWN
+    if not matches:
+        return DenialReason.WRONG_PASSWORD
+    if presented.secret is None:
+        return DenialReason.SECRET_REMOVED
+    entitled = _Entitled(presented.credential, presented.user, presented.secret)
+    objections = _objections(entitled, presented.access, request, now)
+    return next((reason for reason, holds in objections.items() if holds), None)
+
+
+def look_up(session: Session, username: str) -> Presented | None:
+    """Return what the database holds about a proxy credential's user name."""
     query = (
         select(CredentialRow, UserRow, SecretRow, AccessRow)
         .join(UserRow, UserRow.id == CredentialRow.user_id)
@@ -160,11 +176,11 @@ def _look_up(session: Session, username: str) -> _Presented | None:
         .where(CredentialRow.username == username)
     )
     row = session.execute(query).one_or_none()
-    return None if row is None else _Presented(*row)
+    return None if row is None else Presented(*row)
 
 
 def _objections(
-    entitled: _Entitled, access: AccessRow | None, request: RedeemCredential, now: dt.datetime
+    entitled: _Entitled, access: AccessRow | None, request: Login, now: dt.datetime
 ) -> dict[DenialReason, bool]:
     """Say of each reason whether it holds; operators are told the first."""
     credential, user, secret = entitled
@@ -204,9 +220,8 @@ def _is_within(address: str, source: str | None) -> bool:
     return client in ipaddress.ip_network(source)
 
 
-def _note_denial(
-    session: Session, act: Act, request: RedeemCredential, reason: DenialReason
-) -> None:
+def note_denial(session: Session, act: Act, request: Login, reason: DenialReason) -> None:
+    """Leave a row in the audit trail."""
     # People type passwords where a name belongs: keep only what looks like one of ours.
     is_handle = _HANDLE.fullmatch(request.username)
     subject = request.username if is_handle else "(not a proxy user name)"

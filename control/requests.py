@@ -18,7 +18,6 @@ from control.retention_requests import RetentionRequest
 from recorder.session_info import Capture, RecordingMode, TargetProtocol
 
 MAX_USES = 1_000_000
-DEFAULT_CHANNELS = ("exec", "scp", "sftp", "shell")
 
 
 class AddSecret(_Request, frozen=True, kw_only=True):
@@ -39,7 +38,8 @@ class AddSecret(_Request, frozen=True, kw_only=True):
     record: RecordingMode = RecordingMode.EVERYTHING
     on_loss: OnLoss | None = None
     """None: as `[recorder] on_loss` says."""
-    channels: tuple[str, ...] = DEFAULT_CHANNELS
+    channels: tuple[str, ...] | None = None
+    """None: `exec scp sftp shell` for SSH, `clipboard` for RDP."""
     capture: Capture = Capture.TEXT
     mask_typed: bool = True
     site: str | None = None

@@ -18,8 +18,10 @@ from bus.contract import (
     Grant,
     Heartbeat,
     HostKeysPinned,
+    NTLMProved,
     PingStorage,
     PinHostKey,
+    ProveNTLM,
     RedeemCredential,
     Reply,
     Request,
@@ -37,6 +39,7 @@ from control.audit import Act
 from control.errors import ControlError, DeniedError
 from control.grants import Grants
 from control.heartbeats import Heartbeats
+from control.nt_hashes import NTLMCheck
 from control.user_check import UserCheck
 from recorder.ports import Clock
 from storage.database import Database
@@ -55,12 +58,14 @@ class EngineRequests:
         clock: Clock,
         heartbeats: Heartbeats,
         user_check: UserCheck,
+        ntlm_check: NTLMCheck,
     ) -> None:
         self._database = database
         self._grants = grants
         self._clock = clock
         self._heartbeats = heartbeats
         self._user_check = user_check
+        self._ntlm_check = ntlm_check
 
     async def answer(self, request: Request, asker: str) -> Reply:
         """Return the reply to `asker`, whose signature the bus has verified.
@@ -107,6 +112,8 @@ class EngineRequests:
         match request:
             case RedeemCredential():
                 return self._redeem(request)
+            case ProveNTLM():
+                return self._prove(request)
             case PinHostKey():
                 return self._pin(request)
             case SessionReady():
@@ -154,6 +161,17 @@ class EngineRequests:
                 user=answer.user,
                 secret=answer.secret_name,
                 **seen,
+            )
+        return answer
+
+    def _prove(self, request: ProveNTLM) -> NTLMProved | Denied:
+        answer = self._ntlm_check.prove(request)
+        if isinstance(answer, Denied):
+            _log.warning(
+                "credential.denied",
+                reason=answer.reason.value,
+                engine=request.engine_id,
+                client_address=request.client_address,
             )
         return answer
 

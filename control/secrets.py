@@ -21,10 +21,18 @@ from control.vault import Vault
 from recorder.session_info import Capture, RecordingMode, Target, TargetProtocol
 from storage.tables import SecretRow
 
-CHANNELS = (
-    *("shell", "exec", "sftp", "scp", "subsystem"),
-    *("local-forward", "remote-forward", "unix-forward", "agent", "x11"),
-)
+CHANNELS = {
+    TargetProtocol.SSH: (
+        *("shell", "exec", "sftp", "scp", "subsystem"),
+        *("local-forward", "remote-forward", "unix-forward", "agent", "x11"),
+    ),
+    TargetProtocol.RDP: ("clipboard", "drives", "audio", "dynamic"),
+}
+"""What a secret may let through, by protocol."""
+DEFAULT_CHANNELS = {
+    TargetProtocol.SSH: ("exec", "scp", "sftp", "shell"),
+    TargetProtocol.RDP: ("clipboard",),
+}
 _CREDENTIAL_FIELDS = ("username", "domain", "password", "private_key", "passphrase")
 
 
@@ -61,7 +69,7 @@ def add(session: Session, vault: Vault, request: AddSecret, now: dt.datetime) ->
         host_keys=_lines(request.protocol, request.host_keys),
         record=request.record,
         on_loss=request.on_loss,
-        channels=",".join(request.channels),
+        channels=",".join(_channels(request)),
         capture=request.capture,
         mask_typed=request.mask_typed,
         site=request.site,
@@ -140,7 +148,7 @@ def summary(row: SecretRow) -> SecretSummary:
         host_keys=host_keys(row),
         record=RecordingMode(row.record),
         on_loss=None if row.on_loss is None else OnLoss(row.on_loss),
-        channels=tuple(row.channels.split(",")),
+        channels=tuple(filter(None, row.channels.split(","))),
         capture=Capture(row.capture),
         mask_typed=row.mask_typed,
         site=row.site,
@@ -156,6 +164,10 @@ def _seal(vault: Vault, row: SecretRow, credential: TargetCredential) -> None:
     sealed = vault.seal(row.id, row.version, credential)
     row.sealed, row.wrapped_key = sealed.sealed, sealed.wrapped_key
     row.master_key_id = sealed.master_key_id
+
+
+def _channels(request: AddSecret) -> tuple[str, ...]:
+    return DEFAULT_CHANNELS[request.protocol] if request.channels is None else request.channels
 
 
 def _edited(credential: TargetCredential, changes: dict[str, object]) -> TargetCredential:
@@ -224,9 +236,17 @@ def _check(row: SecretRow) -> None:
             f"secret `{row.name}` accepts given host keys only, and none is given: use "
             "--host-key, or --host-key-tofu"
         )
-    for channel in row.channels.split(","):
-        if channel not in CHANNELS and not channel.startswith("subsystem:"):
-            raise InvalidError(f"there is no channel `{channel}`: {', '.join(CHANNELS)}")
+    _check_channels(row)
+    if row.protocol == TargetProtocol.RDP and row.credential_kind != "password":
+        raise InvalidError("a secret for RDP has a password: RDP knows no private keys")
+
+
+def _check_channels(row: SecretRow) -> None:
+    known = CHANNELS[TargetProtocol(row.protocol)]
+    for channel in filter(None, row.channels.split(",")):
+        is_subsystem = "subsystem" in known and channel.startswith("subsystem:")
+        if channel not in known and not is_subsystem:
+            raise InvalidError(f"there is no channel `{channel}`: {', '.join(known)}")
 
 
 def _lines(protocol: TargetProtocol, keys: tuple[str, ...]) -> str:

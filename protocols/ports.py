@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from bus.contract import Grant, RedeemCredential
+from bus.contract import Grant, NTLMProved, ProveNTLM, RedeemCredential
 from recorder.events import EndReason
 from recorder.ports import EventSink
 from recorder.session_info import SessionInfo
@@ -13,6 +13,10 @@ class GrantBroker(Protocol):
 
     async def redeem(self, request: RedeemCredential) -> Grant:
         """Return the grant, or raise `AccessDeniedError`."""
+        ...
+
+    async def prove(self, request: ProveNTLM) -> NTLMProved:
+        """Return what an NTLM answer proves, or raise `AccessDeniedError`."""
         ...
 
     async def pin_host_key(self, grant: Grant, host_key: str) -> tuple[str, ...]:

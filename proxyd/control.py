@@ -22,6 +22,7 @@ from control.errors import ControlError
 from control.grants import Grants
 from control.heartbeats import Heartbeats
 from control.live import BusLiveSessions
+from control.nt_hashes import NTLMCheck
 from control.open_database import open_database
 from control.operations import ControlNode, Operations
 from control.operator_socket import OperatorSocket
@@ -125,7 +126,10 @@ class Control:
         self.heartbeats = Heartbeats(clock)
         """Which engines are there."""
         user_check = UserCheck(database, vault, clock)
-        requests = EngineRequests(database, grants, clock, self.heartbeats, user_check)
+        self._ntlm_check = ntlm_check = NTLMCheck(database, vault, clock)
+        requests = EngineRequests(
+            database, grants, clock, self.heartbeats, user_check, ntlm_check
+        )
         bus.answer(requests.answer)
 
     def operations(

@@ -6,10 +6,8 @@ gateway ── records ──> spool ── shipper ──> bus
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import Path
 from typing import Final
 from uuid import UUID
 
@@ -26,7 +24,9 @@ from bus.contract import (
     Heartbeat,
     HostKeysPinned,
     MessageUser,
+    NTLMProved,
     PinHostKey,
+    ProveNTLM,
     RedeemCredential,
     ResendChunks,
     SessionCommand,
@@ -37,15 +37,12 @@ from bus.contract import (
 )
 from bus.errors import BadMessageError, BusError, BusUnavailableError
 from bus.ports import EngineBus
-from config.errors import ConfigError
 from config.model import OnLoss, Settings
 from protocols.errors import AccessDeniedError
-from protocols.ssh.gateway import SSHGateway
-from protocols.ssh.served_session import Surroundings
 from proxyd.engine_trust import engine_id
+from proxyd.gateways import Around, GatewayKeys, Gateways
 from proxyd.metrics import Metrics, watch
 from proxyd.reach import StorageReach
-from proxyd.service import leaves, listen_error
 from recorder.chunk import Chunk
 from recorder.errors import SpoolFullError
 from recorder.events import EndReason
@@ -61,6 +58,7 @@ HEARTBEAT_S: Final = 10.0
 _KNOWN_PATIENCE_S: Final = 3.0
 """Control hears of an engine at once, or is away."""
 _ANNOUNCE_AGAIN_S: Final = 1.0
+_NOT_THERE: Final = "the session is not there"
 _MOST_RESENT: Final = 1000
 """Chunks that one command may ask for: a day of a session is 2880."""
 
@@ -93,6 +91,23 @@ class BusBroker:
             self._logins.labels(protocol=protocol, outcome=outcome).inc()
         match reply:
             case Grant():
+                return reply
+            case Denied(reason=reason):
+                raise AccessDeniedError(reason)
+        raise BadMessageError("control answered a login with something else")
+
+    async def prove(self, request: ProveNTLM) -> NTLMProved:
+        """Return what an NTLM answer proves; raise as `redeem` does."""
+        protocol, outcome = request.protocol.value, "unanswered"
+        try:
+            reply = await self._bus.request(request)
+            outcome = "proved" if isinstance(reply, NTLMProved) else "denied"
+        finally:
+            if outcome != "proved":
+                # A login that was proved is counted when it is redeemed.
+                self._logins.labels(protocol=protocol, outcome=outcome).inc()
+        match reply:
+            case NTLMProved():
                 return reply
             case Denied(reason=reason):
                 raise AccessDeniedError(reason)
@@ -137,7 +152,7 @@ class MeasuredSink:
 class EngineKeys(Struct, frozen=True, kw_only=True):
     """What an engine proves itself with, to users and to the storage side."""
 
-    host_keys: Sequence[Path]
+    gateways: GatewayKeys
     sealing: SealingKeys
 
 
@@ -177,28 +192,17 @@ class Engine:
             unreachable_s=lambda: self.unreachable_s,
             end_session=self._end_session,
         )
-        around = Surroundings(
-            settings=settings.ssh,
-            capture_limit_bytes=settings.recorder.capture_limit_bytes,
-            site=settings.site,
+        around = Around(
             engine_id=self.id,
             broker=BusBroker(bus, metrics, self._announced),
             recorders=self.recorders,
             clock=clock,
         )
-        try:
-            self.gateway = SSHGateway(around, keys.host_keys)
-        except ImportError as error:
-            raise ConfigError(
-                f"ssh.relay is {settings.ssh.relay.value}, which cannot work: {error}; set it "
-                "to auto, or install the version of asyncssh that this release names"
-            ) from error
+        self.gateways = Gateways(settings, around, keys.gateways, metrics)
         bus.obey(self.id, self._obey)
-        self._measure(metrics, around.crossed_bytes)
+        self._measure(metrics)
 
-    def _measure(self, metrics: Metrics, crossed_bytes: list[int]) -> None:
-        active = metrics.sessions_active.labels(protocol=TargetProtocol.SSH.value)
-        watch(active, lambda: len(self.gateway.live_sessions))
+    def _measure(self, metrics: Metrics) -> None:
         watch(metrics.storage_unreachable_seconds, lambda: self.unreachable_s)
         watch(metrics.spool_bytes, lambda: self.spool.used_bytes)
         watch(metrics.spool_disk_used_ratio, lambda: self.spool.fill_percent / 100)
@@ -206,8 +210,6 @@ class Engine:
         metrics.spool_quota_bytes.set(self._settings.recorder.spool_quota_bytes)
         metrics.recordings_lost_total.read(lambda: self.recorders.losses)
         metrics.spool_quarantined_total.read(lambda: self.spool.quarantined)
-        for direction, side in (("from_client", 0), ("from_target", 1)):
-            metrics.relay_bytes_total.read(partial(crossed_bytes.__getitem__, side), direction)
 
     def _out_of_reach(self) -> None:
         self.recorders.tick()
@@ -232,7 +234,7 @@ class Engine:
             tasks.create_task(self.reach.run())
             tasks.create_task(self._stay_known())
             listens = asyncio.Event()
-            tasks.create_task(self._listen(listens.set))
+            tasks.create_task(self.gateways.serve(listens.set))
             await listens.wait()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_KNOWN_PATIENCE_S):
@@ -241,7 +243,7 @@ class Engine:
 
     async def drain(self) -> None:
         """Stop listening, tell users, end sessions, seal, ship."""
-        await self.gateway.drain(FAREWELL, self._settings.drain_timeout_s)
+        await self.gateways.drain(FAREWELL, self._settings.drain_timeout_s)
         try:
             async with asyncio.timeout(self._settings.ship_timeout_s):
                 await self.shipper.drained()
@@ -255,8 +257,8 @@ class Engine:
     def not_ready(self) -> list[str]:
         """Return why no session can begin now; nothing, where one can."""
         reasons = []
-        if self._settings.ssh.listen and not self.gateway.addresses:
-            reasons.append("the gateway does not listen")
+        if not self.gateways.all_listen:
+            reasons.append("the gateways do not listen")
         if not self._announced.is_set():
             reasons.append("control has not heard of this engine yet: no logins")
         try:
@@ -275,15 +277,19 @@ class Engine:
         return max(self.shipper.unreachable_s, self.reach.unreachable_s)
 
     @property
-    def listening(self) -> tuple[str, ...]:
-        """Where users reach it."""
-        return tuple(f"{host}:{port}" for host, port in self.gateway.addresses)
+    def listening(self) -> dict[str, tuple[str, ...]]:
+        """Where users reach it, by protocol."""
+        return {
+            protocol.value: tuple(f"{host}:{port}" for host, port in addresses)
+            for protocol, addresses in self.gateways.listening.items()
+            if addresses
+        }
 
     @property
     def ports(self) -> dict[TargetProtocol, int]:
         """The port that users reach each protocol at; none before it listens."""
-        addresses = self.gateway.addresses
-        return {TargetProtocol.SSH: addresses[0][1]} if addresses else {}
+        listening = self.gateways.listening
+        return {protocol: at[0][1] for protocol, at in listening.items() if at}
 
     async def _recover(self) -> None:
         await asyncio.to_thread(self.spool.prepare)
@@ -324,7 +330,7 @@ class Engine:
                 engine_id=self.id,
                 site=self._settings.site,
                 version=version("proxyd"),
-                live_sessions=len(self.gateway.live_sessions),
+                live_sessions=len(self.gateways.live_sessions),
                 unshipped_chunks=self.spool.unshipped_chunks,
                 spool_bytes=self.spool.used_bytes,
             )
@@ -332,23 +338,14 @@ class Engine:
         if isinstance(reply, Alive):
             self.user_key = reply.seal_to
 
-    async def _listen(self, listening: Callable[[], None]) -> None:
-        settings = self._settings.ssh
-        try:
-            await self.gateway.serve(listening)
-        except* OSError as group:
-            where = ", ".join(settings.listen)
-            for error in leaves(group):
-                raise listen_error("ssh.listen", where, error) from error
-
     async def _end_session(self, session_id: UUID, reason: EndReason, detail: str) -> None:
-        self.gateway.terminate(session_id, reason, detail)
+        self.gateways.terminate(session_id, reason, detail)
 
     async def _obey(self, command: Command) -> CommandResult:
         if isinstance(command, ResendChunks):
             return await self._resend(command)
-        done = self._carry_out(command)
-        return CommandResult(done=done, detail="" if done else "the session is not there")
+        problem = self._carry_out(command)
+        return CommandResult(done=not problem, detail=problem)
 
     async def _resend(self, command: ResendChunks) -> CommandResult:
         """Ship again what is still here, be it in quarantine; say whether that is all of it."""
@@ -361,16 +358,17 @@ class Engine:
         detail = f"the engine does not have chunks {', '.join(lacking)}" if lacking else ""
         return CommandResult(done=not lacking, detail=detail)
 
-    def _carry_out(self, command: SessionCommand) -> bool:
-        """Return whether the session was there and it was done."""
-        session_id = command.session_id
+    def _carry_out(self, command: SessionCommand) -> str:
+        """Carry it out; return why it could not be, or nothing."""
+        session_id, done = command.session_id, False
         match command:
             case TerminateSession(reason=text, end_reason=end_reason):
-                return self.gateway.terminate(session_id, end_reason, text)
+                done = self.gateways.terminate(session_id, end_reason, text)
             case MessageUser(text=text):
-                return self.gateway.message(session_id, text)
+                return self.gateways.message(session_id, text)
             case WatchSession(watching=watching):
-                return self._watch(session_id, watching=watching)
+                done = self._watch(session_id, watching=watching)
+        return "" if done else _NOT_THERE
 
     def _watch(self, session_id: UUID, *, watching: bool) -> bool:
         self.recorders.unwatch(session_id, self._bus.publish_live)

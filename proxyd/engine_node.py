@@ -15,10 +15,10 @@ import structlog
 from bus.rabbitmq import EngineAddress, RabbitEngineBus
 from config.errors import ConfigError
 from config.model import Settings
-from control.gateway_keys import usable_host_keys
 from proxyd import broker, logs
 from proxyd.engine import Engine, EngineKeys
 from proxyd.engine_trust import EnginePrivateKeys, EngineTrust, TrustFile, engine_id
+from proxyd.gateways import usable_keys
 from proxyd.metrics import Metrics, watch
 from proxyd.surroundings import credentials_dir, held, measuring
 from recorder.clock import SystemClock
@@ -43,10 +43,8 @@ class EngineNode:
     async def serve(self, started: Callable[[], None]) -> None:
         """Recover the spool, listen, and serve until cancelled."""
         settings = self._settings
-        if settings.rdp.listen:
-            _log.info("gateway.absent", protocol="rdp", listen=settings.rdp.listen)
         async with held(settings.state_dir), contextlib.AsyncExitStack() as stack:
-            host_keys = usable_host_keys(settings.state_dir)
+            gateway_keys = usable_keys(settings, self._clock.now())
             name = engine_id(settings.state_dir)
             private = EnginePrivateKeys(settings.state_dir, credentials_dir())
             trust = EngineTrust(name, private, TrustFile(settings.state_dir), self._clock)
@@ -61,7 +59,7 @@ class EngineNode:
             await stack.enter_async_context(bus)
             await trust.learn(bus)
             _test(trust, self._clock.now())
-            keys = EngineKeys(host_keys=host_keys, sealing=trust)
+            keys = EngineKeys(gateways=gateway_keys, sealing=trust)
             self._engine = engine = Engine(settings, bus, self._clock, keys, self.metrics)
             await stack.enter_async_context(
                 measuring(self.metrics, settings.metrics.listen, self._not_ready)
@@ -94,7 +92,7 @@ class EngineNode:
         if engine is None or bus is None:
             return "starting"
         said = (
-            f"{len(engine.gateway.live_sessions)} sessions, "
+            f"{len(engine.gateways.live_sessions)} sessions, "
             f"{engine.spool.unshipped_chunks} chunks to ship"
         )
         if not bus.wires.are_up:

@@ -17,7 +17,6 @@ from control import engines
 from control.audit import Act
 from control.audit_export import AuditExport
 from control.errors import ControlError
-from control.gateway_keys import usable_host_keys
 from control.open_database import open_blob_store
 from control.operations import Operations
 from control.proofs import Proofs
@@ -34,6 +33,7 @@ from proxyd.control import (
 )
 from proxyd.engine import Engine, EngineKeys
 from proxyd.engine_trust import engine_id
+from proxyd.gateways import usable_keys
 from proxyd.metrics import Metrics, watch
 from proxyd.roles import check_bus
 from proxyd.sealing_keys import LocalSealingKeys, local_sealing_keys, signing_key_file
@@ -77,8 +77,6 @@ class WholeNode:
     async def serve(self, started: Callable[[], None]) -> None:
         """Start every role, and serve until cancelled."""
         settings = self._settings
-        if settings.rdp.listen:
-            _log.info("gateway.absent", protocol="rdp", listen=settings.rdp.listen)
         async with held(settings.state_dir), contextlib.AsyncExitStack() as stack:
             database = stack.enter_context(opened_database(settings))
             vault = opened_vault(settings, database)
@@ -94,8 +92,8 @@ class WholeNode:
             control = Control(settings, database, vault, bus, trust, self._clock)
             self._worker = worker = Worker(settings, database, self._clock, self.metrics, keys)
             bus.store(worker.store)
-            host_keys = usable_host_keys(settings.state_dir)
-            engine_keys = EngineKeys(host_keys=host_keys, sealing=sealing)
+            gateway_keys = usable_keys(settings, self._clock.now())
+            engine_keys = EngineKeys(gateways=gateway_keys, sealing=sealing)
             self._engine = engine = Engine(
                 settings, bus, self._clock, engine_keys, self.metrics
             )
@@ -144,7 +142,7 @@ class WholeNode:
         """Say in one line how it is."""
         if self._engine is None:
             return "starting"
-        sessions = len(self._engine.gateway.live_sessions)
+        sessions = len(self._engine.gateways.live_sessions)
         return f"{sessions} sessions, {self._engine.spool.unshipped_chunks} chunks to store"
 
     def tell(self) -> Status:
@@ -155,11 +153,11 @@ class WholeNode:
             version=version("proxyd"),
             role=ROLE,
             pid=os.getpid(),
-            live_sessions=len(engine.gateway.live_sessions) if engine else 0,
+            live_sessions=len(engine.gateways.live_sessions) if engine else 0,
             spool_bytes=engine.spool.used_bytes if engine else 0,
             unshipped_chunks=engine.spool.unshipped_chunks if engine else 0,
             unindexed_chunks=worker.unindexed_chunks() if worker else 0,
-            listening={"ssh": engine.listening} if engine else {},
+            listening=engine.listening if engine else {},
             problems=tuple(self._problems()),
             master_key=self._master_key,
         )

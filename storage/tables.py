@@ -153,6 +153,8 @@ class CredentialRow(Table):
     issued_at: Mapped[dt.datetime]
     expires_at: Mapped[dt.datetime]
     revoked_at: Mapped[dt.datetime | None]
+    nt_hash: Mapped[bytes | None]
+    """Of a credential for RDP, while it opens anything: sealed by `control.nt_hashes`."""
 
 
 class SessionRow(Table):

@@ -19,6 +19,7 @@ from bus.contract import Grant, RedeemCredential
 from bus.errors import BusError
 from bus.proof import proof
 from bus.sealed import Opener
+from protocols.addresses import split_address
 from protocols.admission import Admission, Admitted, Departure, Refused
 from protocols.errors import AccessDeniedError
 from protocols.ssh import algorithms
@@ -215,14 +216,6 @@ class SSHGateway:
             for session in list(self._ticking):
                 if not session.tick():
                     self._ticking.discard(session)
-
-
-def split_address(address: str) -> tuple[str, int]:
-    """Return host and port of `host:port` or `[v6]:port`; raise `ValueError`."""
-    host, colon, port = address.rpartition(":")
-    if not colon or not port.isdigit():
-        raise ValueError(f"{address!r} is not host:port")
-    return host.strip("[]"), int(port)
 
 
 def _options(

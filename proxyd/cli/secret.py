@@ -9,7 +9,6 @@ import click
 from bus.contract import HostKeyPolicy
 from config.model import OnLoss
 from control.requests import (
-    DEFAULT_CHANNELS,
     AddSecret,
     EditSecret,
     ListSecrets,
@@ -67,7 +66,9 @@ _recorded = _options(
     click.option("--record", type=click.Choice([mode.value for mode in RecordingMode])),
     click.option("--on-loss", type=click.Choice([choice.value for choice in OnLoss])),
     click.option(
-        "--channels", metavar=",".join(DEFAULT_CHANNELS) + ",…", help="What may be opened."
+        "--channels",
+        metavar="WORD,…",
+        help="What may be opened. SSH: exec,scp,sftp,shell,…; RDP: clipboard,drives,audio,…",
     ),
     click.option("--capture", type=click.Choice([choice.value for choice in Capture])),
     click.option(

@@ -28,7 +28,7 @@ drain_timeout_s = 1
 [ssh]
 listen = ["127.0.0.1:{port}"]
 [rdp]
-listen = []
+listen = [{rdp_listen}]
 [control]
 listen = "127.0.0.1:{page_port}"
 [metrics]
@@ -119,10 +119,14 @@ class Recording:
 class Daemon:
     """`proxyd init` and `proxyd run` with a folder of their own."""
 
-    def __init__(self, extra: str = "", *, state: Path | None = None, **env: str) -> None:
+    def __init__(
+        self, extra: str = "", *, state: Path | None = None, rdp: bool = False, **env: str
+    ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="proxyd-daemon-"))
         self.state = state or self.folder / "state"
         self.port, self.page_port, self.metrics_port = free_port(), free_port(), free_port()
+        self.rdp_port = free_port()
+        self.rdp_listen = f'"127.0.0.1:{self.rdp_port}"' if rdp else ""
         self.config = self.folder / "proxyd.toml"
         self.config.write_text(SETTINGS.format(**vars(self)) + extra)
         self.log = self.folder / "proxyd.log"
@@ -218,9 +222,11 @@ class Daemon:
             *options,
         )
 
-    def add_target(self, name: str, *options: str, typed: str = "") -> None:
+    def add_target(
+        self, name: str, *options: str, typed: str = "", protocol: str = "ssh"
+    ) -> None:
         self.cli(
-            *("secret", "add", name, "--protocol", "ssh", "--host", "127.0.0.1", *options),
+            *("secret", "add", name, "--protocol", protocol, "--host", "127.0.0.1", *options),
             typed=typed,
         )
         self.cli("access", "grant", "alice", name)
@@ -322,8 +328,10 @@ def make_daemon() -> Iterator[MakeDaemon]:
     """Starts daemons and ends them with the module."""
     made: list[Daemon] = []
 
-    def make(extra: str = "", *, state: Path | None = None, **env: str) -> Daemon:
-        made.append(Daemon(extra, state=state, **env))
+    def make(
+        extra: str = "", *, state: Path | None = None, rdp: bool = False, **env: str
+    ) -> Daemon:
+        made.append(Daemon(extra, state=state, rdp=rdp, **env))
         return made[-1].set_up()
 
     yield make

@@ -49,7 +49,7 @@ class Userland:
         self.folder.chmod(0o755)
         self._etc = self.folder / "etc"
         shutil.copytree("/etc", self._etc, symlinks=True, ignore_dangling_symlinks=True)
-        for name in ("sshd", "su", "sudo", "login"):
+        for name in ("sshd", "su", "sudo", "login", "xrdp-sesman"):
             (self._etc / "pam.d" / name).write_text(PAM)
         rules = self._etc / "sudoers"
         rules.write_text("Defaults !syslog, !lecture\nALL ALL=(ALL) ALL\n")

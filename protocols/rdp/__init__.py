@@ -1,0 +1,1 @@
+"""RDP: the gateway that users reach, and the leg to the target."""

@@ -1,0 +1,100 @@
+"""Dials a target: TCP, TLS, its certificate, then whatever `Connector` asks for."""
+
+import asyncio
+import socket
+import ssl
+
+from config.model import RDPSettings
+from protocols.errors import RemoteProtocolError, TargetUnreachableError
+from protocols.rdp.certificates import TargetCertificates, subject_public_key
+from protocols.rdp.connector import Connector
+from protocols.rdp.leg import READ_BYTES, Leg, LegClosedError
+from protocols.rdp.steps import Ready, Send, StartTLS, Step
+from recorder.session_info import Target
+
+
+async def dial(
+    target: Target,
+    connector: Connector,
+    certificates: TargetCertificates,
+    settings: RDPSettings,
+) -> Leg:
+    """Return the leg to a target that took the login.
+
+    Raises `TargetUnreachableError` with words for the user, and `BusError` where the
+    target's certificate could not be pinned.
+    """
+    where = f"{target.host}:{target.port}"
+    leg: Leg | None = None
+    try:
+        async with asyncio.timeout(settings.dial_timeout_s):
+            leg = await _connected(target)
+            leg.keep_alive(settings.target_alive_interval_s, settings.target_alive_count)
+            await _shake_hands(leg, connector, certificates)
+    except TimeoutError:
+        text = (
+            f"{where} did not answer within {settings.dial_timeout_s:g} s; check host, port "
+            "and firewall"
+        )
+        raise TargetUnreachableError(text) from None
+    except RemoteProtocolError as error:
+        raise TargetUnreachableError(
+            f"{where} does not speak RDP as expected: {error}"
+        ) from error
+    except LegClosedError as error:
+        raise TargetUnreachableError(
+            f"{where} ended the connection during the handshake ({error}): does it take the "
+            "stored credential?"
+        ) from error
+    except TargetUnreachableError as error:
+        raise TargetUnreachableError(f"{where}: {error}") from error
+    else:
+        kept, leg = leg, None
+        return kept
+    finally:
+        if leg is not None:
+            leg.abort()
+
+
+async def _connected(target: Target) -> Leg:
+    try:
+        streams = await asyncio.open_connection(target.host, target.port, limit=READ_BYTES)
+    except socket.gaierror as error:
+        raise TargetUnreachableError("its name is not known; check it and DNS") from error
+    except ConnectionRefusedError as error:
+        raise TargetUnreachableError("it refused the connection; check its port") from error
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise TargetUnreachableError(
+            f"it cannot be reached: {why}; check the network between it and proxyd"
+        ) from error
+    return Leg(*streams)
+
+
+async def _shake_hands(
+    leg: Leg, connector: Connector, certificates: TargetCertificates
+) -> None:
+    steps: list[Step] = connector.start()
+    while True:
+        for step in steps:
+            match step:
+                case Send(data):
+                    leg.write(data)
+                case StartTLS():
+                    await leg.start_tls(_tls(), None)
+                    certificate = leg.certificate
+                    await certificates.check(certificate)
+                    for after in connector.tls_started(subject_public_key(certificate)):
+                        if isinstance(after, Send):
+                            leg.write(after.data)
+                case Ready():
+                    return
+        steps = connector.receive(await leg.read())
+
+
+def _tls() -> ssl.SSLContext:
+    """Return a context that takes any certificate: the secret's policy judges it after."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context

@@ -1,0 +1,274 @@
+"""Copies PDUs between a client and its target, and records them. Sans-io.
+
+A PDU is recorded as it is on the client's leg: with the client's channel numbers, behind
+what the proxy changed. It passes as it came, save for channel numbers, and for what is
+said about capabilities.
+
+INVARIANT: a PDU is recorded before it is returned to be forwarded.
+INVARIANT: Client Info, which holds a password, is never recorded: the relay begins behind it.
+"""
+
+import enum
+from typing import Final
+
+from msgspec import Struct
+
+from protocols.errors import RemoteProtocolError
+from protocols.rdp import capabilities
+from protocols.rdp.acceptor import IO_CHANNEL, ClientSide
+from protocols.rdp.connector import TargetSide
+from protocols.rdp.wire import mcs, slowpath
+from protocols.rdp.wire.errinfo import ErrorInfo
+from protocols.rdp.wire.framing import Splitter
+from recorder.events import (
+    ChannelRefused,
+    ClientData,
+    DesktopStarted,
+    KnownEvent,
+    TargetData,
+)
+from recorder.ports import EventSink
+
+CHANNEL: Final = 0
+"""A desktop session has one channel, the whole connection."""
+_FASTPATH_ACTION: Final = 0b11
+_REQUEST: Final = mcs.Domain.SEND_DATA_REQUEST
+_INDICATION: Final = mcs.Domain.SEND_DATA_INDICATION
+_NUMBER_OFFSET: Final = 7
+"""Of the byte that holds a domain PDU's number."""
+_IDS: Final = slice(8, 12)
+"""Initiator and channel of sent data."""
+_LICENSING_FLAG: Final = 0x0080
+_REDIRECTION_FLAG: Final = 0x0400
+_SECURITY_HEADER_BYTES: Final = 4
+
+
+class Side(enum.IntEnum):
+    """One leg."""
+
+    CLIENT = 0
+    TARGET = 1
+
+
+class Ended(enum.Enum):
+    """What ended the session from within."""
+
+    CLIENT_LEFT = enum.auto()
+    TARGET_LEFT = enum.auto()
+    REDIRECTED = enum.auto()
+    """The target sends the client elsewhere, which would go past the recording."""
+
+
+class Crossed(Struct):
+    """What is to be forwarded of one burst; all of it is recorded."""
+
+    data: bytes
+    ended: Ended | None = None
+
+
+class Relay:
+    """The relay of one session."""
+
+    def __init__(self, client: ClientSide, target: TargetSide, sink: EventSink) -> None:
+        self._client, self._target = client, target
+        self._sink = sink
+        self._splitters = (Splitter(), Splitter())
+        self._to_target = {
+            IO_CHANNEL: target.io_channel,
+            client.user: target.user,
+            **target.channel_ids,
+        }
+        self._to_client = {theirs: ours for ours, theirs in self._to_target.items()}
+        self._refused = frozenset(client.channel_ids) - target.channel_ids.keys()
+        self._ended: Ended | None = None
+        self.active_ms = 0
+        """When the client last sent anything, in session time."""
+        self.crossed_bytes = [0, 0]
+        """By `Side`, what came since this was set to nothing."""
+
+    def start(self) -> None:
+        """Record what a reader must know of the session before its first PDU."""
+        client, target = self._client, self._target
+        at_ms = self.active_ms = self._sink.at_ms()
+        named = zip(client.channel_ids, client.channels, strict=True)
+        started = DesktopStarted(
+            at_ms=at_ms,
+            channel=CHANNEL,
+            width_px=client.core.width_px,
+            height_px=client.core.height_px,
+            colour_depth_bits=client.core.colour_depth_bits,
+            keyboard_layout=client.core.keyboard_layout,
+            keyboard_type=client.core.keyboard_type,
+            compression=int(target.compressed),
+            static_channels=tuple(
+                (number, one.name) for number, one in named if number in target.channel_ids
+            ),
+            io_channel=IO_CHANNEL,
+            user_channel=client.user,
+        )
+        refused: list[KnownEvent] = [
+            ChannelRefused(at_ms=at_ms, kind=one.name, detail="", reason="not allowed")
+            for number, one in zip(client.channel_ids, client.channels, strict=True)
+            if number in self._refused
+        ]
+        self._sink.record([started, *refused])
+
+    def receive(self, side: Side, data: bytes) -> Crossed:
+        """Take what `side` sent; return what to forward to the other one.
+
+        Raises `RemoteProtocolError` where the peer misbehaves, `RecordingLostError` where
+        the recording cannot be kept; nothing of the burst may be forwarded then.
+        """
+        at_ms = self._sink.at_ms()
+        self.crossed_bytes[side] += len(data)
+        packets = self._splitters[side].feed(data)
+        if side is Side.CLIENT:
+            self.active_ms = at_ms
+            kept, forward = self._from_client(packets)
+        else:
+            kept, forward = self._from_target(packets)
+        if kept:
+            make = ClientData if side is Side.CLIENT else TargetData
+            self._sink.record([make(at_ms=at_ms, channel=CHANNEL, data=b"".join(kept))])
+        return Crossed(b"".join(forward), self._ended)
+
+    def farewell(self, code: ErrorInfo) -> bytes:
+        """Return what tells the user why the session ends; `record_farewell` before."""
+        info = mcs.send_indication(
+            slowpath.SERVER_USER, IO_CHANNEL, slowpath.set_error_info(code)
+        )
+        return info + mcs.disconnect()
+
+    def record_farewell(self, code: ErrorInfo) -> None:
+        """Record what `farewell` says; raise `RecordingLostError`."""
+        at_ms = self._sink.at_ms()
+        told = TargetData(at_ms=at_ms, channel=CHANNEL, data=self.farewell(code))
+        self._sink.record([told])
+
+    # --- from the client
+
+    def _from_client(self, packets: list[bytes]) -> tuple[list[bytes], list[bytes]]:
+        kept: list[bytes] = []
+        forward: list[bytes] = []
+        for packet in packets:
+            if self._ended:
+                break
+            if not packet[0] & _FASTPATH_ACTION:
+                kept.append(packet)
+                forward.append(packet)
+                continue
+            passed = self._client_packet(packet)
+            if passed is not None:
+                kept.append(packet)
+                forward.append(passed)
+        return kept, forward
+
+    def _client_packet(self, packet: bytes) -> bytes | None:
+        """Return a TPKT packet as the target is to have it; None where it is not to."""
+        number = _number(packet)
+        if number == mcs.Domain.DISCONNECT:
+            self._ended = Ended.CLIENT_LEFT
+            return packet
+        if number != _REQUEST:
+            raise RemoteProtocolError(f"MCS PDU {number} from the client")
+        sent = mcs.read_sent(packet)
+        if sent.channel in self._refused:
+            # It was told of a channel that is not there behind us; that it is refused is
+            # recorded at the start.
+            return None
+        channel = self._to_target.get(sent.channel)
+        if channel is None or sent.initiator != self._client.user:
+            raise RemoteProtocolError(f"data for channel {sent.channel}, which is not there")
+        if sent.channel != IO_CHANNEL:
+            return _renumbered(packet, self._target.user, channel)
+        data = packet[sent.offset :]
+        changed = self._client_share(data)
+        if changed is None:
+            return _renumbered(packet, self._target.user, channel)
+        return mcs.send_request(self._target.user, channel, changed)
+
+    def _client_share(self, data: bytes) -> bytes | None:
+        """Return other data where the target is not to have `data`; raise at what is amiss."""
+        share = slowpath.ShareControl.read(data)
+        if share is None:
+            flags = int.from_bytes(data[:2], "little")
+            if not flags & _LICENSING_FLAG or flags & ~(_LICENSING_FLAG | 0x0200):
+                # A second Client Info would be one with a password of the user's choice.
+                raise RemoteProtocolError("neither a share PDU nor licensing from the client")
+            return None
+        if share.kind == slowpath.Share.CONFIRM_ACTIVE:
+            return capabilities.confirm_active(data)
+        return None
+
+    # --- from the target
+
+    def _from_target(self, packets: list[bytes]) -> tuple[list[bytes], list[bytes]]:
+        passed: list[bytes] = []
+        for packet in packets:
+            if self._ended:
+                break
+            if not packet[0] & _FASTPATH_ACTION:
+                passed.append(packet)
+                continue
+            changed = self._target_packet(packet)
+            if changed is not None:
+                passed.append(changed)
+        return passed, passed
+
+    def _target_packet(self, packet: bytes) -> bytes | None:
+        """Return a TPKT packet as the client is to have it; None where it is not to."""
+        number = _number(packet)
+        if number == mcs.Domain.DISCONNECT:
+            self._ended = Ended.TARGET_LEFT
+            return packet
+        if number != _INDICATION:
+            raise RemoteProtocolError(f"MCS PDU {number} from the target")
+        sent = mcs.read_sent(packet)
+        channel = self._to_client.get(sent.channel)
+        if channel is None:
+            raise RemoteProtocolError(f"data on channel {sent.channel}, which nobody joined")
+        initiator = self._to_client.get(sent.initiator, sent.initiator)
+        if channel != IO_CHANNEL:
+            return _renumbered(packet, initiator, channel)
+        changed = self._target_share(packet[sent.offset :])
+        if self._ended:
+            return None
+        if changed is None:
+            return _renumbered(packet, initiator, channel)
+        return mcs.send_indication(initiator, channel, changed)
+
+    def _target_share(self, data: bytes) -> bytes | None:
+        """Return other data where the client is not to have `data`."""
+        share = slowpath.ShareControl.read(data)
+        if share is None:
+            return self._target_unknown(data)
+        match share.kind:
+            case slowpath.Share.DEMAND_ACTIVE:
+                return capabilities.demand_active(data)
+            case slowpath.Share.SERVER_REDIRECT:
+                self._ended = Ended.REDIRECTED
+            case slowpath.Share.DATA:
+                return slowpath.without_reconnect_cookie(data)
+        return None
+
+    def _target_unknown(self, data: bytes) -> bytes | None:
+        parts = slowpath.split_shares(data)
+        if len(parts) > 1:
+            return b"".join(self._target_share(part) or part for part in parts)
+        if int.from_bytes(data[:2], "little") & _REDIRECTION_FLAG:
+            self._ended = Ended.REDIRECTED
+        return None
+
+
+def _number(packet: bytes) -> int:
+    if len(packet) <= _NUMBER_OFFSET:
+        raise RemoteProtocolError("a TPKT packet with nothing in it")
+    return packet[_NUMBER_OFFSET] >> 2
+
+
+def _renumbered(packet: bytes, initiator: int, channel: int) -> bytes:
+    """Return sent data in the numbers of the other leg; the same bytes where they are."""
+    ids = (initiator - mcs.USER_BASE).to_bytes(2, "big") + channel.to_bytes(2, "big")
+    if packet[_IDS] == ids:
+        return packet
+    return packet[: _IDS.start] + ids + packet[_IDS.stop :]

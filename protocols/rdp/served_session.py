@@ -1,0 +1,316 @@
+"""One desktop session from its grant to its end: record, dial, relay, tell the user.
+
+    grant ── recording on disk ── target dialled and logged on ── relay ── end
+
+The recording stands before the target is dialled, so a session that was granted has one,
+however it ends.
+"""
+
+import asyncio
+import ssl
+from types import MappingProxyType
+from typing import Final
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from bus.contract import Grant, TargetCredential
+from bus.errors import BusError
+from bus.sealed import Opener, credential_info
+from config.model import RDPSettings
+from protocols.errors import RemoteProtocolError, TargetUnreachableError
+from protocols.ports import GrantBroker, RecorderFactory
+from protocols.rdp.acceptor import Acceptor, ClientSide
+from protocols.rdp.certificates import TargetCertificates
+from protocols.rdp.channel_policy import static_channels
+from protocols.rdp.connector import Connector, Logon
+from protocols.rdp.dialler import dial
+from protocols.rdp.leg import Leg, LegClosedError
+from protocols.rdp.relay import Ended, Relay, Side
+from protocols.rdp.wire.errinfo import ErrorInfo
+from protocols.rdp.wire.ts_request import PasswordCredentials
+from protocols.session import Happened, Session
+from recorder.errors import RecordingLostError
+from recorder.events import EndReason
+from recorder.ports import Clock, EventSink
+from recorder.session_info import SessionInfo
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger()
+_credentials = msgspec.msgpack.Decoder(TargetCredential)
+
+_SHOWN: Final = MappingProxyType(
+    {
+        EndReason.TERMINATED: ErrorInfo.ADMINISTRATOR_DISCONNECT,
+        EndReason.ENGINE_STOPPED: ErrorInfo.ADMINISTRATOR_DISCONNECT,
+        EndReason.IDLE: ErrorInfo.IDLE_TIMEOUT,
+        EndReason.TOO_LONG: ErrorInfo.LOGON_TIMEOUT,
+        EndReason.TARGET_UNREACHABLE: ErrorInfo.TARGET_UNREACHABLE,
+        EndReason.PROTOCOL_ERROR: ErrorInfo.DENIED,
+        EndReason.RECORDING_LOST: ErrorInfo.DENIED,
+    }
+)
+"""What the client is told of an end; of the others it knows already."""
+
+_ENDS: Final = MappingProxyType(
+    {
+        Ended.CLIENT_LEFT: (EndReason.CLIENT_LEFT, ""),
+        Ended.TARGET_LEFT: (EndReason.TARGET_LEFT, "the target ended the session"),
+        Ended.REDIRECTED: (
+            EndReason.TARGET_UNREACHABLE,
+            "the target sends the client to another server: name that one in the secret",
+        ),
+    }
+)
+
+
+class Keys(Struct, frozen=True, kw_only=True):
+    """What the gateway shows clients."""
+
+    context: ssl.SSLContext
+    public_key: bytes
+    """Of the certificate in `context`, as CredSSP binds to it."""
+
+
+class Surroundings(Struct, frozen=True, kw_only=True):
+    """What every session of a gateway shares."""
+
+    settings: RDPSettings
+    site: str
+    engine_id: str
+    broker: GrantBroker
+    recorders: RecorderFactory
+    clock: Clock
+    crossed_bytes: list[int] = msgspec.field(default_factory=lambda: [0, 0])
+    """By `Side`: what came from clients and from targets in sessions, since the start."""
+
+
+class Granted(Struct, frozen=True, kw_only=True):
+    """A client that proved itself, and the grant of its session."""
+
+    leg: Leg
+    acceptor: Acceptor
+    client: ClientSide
+    grant: Grant
+    opener: Opener
+
+
+class Ending(Struct, frozen=True):
+    """Why a session ends, in words for the operator."""
+
+    reason: EndReason
+    text: str
+
+
+class ServedSession:
+    """A granted session."""
+
+    def __init__(self, granted: Granted, around: Surroundings) -> None:
+        self.grant: Grant = granted.grant
+        self._granted, self._around = granted, around
+        self._life = Session()
+        for step in (Happened.CREDENTIAL_PRESENTED, Happened.GRANTED):
+            self._life.happened(step)
+        self._relay: Relay | None = None
+        self._target: Leg | None = None
+        self._sink: EventSink | None = None
+        self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+
+    def end(self, reason: EndReason, text: str) -> None:
+        """End the session; the first reason given is the one that counts."""
+        if not self._ending.done():
+            self._ending.set_result(Ending(reason, text))
+
+    async def run(self) -> None:
+        """Serve the session until it is over. Raises nothing that a peer can cause."""
+        log = _log.bind(session_id=str(self.grant.session_id))
+        try:
+            sink = self._sink = await self._around.recorders.start(self._info())
+        except RecordingLostError as error:
+            await self._refuse_unrecorded(error)
+            return
+        log.info("session.opened", user=self.grant.user, secret=self.grant.secret_name)
+        ending = Ending(EndReason.ENGINE_STOPPED, "proxyd is stopping")
+        try:
+            ending = await self._serve(sink)
+        finally:
+            self._leave(ending)
+            await sink.close(ending.reason, ending.text)
+            await self._close_legs()
+            self._life.happened(Happened.CONNECTION_LOST)
+            log.info("session.ended", reason=ending.reason.value, detail=ending.text)
+
+    # --- the steps
+
+    async def _serve(self, sink: EventSink) -> Ending:
+        async with asyncio.TaskGroup() as tasks:
+            work = tasks.create_task(self._work(sink))
+            try:
+                return await self._ending
+            finally:
+                work.cancel()
+
+    async def _work(self, sink: EventSink) -> None:
+        """Dial, then relay until one of both legs is through."""
+        try:
+            dialled = await self._dialled()
+        except TargetUnreachableError as error:
+            self.end(EndReason.TARGET_UNREACHABLE, str(error))
+            return
+        except BusError as error:
+            self.end(EndReason.TARGET_UNREACHABLE, f"{error}; try again")
+            return
+        target, connector = dialled
+        self._target = target
+        if self._ending.done() or connector.target is None:
+            return
+        self._life.happened(Happened.TARGET_READY)
+        try:
+            relay = self._relay = Relay(self._granted.client, connector.target, sink)
+            relay.start()
+            await self._relayed(relay, target, connector.take_rest())
+        except RecordingLostError as error:
+            self.lost(error)
+
+    async def _dialled(self) -> tuple[Leg, Connector]:
+        grant, settings = self.grant, self._around.settings
+        packed = self._granted.opener.open(
+            grant.sealed_credential, credential_info(grant.session_id)
+        )
+        credential = _credentials.decode(packed)
+        certificates = TargetCertificates(
+            grant.host_key_policy,
+            grant.host_keys,
+            lambda key: self._around.broker.pin_host_key(grant, key),
+            secret_name=grant.secret_name,
+        )
+        logon = Logon(
+            host=grant.target.host,
+            credentials=PasswordCredentials(
+                domain=credential.domain or "",
+                username=credential.username,
+                password=credential.password or "",
+            ),
+            allowed_channels=static_channels(grant.channels),
+        )
+        connector = Connector(self._granted.client, logon)
+        leg = await dial(grant.target, connector, certificates, settings)
+        return leg, connector
+
+    async def _relayed(self, relay: Relay, target: Leg, early: bytes) -> None:
+        client, rest = self._granted.leg, self._granted.acceptor.take_rest()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._pump(relay, Side.TARGET, target, client, early))
+            tasks.create_task(self._pump(relay, Side.CLIENT, client, target, rest))
+            tasks.create_task(self._time_limits(relay))
+            tasks.create_task(self._say_ready())
+
+    async def _pump(
+        self, relay: Relay, side: Side, source: Leg, destination: Leg, early: bytes
+    ) -> None:
+        """Copy one direction until it ends; whatever ends it ends the session."""
+        try:
+            if early:
+                await self._forward(relay, side, early, destination)
+            while not self._ending.done():
+                await self._forward(relay, side, await source.read(), destination)
+        except LegClosedError as error:
+            left = EndReason.CLIENT_LEFT if side is Side.CLIENT else EndReason.TARGET_LEFT
+            self.end(left, str(error))
+        except RemoteProtocolError as error:
+            who = "client" if side is Side.CLIENT else "target"
+            self.end(EndReason.PROTOCOL_ERROR, f"the {who}: {error}")
+        except RecordingLostError as error:
+            self.lost(error)
+
+    async def _forward(self, relay: Relay, side: Side, data: bytes, destination: Leg) -> None:
+        sink = self._sink
+        if sink is not None and sink.congested:
+            await sink.drain()
+        crossed = relay.receive(side, data)
+        self._around.crossed_bytes[side] += len(data)
+        if self._ending.done():
+            return
+        if crossed.data:
+            destination.write(crossed.data)
+        if crossed.ended is not None:
+            self.end(*_ENDS[crossed.ended])
+            return
+        await destination.drain()
+
+    async def _say_ready(self) -> None:
+        try:
+            await self._around.broker.session_ready(self.grant)
+        except BusError as error:
+            _log.warning("session.ready_unsaid", error=str(error))
+
+    async def _time_limits(self, relay: Relay) -> None:
+        settings, sink = self._around.settings, self._sink
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + settings.max_session_s
+        while sink is not None:
+            left_s = until_s - loop.time()
+            if left_s <= 0:
+                hours = settings.max_session_s / 3600
+                self.end(EndReason.TOO_LONG, f"a session may last {hours:g} h")
+                return
+            if settings.idle_timeout_s:
+                idle_s = (sink.at_ms() - relay.active_ms) / 1000
+                if idle_s >= settings.idle_timeout_s:
+                    limit = f"nothing was typed for {settings.idle_timeout_s:g} s"
+                    self.end(EndReason.IDLE, limit)
+                    return
+                left_s = min(left_s, settings.idle_timeout_s - idle_s)
+            await asyncio.sleep(left_s)
+
+    # --- the ends
+
+    def lost(self, error: RecordingLostError) -> None:
+        """End the session: what crosses can no longer be recorded."""
+        text = f"this session can no longer be recorded, so it ends ({error})"
+        self.end(EndReason.RECORDING_LOST, text)
+
+    def _leave(self, ending: Ending) -> None:
+        """Tell the user why the session ends, where the client does not know it."""
+        code = _SHOWN.get(ending.reason)
+        if code is None:
+            return
+        if self._relay is None:
+            self._granted.leg.write(self._granted.acceptor.denial(code))
+            return
+        try:
+            self._relay.record_farewell(code)
+        except RecordingLostError as error:
+            _log.warning("session.end_unrecorded", error=str(error))
+        self._granted.leg.write(self._relay.farewell(code))
+
+    async def _close_legs(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for leg in (self._granted.leg, self._target):
+                if leg is not None:
+                    tasks.create_task(leg.close())
+
+    async def _refuse_unrecorded(self, error: RecordingLostError) -> None:
+        _log.error("session.refused", session_id=str(self.grant.session_id), error=str(error))
+        self._granted.leg.write(self._granted.acceptor.denial(ErrorInfo.DENIED))
+        await self._granted.leg.close()
+        try:
+            await self._around.broker.session_failed(
+                self.grant, EndReason.RECORDING_LOST, str(error)
+            )
+        except BusError as unsaid:
+            _log.warning("session.refusal_unsaid", error=str(unsaid))
+
+    def _info(self) -> SessionInfo:
+        grant, around = self.grant, self._around
+        return SessionInfo(
+            session_id=grant.session_id,
+            user=grant.user,
+            secret_name=grant.secret_name,
+            target=grant.target,
+            site=around.site,
+            engine_id=around.engine_id,
+            client_address=self._granted.leg.peer_address,
+            terms=grant.terms,
+            started_at=around.clock.now(),
+        )

@@ -1,0 +1,242 @@
+"""xfreerdp through proxyd to xrdp (TLS) and to freerdp-shadow (NLA): the user's view."""
+
+import base64
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from peers.daemon import Daemon, MakeDaemon, Recording
+from peers.display import Display
+from peers.freerdp import (
+    DENIED,
+    LOGON_FAILURE,
+    NEGOTIATION_FAILURE,
+    RDPLogin,
+    Shadow,
+    Viewer,
+    rdp_login,
+)
+from peers.needed import wait_until
+from peers.xrdp import XRDP
+
+pytestmark = pytest.mark.peers
+XRDP_DESKTOP, SHADOW_DESKTOP = bytes.fromhex("204060"), bytes.fromhex("402020")
+View = Callable[..., Viewer]
+
+
+@pytest.fixture(scope="module")
+def desktops(
+    make_daemon: MakeDaemon, xrdp_server: XRDP, shadow_server: Shadow
+) -> Daemon:
+    """A daemon with one secret for each target."""
+    daemon = make_daemon(rdp=True, PROXYD_RDP__SOURCE_PENALTIES="false")
+    account = xrdp_server.account
+    daemon.add_target(
+        *("xrdp", "--port", str(xrdp_server.port), "--username", account.name),
+        "--password-stdin",
+        typed=account.password + "\n",
+        protocol="rdp",
+    )
+    daemon.add_target(
+        *("shadow", "--port", str(shadow_server.port), "--username", shadow_server.username),
+        "--password-stdin",
+        typed=shadow_server.password + "\n",
+        protocol="rdp",
+    )
+    return daemon
+
+
+@pytest.fixture
+def view(desk: Display) -> Iterator[View]:
+    """Starts viewers and ends them with the test."""
+    started: list[Viewer] = []
+
+    def start(login: RDPLogin, *words: str) -> Viewer:
+        started.append(login.view(desk, *words))
+        return started[-1]
+
+    yield start
+    for viewer in started:
+        viewer.close()
+
+
+def crossed(recording: Recording) -> dict[str, bytes]:
+    """Everything recorded, by the kind of the event."""
+    joined: dict[str, bytes] = {}
+    for row in recording.events("client_data", "target_data"):
+        joined[row["type"]] = joined.get(row["type"], b"") + base64.b64decode(
+            row["data_base64"]
+        )
+    return joined
+
+
+def holds(data: bytes, secret: str) -> bool:
+    return secret.encode() in data or secret.encode("utf-16-le") in data
+
+
+def work(viewer: Viewer, colour: bytes, command: str, done: Path) -> None:
+    """Type a command on the target's terminal and wait until its file is there."""
+    viewer.shows(colour)
+    viewer.display.xdotool("mousemove", "300", "200", "click", "1")
+    viewer.display.type(command)
+    viewer.display.press("Return")
+    wait_until(lambda: done.exists() and done.read_text().endswith("\n"), "nothing was done")
+
+
+@pytest.mark.parametrize("security", ["nla", "tls"])
+def test_a_user_works_on_xrdp_as_the_real_account(
+    desktops: Daemon, xrdp_server: XRDP, view: View, security: str
+) -> None:
+    login = rdp_login(desktops, "xrdp")
+    viewer = view(login, f"/sec:{security}", "+clipboard", "/drive:t,/tmp")
+    done = xrdp_server.account.home / f"who-{security}"
+    work(viewer, XRDP_DESKTOP, f"id -un >{done}", done)
+    assert done.read_text() == "desk\n"
+    viewer.close()
+    recording = desktops.recorded()
+    assert recording.row["protocol"] == "rdp"
+    assert recording.verify() == 0
+    [started] = recording.events("desktop_started")
+    assert (started["width_px"], started["height_px"]) == (1024, 768)
+    assert [name for _, name in started["static_channels"]] == ["cliprdr"]
+    assert "rdpdr" in {row["kind"] for row in recording.events("channel_refused")}
+    for data in crossed(recording).values():
+        assert not holds(data, xrdp_server.account.password)
+        assert not holds(data, login.password)
+
+
+@pytest.mark.parametrize("security", ["nla", "tls"])
+def test_a_user_works_on_a_target_that_demands_nla(
+    desktops: Daemon, shadow_server: Shadow, view: View, security: str, tmp_path: Path
+) -> None:
+    login = rdp_login(desktops, "shadow")
+    viewer = view(login, f"/sec:{security}")
+    done = tmp_path / "done"
+    work(viewer, SHADOW_DESKTOP, f"echo $((6*7)) >{done}", done)
+    viewer.close()
+    recording = desktops.recorded()
+    for data in crossed(recording).values():
+        assert not holds(data, shadow_server.password)
+        assert not holds(data, login.password)
+
+
+@pytest.mark.parametrize(("security", "status"), [("nla", LOGON_FAILURE), ("tls", DENIED)])
+def test_every_refusal_looks_the_same_and_dials_no_target(
+    desktops: Daemon, xrdp_server: XRDP, view: View, security: str, status: int
+) -> None:
+    right = rdp_login(desktops, "xrdp")
+    expired, revoked = rdp_login(desktops, "xrdp", ttl="1s"), rdp_login(desktops, "xrdp")
+    desktops.cli("credential", "revoke", revoked.id)
+    refused = {
+        "wrong password": replace(right, password="N0t-The-Password-Of-Anybody"),
+        "unknown user": replace(right, username="nobody-at-all"),
+        "expired": expired,
+        "revoked": revoked,
+    }
+    before, sessions = xrdp_server.connections(), len(desktops.sessions())
+    viewers = {why: view(login, f"/sec:{security}") for why, login in refused.items()}
+    ends = {why: viewer.wait() for why, viewer in viewers.items()}
+    assert ends == dict.fromkeys(refused, status)
+    assert xrdp_server.connections() == before
+    assert len(desktops.sessions()) == sessions
+
+
+@pytest.mark.parametrize("security", ["nla", "tls"])
+def test_a_pair_that_is_used_up_opens_nothing(
+    desktops: Daemon, xrdp_server: XRDP, view: View, security: str
+) -> None:
+    login = rdp_login(desktops, "xrdp", uses=1)
+    first = view(login, f"/sec:{security}")
+    first.shows(XRDP_DESKTOP)
+    before = xrdp_server.connections()
+    assert view(login, f"/sec:{security}").wait() in {LOGON_FAILURE, DENIED}
+    assert xrdp_server.connections() == before
+
+
+def test_rdp_without_tls_and_logins_without_a_password_are_refused(
+    desktops: Daemon, view: View
+) -> None:
+    login = rdp_login(desktops, "xrdp")
+    assert view(login, "/sec:rdp").wait() == NEGOTIATION_FAILURE
+    restricted = view(login, "/restricted-admin", "/sec:nla")
+    assert restricted.wait() not in {0, None}
+
+
+def test_an_operator_ends_a_session_and_its_user_reads_that(
+    desktops: Daemon, view: View
+) -> None:
+    viewer = view(rdp_login(desktops, "shadow"))
+    viewer.shows(SHADOW_DESKTOP)
+    session = desktops.live()
+    begun = time.monotonic()
+    desktops.cli("session", "terminate", session.id, "--reason", "maintenance")
+    viewer.wait(10)
+    assert "ERRINFO_RPC_INITIATED_DISCONNECT" in viewer.said
+    ended = desktops.recorded()
+    assert ended.row["end_reason"] == "terminated"
+    [last] = ended.events("session_ended")
+    assert last["detail"] == "maintenance"
+    assert time.monotonic() - begun < 10
+    assert ended.verify() == 0
+
+
+def test_a_target_with_another_certificate_gets_no_credential(
+    desktops: Daemon, shadow_server: Shadow, view: View
+) -> None:
+    other = "ab" * 32
+    desktops.cli("secret", "edit", "shadow", "--certificate-fingerprint", other)
+    try:
+        viewer = view(rdp_login(desktops, "shadow"))
+        assert viewer.wait() == DENIED
+    finally:
+        desktops.cli("secret", "edit", "shadow", "--certificate-tofu")
+    recording = desktops.recorded()
+    assert recording.row["end_reason"] == "target_unreachable"
+    [last] = recording.events("session_ended")
+    assert f"expected {other}" in last["detail"]
+    assert "No credential was sent" in last["detail"]
+
+
+def test_the_clipboard_crosses_both_ways_and_is_recorded(
+    desktops: Daemon, xrdp_server: XRDP, view: View, desk: Display
+) -> None:
+    there, here = "dort-äöü-€-" * 200, "hier-żółw-漢字-" * 200
+    source = xrdp_server.write("there", there)
+    target = xrdp_server.account.home / "pasted"
+    viewer = view(rdp_login(desktops, "xrdp"), "+clipboard")
+    ready = xrdp_server.account.home / "ready"
+    work(viewer, XRDP_DESKTOP, f"xclip -sel clip <{source}; echo >{ready}", ready)
+    wait_until(lambda: desk.clipboard() == there, "nothing came over the clipboard", every=0.3)
+    desk.copy(here)
+    done = xrdp_server.account.home / "done"
+    paste = f"sleep 1; xclip -sel clip -o >{target}; echo >{done}"
+    work(viewer, XRDP_DESKTOP, paste, done)
+    assert target.read_text() == here
+    viewer.close()
+    kept = crossed(desktops.recorded())
+    assert "dort-äöü-€-".encode("utf-16-le") in kept["target_data"]
+    assert "hier-żółw-漢字-".encode("utf-16-le") in kept["client_data"]
+
+
+def test_a_killed_daemon_leaves_what_the_user_saw(
+    desktops: Daemon, view: View
+) -> None:
+    viewer = view(rdp_login(desktops, "shadow"))
+    viewer.shows(SHADOW_DESKTOP)
+    desktops.kill9()
+    viewer.wait()
+    desktops.start()
+    recording = desktops.recorded()
+    assert recording.row["state"] == "interrupted"
+    assert len(crossed(recording)["target_data"]) > 1000
+    assert recording.verify() == 0
+
+
+def test_no_secret_is_left_anywhere(
+    desktops: Daemon, xrdp_server: XRDP, shadow_server: Shadow
+) -> None:
+    for path, data in desktops.bytes_of_state():
+        for secret in (xrdp_server.account.password, shadow_server.password):
+            assert not holds(data, secret), path

@@ -1,0 +1,129 @@
+"""Real FreeRDP: xfreerdp as a client, and its shadow server as a target with NLA."""
+
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+from peers.daemon import Daemon
+from peers.display import Display
+from peers.needed import answers, free_port, wait_until
+from peers.userland import stop
+
+from protocols.rdp.ntlm_proof import nt_hash
+
+LOGON_FAILURE: Final = 134
+"""xfreerdp's exit status for `ERRCONNECT_LOGON_FAILURE`: NLA said no."""
+DENIED: Final = 131
+"""For a Set Error Info during the connection sequence."""
+NEGOTIATION_FAILURE: Final = 133
+
+
+class Viewer:
+    """One xfreerdp at work on a display."""
+
+    def __init__(self, display: Display, port: int, *words: str) -> None:
+        self.display = display
+        self.log = display.folder / f"xfreerdp-{len(list(display.folder.iterdir()))}.log"
+        self.process = display.start(
+            [
+                *("xfreerdp", f"/v:127.0.0.1:{port}", "/cert:ignore", "/size:1024x768"),
+                *("/log-level:INFO", "/bpp:32", *words),
+            ],
+            self.log,
+        )
+
+    def wait(self, seconds: float = 20) -> int:
+        """Wait for its end; return its exit status."""
+        return self.process.wait(seconds)
+
+    @property
+    def said(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def shows(self, colour: bytes, *, seconds: float = 15) -> None:
+        """Wait until a third of the screen has the colour of the target's desktop."""
+        wait_until(
+            lambda: self.process.poll() is not None
+            or self.display.screenshot().count(colour) > 1024 * 768 // 3,
+            f"xfreerdp does not show the desktop: {self.said[-1500:]}",
+            seconds=seconds,
+            every=0.2,
+        )
+        assert self.process.poll() is None, self.said[-1500:]
+
+    def close(self) -> None:
+        stop(self.process)
+
+
+@dataclass(frozen=True)
+class RDPLogin:
+    """A proxy credential for xfreerdp."""
+
+    daemon: Daemon
+    id: str
+    username: str
+    password: str
+
+    def view(self, display: Display, *words: str) -> Viewer:
+        credential = (f"/u:{self.username}", f"/p:{self.password}")
+        return Viewer(display, self.daemon.rdp_port, *credential, *words)
+
+
+def rdp_login(daemon: Daemon, secret: str, *, uses: int = 1000, ttl: str = "1h") -> RDPLogin:
+    words = ("--user", "alice", "--uses", str(uses), "--ttl", ttl)
+    issued = daemon.json("credential", "issue", secret, *words)
+    return RDPLogin(daemon, issued["id"], issued["username"], issued["password"])
+
+
+@dataclass(frozen=True)
+class Shadow:
+    """A freerdp-shadow-cli that shows a display, to whoever passes NLA."""
+
+    display: Display
+    port: int
+    username: str
+    password: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def connections(self) -> int:
+        """How many TCP connections it has seen."""
+        return self.log.read_text(errors="replace").count("Client connected")
+
+
+def start_shadow() -> Shadow:
+    display = Display()
+    display.run("xsetroot", "-solid", "#402020")
+    terminal = ("xterm", "-fa", "", "-fn", "fixed", "-geometry", "100x30+20+20")
+    display.start([*terminal, "-e", "bash", "--norc"], display.folder / "xterm.log")
+    username, password, port = "shadowuser", "Shadow-S3cret-2", free_port()
+    sam, log = display.folder / "sam", display.folder / "shadow.log"
+    sam.write_text(f"{username}:::{nt_hash(password).hex()}:::\n")
+    process = display.start(
+        [
+            *("freerdp-shadow-cli", f"/port:{port}", "/bind-address:127.0.0.1", "/sec:nla"),
+            *(f"/sam-file:{sam}", "+auth"),
+        ],
+        log,
+    )
+    wait_until(lambda: process.poll() is not None or answers(port), "shadow does not listen")
+    assert process.poll() is None, log.read_text()
+    return Shadow(display, port, username, password, process, log)
+
+
+@pytest.fixture(scope="session")
+def shadow_server() -> Iterator[Shadow]:
+    shadow = start_shadow()
+    yield shadow
+    shadow.display.remove()
+
+
+@pytest.fixture(scope="module")
+def desk() -> Iterator[Display]:
+    """Where the user sits."""
+    display = Display()
+    yield display
+    display.remove()

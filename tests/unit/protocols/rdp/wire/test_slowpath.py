@@ -1,0 +1,38 @@
+from samples.rdp import share
+
+from protocols.rdp.wire.errinfo import ErrorInfo
+from protocols.rdp.wire.slowpath import (
+    Share,
+    ShareControl,
+    set_error_info,
+    share_data_kind,
+    split_shares,
+    without_reconnect_cookie,
+)
+
+
+def test_an_error_info_is_as_the_specification_shows_it():
+    data = set_error_info(ErrorInfo.DENIED)
+    control = ShareControl.read(data)
+    assert control is not None
+    assert (control.kind, control.size_bytes) == (Share.DATA, 22)
+    assert share_data_kind(data) == (47, False)
+    assert data[18:] == b"\x07\0\0\0"
+
+
+def test_what_has_a_security_header_is_no_share():
+    for data in (b"\x80\0\0\0\xff\x03\x10\0", b"\x40\0\0\0info", b"\x05\0", b""):
+        assert ShareControl.read(data) is None
+
+
+def test_share_pdus_in_one_packet_are_told_apart():
+    one, two = share(Share.DEACTIVATE_ALL, b"abc"), share(Share.DATA, bytes(20))
+    assert split_shares(one + two) == [one, two]
+    assert split_shares(one) == [one]
+    for data in (one + b"x", b"\0\x80\0\0\0\0\0\0", one + two[:-1]):
+        assert split_shares(data) == [data]
+
+
+def test_only_a_cookie_is_taken_out():
+    assert without_reconnect_cookie(share(Share.DATA, bytes(60))) is None
+    assert without_reconnect_cookie(share(Share.DATA, bytes(5))) is None
