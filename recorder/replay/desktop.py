@@ -29,6 +29,7 @@ Tell = Callable[[int, str, str], None]
 TYPED, CLICKED = "input", "click"
 """Kinds of what a user did."""
 _IO_CHANNEL: Final = 1003
+_MAX_COPIED_LINE: Final = 900
 _MAX_COPIED_LINES: Final = 2000
 """Of one text; the rest is only in the recording."""
 _GAP: Final = "(proxyd: the recording has a gap: the picture is unknown until it is drawn anew)"
@@ -185,15 +186,21 @@ class Desktop:
                 self._tell_text(at_ms, direction, crossed)
 
     def _tell_text(self, at_ms: int, direction: str, crossed: ClipboardText) -> None:
-        lines = crossed.text.splitlines()
-        for line in lines[:_MAX_COPIED_LINES]:
-            self._tell(at_ms, "clipboard", f"{direction}: {line}")
+        lines = [part for line in crossed.text.splitlines() for part in _parts(line)]
+        for part in lines[:_MAX_COPIED_LINES]:
+            self._tell(at_ms, "clipboard", f"{direction}: {part}")
         if len(lines) > _MAX_COPIED_LINES:
             self._tell(at_ms, "clipboard", _MORE)
 
     def _complain(self, at_ms: int, whose: str, error: MalformedPduError) -> None:
         # The same complaint within half a minute is told once, as a line shown again is.
         self._tell(at_ms, "output", f"(proxyd: a PDU of the {whose} cannot be read: {error})")
+
+
+def _parts(line: str) -> list[str]:
+    """Cut a line that is longer than the index takes."""
+    starts = range(0, len(line), _MAX_COPIED_LINE)
+    return [line[start : start + _MAX_COPIED_LINE] for start in starts]
 
 
 def _described(file: ClipboardFile) -> str:

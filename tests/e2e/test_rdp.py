@@ -27,9 +27,7 @@ View = Callable[..., Viewer]
 
 
 @pytest.fixture(scope="module")
-def desktops(
-    make_daemon: MakeDaemon, xrdp_server: XRDP, shadow_server: Shadow
-) -> Daemon:
+def desktops(make_daemon: MakeDaemon, xrdp_server: XRDP, shadow_server: Shadow) -> Daemon:
     """A daemon with one secret for each target."""
     daemon = make_daemon(rdp=True, PROXYD_RDP__SOURCE_PENALTIES="false")
     account = xrdp_server.account
@@ -220,9 +218,7 @@ def test_the_clipboard_crosses_both_ways_and_is_recorded(
     assert "hier-żółw-漢字-".encode("utf-16-le") in kept["client_data"]
 
 
-def test_a_killed_daemon_leaves_what_the_user_saw(
-    desktops: Daemon, view: View
-) -> None:
+def test_a_killed_daemon_leaves_what_the_user_saw(desktops: Daemon, view: View) -> None:
     viewer = view(rdp_login(desktops, "shadow"))
     viewer.shows(SHADOW_DESKTOP)
     desktops.kill9()

@@ -46,8 +46,10 @@ class Viewer:
     def shows(self, colour: bytes, *, seconds: float = 15) -> None:
         """Wait until a third of the screen has the colour of the target's desktop."""
         wait_until(
-            lambda: self.process.poll() is not None
-            or self.display.screenshot().count(colour) > 1024 * 768 // 3,
+            lambda: (
+                self.process.poll() is not None
+                or self.display.screenshot().count(colour) > 1024 * 768 // 3
+            ),
             f"xfreerdp does not show the desktop: {self.said[-1500:]}",
             seconds=seconds,
             every=0.2,

@@ -81,9 +81,7 @@ def start_xrdp() -> tuple[Userland, XRDP]:
     text = _with(text, "Logging", LogFile=f"{folder}/sesman.log", EnableSyslog="false")
     sesman.write_text(_with(text, "ChansrvLogging", EnableSyslog="false"))
     text = _with(xrdp.read_text(), "Globals", port=f"tcp://127.0.0.1:{port}", autorun="Xorg")
-    xrdp.write_text(
-        _with(text, "Logging", LogFile=f"{folder}/xrdp.log", EnableSyslog="false")
-    )
+    xrdp.write_text(_with(text, "Logging", LogFile=f"{folder}/xrdp.log", EnableSyslog="false"))
     # Its own process namespace: sessions and X servers end with it, however it ends.
     inside = ["--pid", "--fork", "--kill-child", "--mount-proc", "/bin/sh", "-c", START, "xrdp"]
     programs = [program("xrdp-sesman"), sesman, program("xrdp"), xrdp]

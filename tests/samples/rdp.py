@@ -26,7 +26,9 @@ REAL = PasswordCredentials(domain="CORP", username="administrator", password="Re
 
 
 def challenge() -> Challenge:
-    return Challenge(server_challenge=bytes(range(8)), name="proxyd", file_time=133_000 * 10**12)
+    return Challenge(
+        server_challenge=bytes(range(8)), name="proxyd", file_time=133_000 * 10**12
+    )
 
 
 def core(early: int = 0x0502, *, width: int = 1024, height: int = 768) -> bytes:
@@ -230,7 +232,9 @@ def active(sets: Iterable[tuple[int, bytes]], *, confirm: bool) -> bytes:
     head = bytes(4) + (b"\xea\x03" if confirm else b"")
     sizes = (4).to_bytes(2, "little") + len(combined).to_bytes(2, "little")
     body = head + sizes + b"RDP\0" + combined + (b"" if confirm else bytes(4))
-    return share(slowpath.Share.CONFIRM_ACTIVE if confirm else slowpath.Share.DEMAND_ACTIVE, body)
+    return share(
+        slowpath.Share.CONFIRM_ACTIVE if confirm else slowpath.Share.DEMAND_ACTIVE, body
+    )
 
 
 class Tokens:

@@ -1,7 +1,16 @@
 import hashlib
 
 import pytest
-from samples.rdp import PASSWORD, PUBLIC_KEY, REAL, USERNAME, NLAClient, challenge, proof_of, sent
+from samples.rdp import (
+    PASSWORD,
+    PUBLIC_KEY,
+    REAL,
+    USERNAME,
+    NLAClient,
+    challenge,
+    proof_of,
+    sent,
+)
 
 from protocols.errors import RemoteProtocolError, TargetUnreachableError
 from protocols.rdp.credssp import (
@@ -29,9 +38,7 @@ def to_the_proof(client: NLAClient, acceptor: CredSSPAcceptor, version: int) -> 
     request = TSRequest(version=version, token=token, nonce=nonce)
     if client.context.complete:
         sealed = client.context.wrap(ours).data
-        request = TSRequest(
-            version=version, token=token, nonce=nonce, public_key_auth=sealed
-        )
+        request = TSRequest(version=version, token=token, nonce=nonce, public_key_auth=sealed)
     return acceptor.receive(request.write())
 
 

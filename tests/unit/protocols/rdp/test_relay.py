@@ -86,9 +86,7 @@ def test_a_reader_learns_what_the_session_was_before_its_first_pdu(relay: Relay,
         io_channel=IO_CHANNEL,
         user_channel=USER,
     )
-    assert refused == ChannelRefused(
-        at_ms=1234, kind="rdpdr", detail="", reason="not allowed"
-    )
+    assert refused == ChannelRefused(at_ms=1234, kind="rdpdr", detail="", reason="not allowed")
 
 
 def test_fastpath_passes_as_it_came_and_is_recorded(relay: Relay, sink: Sink):
@@ -142,9 +140,7 @@ def test_data_on_a_refused_channel_goes_nowhere(relay: Relay, sink: Sink):
         client_packets()[-1],
     ],
 )
-def test_what_a_client_may_not_send_ends_the_session(
-    relay: Relay, sink: Sink, packet: bytes
-):
+def test_what_a_client_may_not_send_ends_the_session(relay: Relay, sink: Sink, packet: bytes):
     with pytest.raises(RemoteProtocolError):
         relay.receive(Side.CLIENT, packet)
     assert recorded(sink) == []

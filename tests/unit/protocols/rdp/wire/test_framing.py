@@ -34,7 +34,9 @@ def test_packets_are_the_same_however_they_were_fragmented(
     assert splitter.take_rest() == b""
 
 
-@pytest.mark.parametrize("data", [b"\x03\0\0\6xxx", b"\x01\x05", b"\x02\x05", b"\0\2", b"\0\x80\3"])
+@pytest.mark.parametrize(
+    "data", [b"\x03\0\0\6xxx", b"\x01\x05", b"\x02\x05", b"\0\2", b"\0\x80\3"]
+)
 def test_what_is_no_packet_is_refused(data: bytes):
     with pytest.raises(RemoteProtocolError):
         Splitter().feed(data)
@@ -60,9 +62,7 @@ def test_a_packet_that_is_too_long_is_our_own_fault():
 
 @given(st.lists(st.binary(max_size=300), min_size=1, max_size=4), st.integers(1, 50))
 def test_tokens_are_the_same_however_they_were_fragmented(bodies: list[bytes], size: int):
-    written = [
-        b"\x30" + (b"\x82" + len(body).to_bytes(2, "big")) + body for body in bodies
-    ]
+    written = [b"\x30" + (b"\x82" + len(body).to_bytes(2, "big")) + body for body in bodies]
     stream, found, splitter = b"".join(written), [], DERSplitter()
     for at in range(0, len(stream), size):
         token = splitter.feed(stream[at : at + size])
@@ -73,7 +73,9 @@ def test_tokens_are_the_same_however_they_were_fragmented(bodies: list[bytes], s
     assert splitter.take_rest() == b""
 
 
-@pytest.mark.parametrize("data", [b"\x04\x01x", b"\x30\x80", b"\x30\x84", b"\x30\x83\xff\xff\xff"])
+@pytest.mark.parametrize(
+    "data", [b"\x04\x01x", b"\x30\x80", b"\x30\x84", b"\x30\x83\xff\xff\xff"]
+)
 def test_what_is_no_token_or_too_long_is_refused(data: bytes):
     with pytest.raises(RemoteProtocolError):
         DERSplitter().feed(data)
