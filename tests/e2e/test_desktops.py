@@ -58,9 +58,13 @@ def session(make_daemon: MakeDaemon, xrdp_server: XRDP, desk: Display) -> Sessio
         desk.press("Left", "End", "BackSpace", "x", "Return")
         desk.copy(COPIED + mark)
         done = account.home / f"pasted-{mark}"
-        desk.type(f"sleep 1; xclip -sel clip -o >{done}; seq 40")
+        desk.type(f"until xclip -sel clip -o >{done} && grep {mark} {done}; do sleep 1; done")
         desk.press("Return")
-        wait_until(lambda: done.exists() and done.read_text().endswith(mark), "nothing came")
+        wait_until(
+            lambda: done.exists() and done.read_text().endswith(mark),
+            "nothing came",
+            seconds=20,
+        )
         screenshot = settled(desk)
     finally:
         viewer.close()
