@@ -33,6 +33,9 @@ _MAX_COPIED_LINE: Final = 900
 _MAX_COPIED_LINES: Final = 2000
 """Of one text; the rest is only in the recording."""
 _GAP: Final = "(proxyd: the recording has a gap: the picture is unknown until it is drawn anew)"
+_NOT_DRAWN: Final = (
+    "(proxyd: the target drew in a way that was not agreed: the picture lacks something)"
+)
 _MORE: Final = "(more was copied than is indexed: the rest is only in the recording)"
 
 
@@ -104,11 +107,14 @@ class Desktop:
     def show(self, at_ms: int, data: bytes) -> None:
         """Take PDUs of the target."""
         self._heed_gap(at_ms)
+        not_drawn = self._screen.not_drawn
         try:
             for pdu in pdus(data):
                 self._from_target(at_ms, pdu)
         except MalformedPduError as error:
             self._complain(at_ms, "target", error)
+        if self._screen.not_drawn != not_drawn:
+            self._tell(at_ms, "output", _NOT_DRAWN)
 
     def type(self, at_ms: int, data: bytes) -> None:
         """Take PDUs of the client."""

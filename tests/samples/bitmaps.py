@@ -2,6 +2,7 @@
 
 from recorder.errors import MalformedPduError
 from recorder.replay.rdp.bitmaps import GREYS, Bitmap, BitmapDecoder, PureDecoder, picture
+from recorder.replay.rdp.bulk import HISTORY_BYTES, _unpack
 from storage.native_bitmaps import NativeDecoder, best_decoder
 
 PURE = PureDecoder()
@@ -36,3 +37,24 @@ class BothDecoders:
         assert picture == PURE.decode(bitmap)
         self.decoded += 1
         return picture
+
+    def unpacker(self) -> "BothUnpackers":
+        return BothUnpackers()
+
+
+class BothUnpackers:
+    """The native history, held to what the one in Python says."""
+
+    def __init__(self) -> None:
+        native = NATIVE.unpacker()
+        assert native is not None
+        self._native = native
+        self.history = native.history
+
+    def unpack(self, data: bytes, at: int) -> int:
+        """Write what `data` says; return where that ends."""
+        pure = memoryview(bytearray(self.history))
+        end = _unpack(data, pure, HISTORY_BYTES, at)
+        assert self._native.unpack(data, at) == end
+        assert self.history == pure
+        return end

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from msgspec import Struct
 
 from recorder.errors import MalformedPduError
+from recorder.replay.rdp.bulk import Unpacker
 from recorder.replay.rdp.cursor import Cursor
 from recorder.replay.rdp.interleaved import decode_interleaved
 from recorder.replay.rdp.planar import decode_planar
@@ -49,6 +50,10 @@ class BitmapDecoder(Protocol):
         """Return the picture; raise `MalformedPduError`."""
         ...
 
+    def unpacker(self) -> Unpacker | None:
+        """Return a new history and what writes to it; None: as written in Python."""
+        ...
+
 
 class PureDecoder:
     """In Python alone: slow, and the oracle for what is fast."""
@@ -60,6 +65,9 @@ class PureDecoder:
             return decode_planar(bitmap.data, width, height)
         pixels = decode_interleaved(bitmap.data, width, height, depth)
         return b"".join(map(_COLOURS[depth], pixels))
+
+    def unpacker(self) -> None:
+        """There is nothing faster."""
 
 
 def bitmaps(cursor: Cursor) -> Iterator[Bitmap]:

@@ -52,7 +52,7 @@ class Screen:
     def __init__(self, decoder: BitmapDecoder, state: ScreenState | None = None) -> None:
         state = state or ScreenState()
         self._decoder = decoder
-        self._inflater = Inflater(state.bulk)
+        self._inflater = Inflater(state.bulk, decoder.unpacker())
         self._palette = state.palette or GREYS
         self._fragment = bytearray(state.fragment)
         self.framebuffer: Framebuffer | None = None

@@ -166,6 +166,14 @@ def test_what_is_no_pdu_is_said_and_the_rest_goes_on():
     assert watched.pixels == before
 
 
+def test_what_is_not_drawn_is_said():
+    watched = Watched().take(recorded("plain"))
+    watched.desktop.show(9000, b"\x00\x08\x00\x03\x00\x01\x00\x0a")
+    assert watched.texts("output") == [
+        "(proxyd: the target drew in a way that was not agreed: the picture lacks something)"
+    ]
+
+
 def test_every_cut_of_every_pdu_is_taken():
     """Truncated PDUs are told, and never raise."""
     watched = Watched()
