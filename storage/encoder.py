@@ -59,7 +59,7 @@ class VideoEncoder:
         self._width_px = shown.width_px + shown.width_px % 2
         self._height_px = shown.height_px + shown.height_px % 2
         self._stream = self._add_stream()
-        self._frames = Frames(decoder, self._encode)
+        self._frames = Frames(decoder, self._encode, with_pointer=True)
         self._keyframe_ms = -KEYFRAME_MS
         self._begun = False
 
@@ -112,7 +112,7 @@ class Storyboard:
         self._duration_ms = shown.duration_ms
         self.interval_ms = max(_SPRITE_MS, -(-shown.duration_ms // _MAX_SPRITES))
         """From one thumbnail to the next."""
-        self._frames = Frames(decoder, self._shown)
+        self._frames = Frames(decoder, self._shown, with_pointer=True)
         self._sprites: list[bytes] = []
 
     def feed(self, events: list[KnownEvent]) -> bytes:

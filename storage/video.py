@@ -63,10 +63,8 @@ def _batches(events: Iterable[KnownEvent]) -> Iterator[list[KnownEvent]]:
     batch: list[KnownEvent] = []
     size_bytes = 0
     for event in events:
-        if isinstance(event, ClientData):
-            continue  # What was typed shows only where the target shows it.
         batch.append(event)
-        size_bytes += len(event.data) if isinstance(event, TargetData) else 0
+        size_bytes += len(event.data) if isinstance(event, ClientData | TargetData) else 0
         if size_bytes >= _BATCH_BYTES or event.at_ms - batch[0].at_ms >= _BATCH_MS:
             yield batch
             batch, size_bytes = [], 0

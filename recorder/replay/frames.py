@@ -11,12 +11,21 @@ from typing import Final
 from msgspec import Struct
 
 from recorder.errors import MalformedPduError
-from recorder.events import DesktopStarted, KnownEvent, RecordingGap, SessionEnded, TargetData
+from recorder.events import (
+    ClientData,
+    DesktopStarted,
+    KnownEvent,
+    RecordingGap,
+    SessionEnded,
+    TargetData,
+)
 from recorder.replay.desktop import Desktop, DesktopState
 from recorder.replay.rdp import share
 from recorder.replay.rdp.bitmaps import BitmapDecoder
 from recorder.replay.rdp.framebuffer import MAX_AREA_PX, MAX_SIDE_PX, Framebuffer
-from recorder.replay.rdp.pdus import ChannelPdu, pdus
+from recorder.replay.rdp.input import Pointer, fast_path_input, io_channel_input
+from recorder.replay.rdp.pdus import ChannelPdu, FastPathPdu, pdus
+from recorder.replay.rdp.pointer import pointed
 
 FRAME_MS: Final = 100
 """Ten frames a second."""
@@ -57,13 +66,19 @@ class Frames:
     """Takes events; calls back with each frame as soon as nothing more can change it."""
 
     def __init__(
-        self, decoder: BitmapDecoder, show: Callable[[int, Framebuffer], None]
+        self,
+        decoder: BitmapDecoder,
+        show: Callable[[int, Framebuffer], None],
+        *,
+        with_pointer: bool = False,
     ) -> None:
         """`show` is given the time and the picture, which is only good until it returns."""
+        self._with_pointer = with_pointer
+        self._pointer_px: tuple[int, int] | None = None
         self._decoder = decoder
         self._show = show
         self._desktop: Desktop | None = None
-        self._channel = 0
+        self._channel = self._io_channel = 0
         self._shown_ms = -FRAME_MS
         self._due_ms: int | None = None
         """When the frame is due that shows what changed."""
@@ -80,6 +95,8 @@ class Frames:
                     self._desktop.show(at_ms, data)
                     if self._desktop.drawn != drawn:
                         self._change(at_ms)
+            case ClientData(at_ms=at_ms, data=data) if event.channel == self._channel:
+                self._point(at_ms, data)
             case RecordingGap(at_ms=at_ms) if self._desktop is not None:
                 self._desktop.lose(at_ms)
                 self._change(at_ms)
@@ -95,11 +112,18 @@ class Frames:
             self._emit(at_ms)
 
     def _begin(self, event: DesktopStarted) -> None:
-        self._channel = event.channel
+        self._channel, self._io_channel = event.channel, event.io_channel
         self._desktop = Desktop(DesktopState.begun(event), _nobody, self._decoder)
         self._desktop.resize(event.at_ms, event.width_px, event.height_px)
         # The session was there before the picture: what is shown until then is black.
         self._emit(0)
+
+    def _point(self, at_ms: int, data: bytes) -> None:
+        """Follow the user's pointer, where the recording has it."""
+        place = pointer_in(data, self._io_channel) if self._with_pointer else None
+        if place is not None and place != self._pointer_px:
+            self._pointer_px = place
+            self._change(at_ms)
 
     def _change(self, at_ms: int) -> None:
         if self._due_ms is None:
@@ -117,7 +141,8 @@ class Frames:
         self._due_ms = None
         if framebuffer is not None:
             self._shown_ms = at_ms
-            self._show(at_ms, framebuffer)
+            with pointed(framebuffer, self._pointer_px):
+                self._show(at_ms, framebuffer)
 
 
 def _nobody(at_ms: int, kind: str, text: str) -> None:
@@ -127,6 +152,25 @@ def _nobody(at_ms: int, kind: str, text: str) -> None:
 def _fits(width_px: int, height_px: int) -> bool:
     sides_fit = 0 < width_px <= MAX_SIDE_PX and 0 < height_px <= MAX_SIDE_PX
     return sides_fit and width_px * height_px <= MAX_AREA_PX
+
+
+def pointer_in(data: bytes, io_channel: int) -> tuple[int, int] | None:
+    """Return where the client's PDUs last put the pointer; None where they do not say."""
+    place = None
+    try:
+        for pdu in pdus(data):
+            if isinstance(pdu, FastPathPdu):
+                events = fast_path_input(pdu)
+            elif pdu.channel == io_channel:
+                events = io_channel_input(pdu.body)
+            else:
+                continue
+            for event in events:
+                if isinstance(event, Pointer):
+                    place = (event.x_px, event.y_px)
+    except MalformedPduError:
+        pass  # The index says so; a film has no place for it.
+    return place
 
 
 def _sizes(data: bytes, io_channel: int) -> list[tuple[int, int]]:

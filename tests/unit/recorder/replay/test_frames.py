@@ -3,8 +3,15 @@ import struct
 import pytest
 from samples.desktops import recorded, screenshot
 
-from recorder.events import DesktopStarted, EndReason, KnownEvent, SessionEnded, TargetData
-from recorder.replay.frames import FRAME_MS, IDLE_MS, Frames, Shown, survey
+from recorder.events import (
+    ClientData,
+    DesktopStarted,
+    EndReason,
+    KnownEvent,
+    SessionEnded,
+    TargetData,
+)
+from recorder.replay.frames import FRAME_MS, IDLE_MS, Frames, Shown, pointer_in, survey
 from recorder.replay.rdp.bitmaps import PureDecoder
 from recorder.replay.rdp.framebuffer import Framebuffer
 
@@ -72,6 +79,26 @@ def test_a_frame_shows_all_that_happened_up_to_its_time_and_none_comes_early():
 def test_a_still_desktop_has_a_frame_now_and_then():
     end = SessionEnded(at_ms=2 * IDLE_MS + 500, reason=EndReason.CLIENT_LEFT)
     assert frames_of(STARTED, end) == [(0, 0), (IDLE_MS, 0), (2 * IDLE_MS, 0), (end.at_ms, 0)]
+
+
+def test_where_the_pointer_is_wanted_it_shows_where_the_client_has_it():
+    made: list[tuple[int, bytes]] = []
+    frames = Frames(
+        PureDecoder(),
+        lambda at_ms, shown: made.append((at_ms, bytes(shown.pixels[:4]))),
+        with_pointer=True,
+    )
+    at_corner = b"\x04\x09\x20\x00\x08\x00\x00\x00\x00"
+    for event in (
+        STARTED,
+        painted(1000, 10),
+        ClientData(at_ms=2000, channel=0, data=at_corner),
+        SessionEnded(at_ms=3000, reason=EndReason.CLIENT_LEFT),
+    ):
+        frames.take(event)
+    black, grey = b"\0\0\0\xff", b"\x0a\x0a\x0a\xff"
+    assert made == [(0, black), (1000, grey), (2000, black), (3000, black)]
+    assert pointer_in(b"\x01noise", 1003) is None
 
 
 def test_a_session_without_a_desktop_has_no_frames():
