@@ -72,7 +72,9 @@ class NTLMCheck:
         with self._database.transaction() as session:
             presented = grants.look_up(session, request.username)
             base_key = self._base_key(presented, request)
-            verdict = grants.objection(presented, request, now, matches=base_key is not None)
+            # Where the hash was wiped, operators read why, and not that the password is wrong.
+            matches = base_key is not None or _was_wiped(presented)
+            verdict = grants.objection(presented, request, now, matches=matches)
             if verdict is None and base_key is not None:
                 info = ntlm_info(request.server_challenge)
                 return NTLMProved(sealed_key=seal(request.seal_to, base_key, info))
@@ -105,6 +107,10 @@ class NTLMCheck:
                 f"credential {row.id} was altered in the database: revoke it with `proxyd "
                 f"credential revoke {row.id}` and find out who wrote there"
             ) from error
+
+
+def _was_wiped(presented: grants.Presented | None) -> bool:
+    return presented is not None and presented.credential.nt_hash is None
 
 
 def _cipher(vault: Vault) -> AESGCM:

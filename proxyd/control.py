@@ -49,6 +49,9 @@ from storage.retention import Retention
 _HEAD_INTERVAL_S: Final = 10.0
 """How late a head of the log may be: what ends within is in one."""
 
+_WIPE_INTERVAL_S: Final = 30.0
+"""How long an NT hash may outlive its credential."""
+
 _log = structlog.get_logger()
 
 
@@ -165,9 +168,19 @@ class Control:
     ) -> None:
         """Answer operators until cancelled; call `listening` once they can come."""
         socket = OperatorSocket(self._settings.state_dir, operations, self._bus)
-        async with socket.serving():
+        async with socket.serving(), asyncio.TaskGroup() as tasks:
             listening()
-            await self._trust.run()
+            tasks.create_task(self._trust.run())
+            tasks.create_task(self._wipe_spent())
+
+    async def _wipe_spent(self) -> None:
+        """Forget the NT hashes of credentials that have just expired, again and again."""
+        while True:
+            try:
+                await asyncio.to_thread(self._ntlm_check.wipe_spent)
+            except StorageUnavailableError as error:
+                _log.warning("nt_hashes.kept", reason=str(error))
+            await asyncio.sleep(_WIPE_INTERVAL_S)
 
 
 class FollowedBus:

@@ -1,7 +1,11 @@
 """`proxyd credential`: generated logins for one user and one secret."""
 
+from pathlib import Path
+from typing import Any
+
 import click
 
+from control.rdp_file import rdp_file as rdp_file_of
 from control.requests import (
     MAX_USES,
     CredentialSummary,
@@ -10,10 +14,12 @@ from control.requests import (
     ListCredentials,
     RevokeCredential,
 )
+from proxyd.cli.errors import CommandFailedError
 from proxyd.cli.invocation import Invocation, pass_invocation
 from proxyd.cli.output import OutputFormat, print_fields, print_json, print_table
 from proxyd.cli.request import build
 from proxyd.cli.typed import Duration
+from recorder.session_info import TargetProtocol
 
 _CHOSEN_AT_START = "chosen when proxyd starts; `proxyd status` shows it then"
 
@@ -29,16 +35,26 @@ def credential() -> None:
 @click.option("--ttl", type=Duration(), default="15m", show_default=True, metavar="15m")
 @click.option("--uses", type=click.IntRange(1, MAX_USES), default=1, show_default=True)
 @click.option("--source", metavar="CIDR", help="Only from these addresses: 10.0.0.0/8.")
+@click.option(
+    "--rdp-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write a file for mstsc; without the password.",
+)
 @pass_invocation
 def issue(
-    invocation: Invocation, secret: str, *, user: str, ttl: float, uses: int, source: str | None
+    invocation: Invocation,
+    /,
+    secret: str,
+    rdp_file: Path | None,
+    ttl: float,
+    **terms: Any,  # noqa: ANN401
 ) -> None:
     """Issue a login to SECRET. Its password is shown this once."""
-    request = build(
-        IssueCredential, secret=secret, user=user, ttl_s=ttl, uses=uses, source=source
-    )
+    request = build(IssueCredential, secret=secret, ttl_s=ttl, **terms)
     with invocation.operator() as operator:
         issued: IssuedCredential = operator.call(request)
+    if rdp_file is not None:
+        _write_rdp_file(rdp_file, issued)
     if invocation.output is OutputFormat.JSON:
         print_json(issued)
         return
@@ -54,6 +70,21 @@ def issue(
             **issued.commands,
         }
     )
+
+
+def _write_rdp_file(path: Path, issued: IssuedCredential) -> None:
+    if issued.protocol is not TargetProtocol.RDP:
+        raise CommandFailedError(
+            f"credential {issued.id} is for {issued.protocol}, so no {path} was written; "
+            f"`proxyd credential revoke {issued.id}` takes it back"
+        )
+    try:
+        path.write_bytes(rdp_file_of(issued))
+    except OSError as error:
+        raise CommandFailedError(
+            f"{path} cannot be written: {error.strerror}; credential {issued.id} was issued: "
+            f"`proxyd credential revoke {issued.id}` takes it back"
+        ) from error
 
 
 @credential.command("list")

@@ -11,12 +11,23 @@ from typing import Final
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from samples import rdp
 
 from bus import codec, signed
 from bus.errors import BadMessageError
 from control.errors import ControlError
 from control.wire import decode_answer, decode_request
 from protocols.errors import RemoteProtocolError
+from protocols.rdp.acceptor import Acceptor
+from protocols.rdp.capabilities import confirm_active, demand_active
+from protocols.rdp.relay import Relay, Side
+from protocols.rdp.wire import gcc, mcs, slowpath
+from protocols.rdp.wire.client_core import ClientCore
+from protocols.rdp.wire.client_info import ClientInfo
+from protocols.rdp.wire.ntlm import Authenticate
+from protocols.rdp.wire.spnego import Init
+from protocols.rdp.wire.ts_request import PasswordCredentials, TSRequest
+from protocols.rdp.wire.x224 import ConnectionRequest, Security, read_answer
 from protocols.ssh import packets
 from protocols.ssh.channel_policy import ChannelPolicy
 from protocols.ssh.files import ledger_for
@@ -24,12 +35,12 @@ from protocols.ssh.requests import asked_events
 from recorder import chunk
 from recorder.data_key import DataKey, WrappedKey
 from recorder.errors import CorruptChunkError, MalformedPduError
-from recorder.events import decode_burst
+from recorder.events import EndReason, KnownEvent, decode_burst
 from recorder.replay import bundle
 from recorder.replay.desktop import Desktop, DesktopState
+from recorder.replay.rdp import clipboard
 from recorder.replay.rdp.bitmaps import GREYS, Bitmap, PureDecoder, picture
 from recorder.replay.rdp.bulk import Inflater
-from recorder.replay.rdp.clipboard import Clipboard, Side
 from recorder.replay.screen_filter import ScreenFilter
 from recorder.segment import read_front
 from recorder.tree_head import decode_head
@@ -169,12 +180,63 @@ def _bulk(data: bytes) -> None:
 
 def _clipboard(data: bytes) -> None:
     for asked in (1, 13, 0xC001):
-        side = Side(long_names=bool(asked & 1), files_format=0xC001, asked=asked)
-        clipboard = Clipboard(client=side, target=Side(long_names=True))
-        list(clipboard.take(data, from_client=True))
+        side = clipboard.Side(long_names=bool(asked & 1), files_format=0xC001, asked=asked)
+        followed = clipboard.Clipboard(client=side, target=clipboard.Side(long_names=True))
+        list(followed.take(data, from_client=True))
         header = b"\x05\x00\x01\x00" + len(data).to_bytes(4, "little")
         side.asked = asked
-        list(clipboard.take(header + data, from_client=True))
+        list(followed.take(header + data, from_client=True))
+
+
+class _NoSink:
+    """Records nothing."""
+
+    congested = False
+
+    def at_ms(self) -> int:
+        return 0
+
+    def record(self, events: list[KnownEvent]) -> None:
+        """Forget them."""
+
+    async def drain(self) -> None:
+        """Nothing waits."""
+
+    async def close(self, reason: EndReason, detail: str = "") -> None:
+        """Nothing to close."""
+
+
+def _rdp_login(data: bytes) -> None:
+    """A client under TLS that sends what it likes."""
+    acceptor = Acceptor(rdp.BOTH, rdp.PUBLIC_KEY, rdp.challenge())
+    rdp.logged_in(acceptor, [data])
+
+
+def _rdp_nla(data: bytes) -> None:
+    acceptor = Acceptor(rdp.BOTH, rdp.PUBLIC_KEY, rdp.challenge())
+    rdp.requested(acceptor, Security.NLA)
+    acceptor.tls_started()
+    acceptor.receive(data)
+
+
+_CLIENT: Final = rdp.accepted_client()
+_TARGET: Final = rdp.connected(_CLIENT, rdp.ScriptedTarget(), "cliprdr")[1]
+
+
+def _rdp_relay(data: bytes) -> None:
+    """Both sides in turn; the header of a piece is made right, so that more is reached."""
+    relay = Relay(_CLIENT, _TARGET, _NoSink())
+    for side, piece in _pieces(data):
+        relay.receive(Side(side), piece)
+        channel = (1003, 1005)[len(piece) & 1]
+        write = (mcs.send_request, mcs.send_indication)[side]
+        relay.receive(Side(side), write((1006, 1010)[side], channel, piece))
+
+
+def _rdp_shares(data: bytes) -> None:
+    for kind, reduced in ((3, confirm_active), (1, demand_active)):
+        reduced(rdp.share(kind, data))
+    slowpath.without_reconnect_cookie(rdp.share(7, data))
 
 
 DECODERS: Final[dict[str, Callable[[bytes], object]]] = {
@@ -207,6 +269,19 @@ DECODERS: Final[dict[str, Callable[[bytes], object]]] = {
     "packet_body": packets.payload_of,
     "scp_download": _ledger("exec", b"scp -f /x"),
     "scp_upload": _ledger("exec", b"scp -r -t /x"),
+    "rdp_answer": read_answer,
+    "rdp_client_core": ClientCore.read,
+    "rdp_client_info": ClientInfo.read,
+    "rdp_conference": gcc.read_request,
+    "rdp_credentials": PasswordCredentials.read,
+    "rdp_login": _rdp_login,
+    "rdp_nla": _rdp_nla,
+    "rdp_ntlm": Authenticate.read,
+    "rdp_relay": _rdp_relay,
+    "rdp_request": ConnectionRequest.read,
+    "rdp_shares": _rdp_shares,
+    "rdp_spnego": Init.read,
+    "rdp_ts_request": TSRequest.read,
     "screen": _screen,
     "segment_front": lambda data: read_front(chunk.frame(data) + data),
     "sftp": _ledger("subsystem", b"sftp"),

@@ -81,7 +81,7 @@ class World:
         )
         grants = Grants(self.database, vault, CLOCK, default_on_loss=OnLoss.REQUIRE)
         check = UserCheck(self.database, vault, CLOCK)
-        requests = EngineRequests(self.database, grants, CLOCK, Heartbeats(CLOCK), check)
+        requests = EngineRequests(self.database, grants, CLOCK, Heartbeats(CLOCK), check, None)
         self.control.answer(requests.answer)
 
     def _add_secret(self) -> None:

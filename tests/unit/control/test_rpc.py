@@ -27,6 +27,7 @@ from bus.signed import introduction
 from control import authority, engines, node_keys
 from control.heartbeats import Heartbeats
 from control.node_keys import CONTROL, Purpose
+from control.nt_hashes import NTLMCheck
 from control.rpc import EngineRequests
 from control.user_check import UserCheck
 from recorder.events import EndReason
@@ -50,8 +51,13 @@ def user_check(database, vault, clock):
 
 
 @pytest.fixture
-def engine_requests(database, grants, clock, heartbeats, user_check):
-    return EngineRequests(database, grants, clock, heartbeats, user_check)
+def ntlm_check(database, vault, clock):
+    return NTLMCheck(database, vault, clock)
+
+
+@pytest.fixture
+def engine_requests(database, grants, clock, heartbeats, user_check, ntlm_check):
+    return EngineRequests(database, grants, clock, heartbeats, user_check, ntlm_check)
 
 
 @pytest.fixture

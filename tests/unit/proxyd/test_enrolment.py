@@ -71,7 +71,9 @@ def control_key(database, tmp_path, clock):
 async def bus(database, keys, clock, control_key):
     grants = Grants(database, None, clock, default_on_loss=OnLoss.REQUIRE)
     async with MemoryBus(5, introduction(keys.signing_public)) as bus:
-        bus.answer(EngineRequests(database, grants, clock, Heartbeats(clock), None).answer)
+        bus.answer(
+            EngineRequests(database, grants, clock, Heartbeats(clock), None, None).answer
+        )
         yield bus
 
 

@@ -76,3 +76,40 @@ def test_without_access_nothing_is_issued(proxyd):
     result = proxyd("credential", "issue", "web", "--user", "ana")
     assert result.exit_code == 4
     assert "ana" in result.stderr
+
+
+@pytest.fixture
+def _ana_may_reach_desk(proxyd):
+    target = ("--protocol", "rdp", "--host", "h", "--port", "3389", "--username", "root")
+    proxyd("secret", "add", "desk", *target, "--password-stdin", typed="pw\n")
+    proxyd("access", "grant", "ana", "desk")
+
+
+@pytest.mark.usefixtures("_ana_may_reach_desk")
+def test_a_login_for_rdp_comes_with_lines_and_a_file_for_its_clients(answer, tmp_path):
+    file = tmp_path / "desk.rdp"
+    issued = answer("credential", "issue", "desk", "--user", "ana", "--rdp-file", str(file))
+    assert (issued["protocol"], issued["port"]) == ("rdp", 3390)
+    assert {"mstsc", "xfreerdp"} <= issued["commands"].keys()
+    assert f"username:s:{issued['username']}" in file.read_text()
+    assert issued["password"] not in file.read_text() + str(issued["commands"])
+
+
+def test_a_login_for_ssh_has_no_such_file_and_says_how_to_take_it_back(proxyd, tmp_path):
+    file = tmp_path / "web.rdp"
+    done = proxyd("credential", "issue", "web", "--user", "ana", "--rdp-file", str(file))
+    assert done.exit_code == 1
+    assert "credential revoke" in done.stderr
+    assert not file.exists()
+    nowhere = str(tmp_path / "no" / "web.rdp")
+    assert proxyd(
+        "credential", "issue", "web", "--user", "ana", "--rdp-file", nowhere
+    ).exit_code
+
+
+@pytest.mark.usefixtures("_ana_may_reach_desk")
+def test_a_file_that_cannot_be_written_is_no_silent_loss(proxyd, tmp_path):
+    nowhere = str(tmp_path / "no" / "desk.rdp")
+    done = proxyd("credential", "issue", "desk", "--user", "ana", "--rdp-file", nowhere)
+    assert done.exit_code == 1
+    assert "cannot be written" in done.stderr

@@ -48,7 +48,9 @@ def engine(tmp_path, database):
         asker = introduction(EnginePrivateKeys(settings.state_dir, None).signing_public)
         grants = Grants(database, None, CLOCK, default_on_loss=OnLoss.REQUIRE)
         async with MemoryBus(5, asker) as bus:
-            bus.answer(EngineRequests(database, grants, CLOCK, Heartbeats(CLOCK), None).answer)
+            bus.answer(
+                EngineRequests(database, grants, CLOCK, Heartbeats(CLOCK), None, None).answer
+            )
             yield bus
 
     def run(*arguments):

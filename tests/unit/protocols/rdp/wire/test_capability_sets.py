@@ -10,7 +10,7 @@ SETS = st.lists(st.tuples(st.integers(0, 0xFFFF), st.binary(max_size=90)), max_s
 
 
 @given(SETS, st.booleans())
-def test_sets_are_read_and_written_as_they_are(sets: list[tuple[int, bytes]], confirm: bool):
+def test_sets_are_read_and_written_as_they_are(sets, confirm):
     share = active(sets, confirm=confirm)
     read = Active.read(share, confirm=confirm)
     assert list(read.sets) == sets

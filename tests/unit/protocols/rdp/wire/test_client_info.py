@@ -44,7 +44,7 @@ def test_what_an_old_client_leaves_out_stays_out():
     ("flags", "compresses"),
     [(0, False), (InfoFlag.COMPRESSION, False), (InfoFlag.COMPRESSION | 1 << 9, True)],
 )
-def test_only_a_history_of_64_kib_is_used(flags: int, compresses: bool):
+def test_only_a_history_of_64_kib_is_used(flags, compresses):
     assert structs.replace(client_info(), flags=flags).compresses is compresses
 
 
