@@ -6,6 +6,7 @@ from typing import Final
 from msgspec import Struct
 
 from recorder.replay.rdp import share
+from recorder.replay.rdp.bulk import COMPRESSED
 from recorder.replay.rdp.cursor import Cursor
 from recorder.replay.rdp.pdus import FastPathPdu
 
@@ -94,7 +95,7 @@ def io_channel_input(data: memoryview) -> Iterator[Input]:
         if control.kind != share.DATA:
             continue
         one = share.share_data(control.body)
-        if one.kind == share.INPUT and not one.compression:
+        if one.kind == share.INPUT and not one.compression & COMPRESSED:
             yield from _slow_path_input(Cursor(one.body))
 
 
