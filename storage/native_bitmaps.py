@@ -12,6 +12,9 @@ from recorder.replay.rdp.bitmaps import Bitmap, BitmapDecoder, PureDecoder
 from recorder.replay.rdp.bulk import COMPRESSED, HISTORY_BYTES
 
 _LIBRARY: Final = "libfreerdp2.so.2"
+_RUNTIME: Final = "libwinpr2.so.2"
+_LOG_OFF: Final = 6
+"""WLOG_OFF of winpr/wlog.h."""
 _BGRX32: Final = 32 << 24 | 4 << 16 | 8 << 8 | 8 << 4 | 8
 """PIXEL_FORMAT_BGRX32 of freerdp/codec/color.h."""
 _MAX_SIDE_PX: Final = 4096
@@ -24,9 +27,17 @@ _NATIVE_BITS: Final = frozenset({15, 16, 24, 32})
 def best_decoder() -> BitmapDecoder:
     """Return the native decoder, or the one in Python where the library is not installed."""
     try:
-        return NativeDecoder(ctypes.CDLL(_LIBRARY))
+        library, runtime = ctypes.CDLL(_LIBRARY), ctypes.CDLL(_RUNTIME)
     except OSError:
         return PureDecoder()
+    _silence(runtime)
+    return NativeDecoder(library)
+
+
+def _silence(runtime: ctypes.CDLL) -> None:
+    """Let the library log nothing: a hostile target could fill the journal with it."""
+    runtime.WLog_GetRoot.restype = ctypes.c_void_p
+    runtime.WLog_SetLogLevel(ctypes.c_void_p(runtime.WLog_GetRoot()), _LOG_OFF)
 
 
 class NativeDecoder:

@@ -21,9 +21,12 @@ def test_where_it_is_not_python_decodes(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize("depth", [16, 32])
-def test_what_it_cannot_decode_is_refused(depth: int):
+def test_what_it_cannot_decode_is_refused_and_not_logged(
+    depth: int, capfd: pytest.CaptureFixture[str]
+):
     with pytest.raises(MalformedPduError):
         best_decoder().decode(bitmap(b"\xff\xff", 8, 8, depth))
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_bitmap_wider_than_its_room_is_decoded_in_python():
