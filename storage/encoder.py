@@ -28,7 +28,7 @@ _MUXER: Final = {
     "movflags": "empty_moov+default_base_moof+frag_keyframe",
 }
 _ENCODER: Final = {
-    "crf": "24",
+    "crf": "30",
     "b": "0",
     "deadline": "realtime",
     "cpu-used": "8",
