@@ -1,9 +1,10 @@
 import pytest
 from samples.bitmaps import BothDecoders
+from samples.chunks import chunk
 from samples.desktops import SHOWN, Watched, desktop_chunks, recorded, screenshot, text_of
 
 from recorder.errors import MalformedPduError
-from recorder.events import ClientData, TargetData
+from recorder.events import ClientData, RecordingGap, TargetData
 from recorder.replay.comprehend import Comprehension, Line, behind_gap, comprehend
 from recorder.replay.desktop import DesktopState
 from recorder.replay.rdp.bitmaps import PureDecoder
@@ -132,6 +133,20 @@ def test_behind_a_lost_chunk_nothing_false_is_shown_and_it_is_said(missing: int)
         if shown[at : at + 4] != right[at : at + 4]
     }
     assert pixels <= {b"\x60\x60\x60\xff", b"\x48\x48\x48\xff"}
+
+
+def test_a_gap_in_the_recording_is_one_in_the_picture():
+    started, *events = recorded("shadow")
+    gap = RecordingGap(at_ms=3000, from_ms=2900, reason="no_room")
+    early = [event for event in events if event.at_ms <= 3000]
+    one = chunk([started, *early, gap, TargetData(at_ms=3001, channel=0, data=b"")])
+    after = comprehend(None, one.encoded, one.data_key)
+    assert [line.at_ms for line in after.lines if "has a gap" in line.text] == [3000]
+    pixels = picture_in(after.state)
+    assert {pixels[at : at + 4] for at in range(0, len(pixels), 4)} == {
+        b"\x60\x60\x60\xff",
+        b"\x48\x48\x48\xff",
+    }
 
 
 def picture_in(state: bytes | None) -> bytes:
