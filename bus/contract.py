@@ -40,6 +40,8 @@ class HostKeyPolicy(enum.StrEnum):
     GIVEN = "given"
     TOFU = "tofu"
     ANY = "any"
+    CA = "ca"
+    """RDP: an authority that the engine trusts vouches for the target's name."""
 
 
 class RedeemCredential(Struct, frozen=True, kw_only=True, tag="redeem_credential"):

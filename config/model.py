@@ -109,6 +109,8 @@ class RDPSettings(_Table, frozen=True, kw_only=True):
     """PEM, with its chain. None: `rdp_certificate.pem` in the state directory."""
     key_file: Path | None = None
     """PEM. None: `rdp_key.pem` in the state directory."""
+    ca_file: Path | None = None
+    """For secrets with `--certificate-ca`. None: the authorities that the system trusts."""
     login_timeout_s: Seconds = 60
     dial_timeout_s: Seconds = 10
     idle_timeout_s: SecondsOrOff = 0

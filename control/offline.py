@@ -56,7 +56,7 @@ def open_operations(settings: Settings, live: LiveSessions) -> Iterator[Operatio
                 chunks=StoredChunks(Reader(database, blobs), keys),
                 proofs=Proofs(database, keys, clock, settings.proof.tree_head_dir),
                 keys=keys,
-                tester=OneDial(settings.ssh.dial_timeout_s),
+                tester=OneDial(settings.ssh.dial_timeout_s, settings.rdp),
                 status=lambda: _status(database),
                 retention=Retention(database, blobs, SystemClock()),
             )

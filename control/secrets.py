@@ -236,6 +236,8 @@ def _check(row: SecretRow) -> None:
             f"secret `{row.name}` accepts given host keys only, and none is given: use "
             "--host-key, or --host-key-tofu"
         )
+    if row.host_key_policy == HostKeyPolicy.CA and row.protocol != TargetProtocol.RDP:
+        raise InvalidError("authorities vouch for certificates of RDP targets only")
     _check_channels(row)
     if row.protocol == TargetProtocol.RDP and row.credential_kind != "password":
         raise InvalidError("a secret for RDP has a password: RDP knows no private keys")

@@ -156,7 +156,7 @@ class Control:
                 chunks=stored.chunks,
                 proofs=stored.proofs,
                 keys=keys,
-                tester=OneDial(self._settings.ssh.dial_timeout_s),
+                tester=OneDial(self._settings.ssh.dial_timeout_s, self._settings.rdp),
                 status=status,
                 retention=stored.retention,
                 dead_letters=dead_letters,

@@ -1,7 +1,9 @@
 """Certificates as RDP uses them: ours to bind a login to, the target's to be accepted."""
 
 import hashlib
+import ssl
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -44,14 +46,36 @@ class TargetCertificates:
     ) -> None:
         self._policy, self._accepted, self._pin = policy, accepted, pin
         self._secret_name = secret_name
+        self.came: str | None = None
+        """The fingerprint of the one that was shown."""
+
+    def context(self, ca_file: Path | None) -> ssl.SSLContext:
+        """Return how to do TLS with the target; where a pin decides, any certificate goes.
+
+        Raises `TargetUnreachableError` where `ca_file` cannot be used.
+        """
+        if self._policy is HostKeyPolicy.CA:
+            try:
+                return ssl.create_default_context(cafile=ca_file)
+            except (OSError, ssl.SSLError) as error:
+                raise TargetUnreachableError(
+                    f"[rdp] ca_file {ca_file} cannot be used: {error}"
+                ) from error
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
 
     async def check(self, certificate: bytes) -> None:
         """Return where `certificate` may go on to the login; pin it on first use.
 
+        What an authority must vouch for, TLS has refused before where none does.
+
         Raises `TargetUnreachableError`, and `BusError` where it could not be pinned.
         """
-        came = fingerprint(certificate)
-        if self._policy is HostKeyPolicy.ANY or came in self._accepted:
+        came = self.came = fingerprint(certificate)
+        judged = self._policy in {HostKeyPolicy.ANY, HostKeyPolicy.CA}
+        if judged or came in self._accepted:
             return
         if self._policy is HostKeyPolicy.TOFU and not self._accepted:
             self._accepted = await self._pin(came)

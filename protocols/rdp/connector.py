@@ -11,9 +11,10 @@ from typing import Final
 
 from msgspec import Struct, structs
 
-from protocols.errors import RemoteProtocolError, TargetUnreachableError
+from protocols.errors import RemoteProtocolError
 from protocols.rdp.acceptor import ClientSide
 from protocols.rdp.credssp import CredSSPInitiator
+from protocols.rdp.negotiation import answered
 from protocols.rdp.steps import Ready, Send, StartTLS, Step
 from protocols.rdp.wire import client_core, gcc, mcs, x224
 from protocols.rdp.wire.client_info import SECURITY_FLAG, ClientInfo, InfoFlag
@@ -132,14 +133,7 @@ class Connector:
         return steps
 
     def _answered(self, packet: bytes) -> list[Step]:
-        answer = x224.read_answer(packet)
-        if isinstance(answer, x224.ConnectionRefusal):
-            raise TargetUnreachableError(_refusal(answer.code))
-        if answer.selected not in {x224.Security.TLS, x224.Security.NLA}:
-            raise TargetUnreachableError(
-                "the target speaks RDP's own security only, which protects no password: "
-                "let it offer TLS or NLA"
-            )
+        answer = answered(packet)
         self._selected = answer.selected
         self._extended = bool(answer.flags & x224.ResponseFlag.EXTENDED_CLIENT_DATA)
         self._packet = self._connected
@@ -219,12 +213,3 @@ class Connector:
             shell="",
             directory="",
         )
-
-
-def _refusal(code: int) -> str:
-    match code:
-        case x224.FailureCode.TLS_NOT_ALLOWED | x224.FailureCode.NO_CERTIFICATE:
-            return "the target offers neither TLS nor NLA, and nothing else protects a password"
-        case x224.FailureCode.NLA_REQUIRED | x224.FailureCode.TLS_REQUIRED:
-            return "the target and proxyd agree on no protection"
-    return f"the target refused the connection (code {code})"

@@ -3,19 +3,35 @@
 import asyncio
 import socket
 import ssl
+from typing import Protocol
 
 from config.model import RDPSettings
 from protocols.errors import RemoteProtocolError, TargetUnreachableError
 from protocols.rdp.certificates import TargetCertificates, subject_public_key
-from protocols.rdp.connector import Connector
 from protocols.rdp.leg import READ_BYTES, Leg, LegClosedError
 from protocols.rdp.steps import Ready, Send, StartTLS, Step
 from recorder.session_info import Target
 
 
+class Handshake(Protocol):
+    """A sans-io machine that a target is dialled for."""
+
+    def start(self) -> list[Step]:
+        """Begin."""
+        ...
+
+    def tls_started(self, public_key: bytes) -> list[Step]:
+        """Go on under TLS, with a target whose certificate was accepted."""
+        ...
+
+    def receive(self, data: bytes) -> list[Step]:
+        """Take what the target sent."""
+        ...
+
+
 async def dial(
     target: Target,
-    connector: Connector,
+    handshake: Handshake,
     certificates: TargetCertificates,
     settings: RDPSettings,
 ) -> Leg:
@@ -30,7 +46,8 @@ async def dial(
         async with asyncio.timeout(settings.dial_timeout_s):
             leg = await _connected(target)
             leg.keep_alive(settings.target_alive_interval_s, settings.target_alive_count)
-            await _shake_hands(leg, connector, certificates)
+            context = certificates.context(settings.ca_file)
+            await _shake_hands(leg, handshake, certificates, (context, target.host))
     except TimeoutError:
         text = (
             f"{where} did not answer within {settings.dial_timeout_s:g} s; check host, port "
@@ -72,29 +89,22 @@ async def _connected(target: Target) -> Leg:
 
 
 async def _shake_hands(
-    leg: Leg, connector: Connector, certificates: TargetCertificates
+    leg: Leg,
+    handshake: Handshake,
+    certificates: TargetCertificates,
+    tls: tuple[ssl.SSLContext, str],
 ) -> None:
-    steps: list[Step] = connector.start()
+    steps = handshake.start()
     while True:
+        following: list[Step] = []
         for step in steps:
             match step:
                 case Send(data):
                     leg.write(data)
                 case StartTLS():
-                    await leg.start_tls(_tls(), None)
-                    certificate = leg.certificate
-                    await certificates.check(certificate)
-                    for after in connector.tls_started(subject_public_key(certificate)):
-                        if isinstance(after, Send):
-                            leg.write(after.data)
+                    await leg.start_tls(*tls)
+                    await certificates.check(leg.certificate)
+                    following = handshake.tls_started(subject_public_key(leg.certificate))
                 case Ready():
                     return
-        steps = connector.receive(await leg.read())
-
-
-def _tls() -> ssl.SSLContext:
-    """Return a context that takes any certificate: the secret's policy judges it after."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
+        steps = following or handshake.receive(await leg.read())

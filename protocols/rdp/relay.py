@@ -32,15 +32,20 @@ from recorder.ports import EventSink
 CHANNEL: Final = 0
 """A desktop session has one channel, the whole connection."""
 _FASTPATH_ACTION: Final = 0b11
-_REQUEST: Final = mcs.Domain.SEND_DATA_REQUEST
-_INDICATION: Final = mcs.Domain.SEND_DATA_INDICATION
+# Plain numbers: most of what crosses is compared with these.
+_DISCONNECT: Final = int(mcs.Domain.DISCONNECT)
+_REQUEST: Final = int(mcs.Domain.SEND_DATA_REQUEST)
+_INDICATION: Final = int(mcs.Domain.SEND_DATA_INDICATION)
+_DATA: Final = int(slowpath.Share.DATA)
+_SAVE_SESSION_INFO: Final = int(slowpath.ShareData.SAVE_SESSION_INFO)
 _NUMBER_OFFSET: Final = 7
 """Of the byte that holds a domain PDU's number."""
 _IDS: Final = slice(8, 12)
 """Initiator and channel of sent data."""
 _LICENSING_FLAG: Final = 0x0080
+_LICENSING_FLAGS: Final = 0x0280
+"""With `SEC_LICENSE_ENCRYPT_CS`, which says what the server could have encrypted."""
 _REDIRECTION_FLAG: Final = 0x0400
-_SECURITY_HEADER_BYTES: Final = 4
 
 
 class Side(enum.IntEnum):
@@ -166,7 +171,7 @@ class Relay:
     def _client_packet(self, packet: bytes) -> bytes | None:
         """Return a TPKT packet as the target is to have it; None where it is not to."""
         number = _number(packet)
-        if number == mcs.Domain.DISCONNECT:
+        if number == _DISCONNECT:
             self._ended = Ended.CLIENT_LEFT
             return packet
         if number != _REQUEST:
@@ -181,23 +186,24 @@ class Relay:
             raise RemoteProtocolError(f"data for channel {sent.channel}, which is not there")
         if sent.channel != IO_CHANNEL:
             return _renumbered(packet, self._target.user, channel)
-        data = packet[sent.offset :]
-        changed = self._client_share(data)
+        changed = self._client_share(packet, sent.offset)
         if changed is None:
             return _renumbered(packet, self._target.user, channel)
         return mcs.send_request(self._target.user, channel, changed)
 
-    def _client_share(self, data: bytes) -> bytes | None:
-        """Return other data where the target is not to have `data`; raise at what is amiss."""
-        share = slowpath.ShareControl.read(data)
-        if share is None:
-            flags = int.from_bytes(data[:2], "little")
-            if not flags & _LICENSING_FLAG or flags & ~(_LICENSING_FLAG | 0x0200):
+    def _client_share(self, packet: bytes, start: int) -> bytes | None:
+        """Return other data where the target is not to have what begins at `start`.
+
+        Raises `RemoteProtocolError` at what a client may not say.
+        """
+        kind = slowpath.share_kind(packet, start)
+        if kind == slowpath.Share.CONFIRM_ACTIVE:
+            return capabilities.confirm_active(packet[start:])
+        if kind is None:
+            flags = int.from_bytes(packet[start : start + 2], "little")
+            if not flags & _LICENSING_FLAG or flags & ~_LICENSING_FLAGS:
                 # A second Client Info would be one with a password of the user's choice.
                 raise RemoteProtocolError("neither a share PDU nor licensing from the client")
-            return None
-        if share.kind == slowpath.Share.CONFIRM_ACTIVE:
-            return capabilities.confirm_active(data)
         return None
 
     # --- from the target
@@ -218,7 +224,7 @@ class Relay:
     def _target_packet(self, packet: bytes) -> bytes | None:
         """Return a TPKT packet as the client is to have it; None where it is not to."""
         number = _number(packet)
-        if number == mcs.Domain.DISCONNECT:
+        if number == _DISCONNECT:
             self._ended = Ended.TARGET_LEFT
             return packet
         if number != _INDICATION:
@@ -230,31 +236,31 @@ class Relay:
         initiator = self._to_client.get(sent.initiator, sent.initiator)
         if channel != IO_CHANNEL:
             return _renumbered(packet, initiator, channel)
-        changed = self._target_share(packet[sent.offset :])
+        changed = self._target_share(packet, sent.offset)
         if self._ended:
             return None
         if changed is None:
             return _renumbered(packet, initiator, channel)
         return mcs.send_indication(initiator, channel, changed)
 
-    def _target_share(self, data: bytes) -> bytes | None:
-        """Return other data where the client is not to have `data`."""
-        share = slowpath.ShareControl.read(data)
-        if share is None:
-            return self._target_unknown(data)
-        match share.kind:
-            case slowpath.Share.DEMAND_ACTIVE:
-                return capabilities.demand_active(data)
-            case slowpath.Share.SERVER_REDIRECT:
-                self._ended = Ended.REDIRECTED
-            case slowpath.Share.DATA:
-                return slowpath.without_reconnect_cookie(data)
+    def _target_share(self, packet: bytes, start: int) -> bytes | None:
+        """Return other data where the client is not to have what begins at `start`."""
+        kind = slowpath.share_kind(packet, start)
+        if kind == _DATA:
+            if slowpath.share_data_kind(packet, start) == _SAVE_SESSION_INFO:
+                return slowpath.without_reconnect_cookie(packet[start:])
+        elif kind == slowpath.Share.DEMAND_ACTIVE:
+            return capabilities.demand_active(packet[start:])
+        elif kind == slowpath.Share.SERVER_REDIRECT:
+            self._ended = Ended.REDIRECTED
+        elif kind is None:
+            return self._target_unknown(packet[start:])
         return None
 
     def _target_unknown(self, data: bytes) -> bytes | None:
         parts = slowpath.split_shares(data)
         if len(parts) > 1:
-            return b"".join(self._target_share(part) or part for part in parts)
+            return b"".join(self._target_share(part, 0) or part for part in parts)
         if int.from_bytes(data[:2], "little") & _REDIRECTION_FLAG:
             self._ended = Ended.REDIRECTED
         return None

@@ -60,6 +60,9 @@ _known_by = _options(
     click.option("--host-key-any", is_flag=True, help="Accept any key: no protection."),
     click.option("--certificate-fingerprint", multiple=True, metavar="SHA256"),
     click.option("--certificate-tofu", is_flag=True, help="As --host-key-tofu, for RDP."),
+    click.option(
+        "--certificate-ca", is_flag=True, help="Whatever [rdp] ca_file vouches for (RDP)."
+    ),
     click.option("--certificate-any", is_flag=True, help="As --host-key-any, for RDP."),
 )
 _recorded = _options(
@@ -201,6 +204,7 @@ def _trusted(given: Given) -> Given:
     chosen = {
         HostKeyPolicy.GIVEN: bool(keys),
         HostKeyPolicy.TOFU: given["host_key_tofu"] or given["certificate_tofu"],
+        HostKeyPolicy.CA: given["certificate_ca"],
         HostKeyPolicy.ANY: given["host_key_any"] or given["certificate_any"],
     }
     policies = [policy for policy, is_chosen in chosen.items() if is_chosen]

@@ -1,12 +1,15 @@
 """xfreerdp through proxyd to xrdp (TLS) and to freerdp-shadow (NLA): the user's view."""
 
 import base64
+import contextlib
+import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from peers.certificates import Authority
 from peers.daemon import Daemon, MakeDaemon, Recording
 from peers.display import Display
 from peers.freerdp import (
@@ -17,9 +20,12 @@ from peers.freerdp import (
     Shadow,
     Viewer,
     rdp_login,
+    start_shadow,
 )
-from peers.needed import wait_until
+from peers.needed import answers, wait_until
 from peers.xrdp import XRDP
+
+from protocols.rdp.wire.x224 import ConnectionRequest, Security
 
 pytestmark = pytest.mark.peers
 XRDP_DESKTOP, SHADOW_DESKTOP = bytes.fromhex("204060"), bytes.fromhex("402020")
@@ -218,6 +224,84 @@ def test_the_clipboard_crosses_both_ways_and_is_recorded(
     assert "hier-żółw-漢字-".encode("utf-16-le") in kept["client_data"]
 
 
+def test_a_target_that_dies_ends_the_session_and_one_that_is_not_there_begins_none(
+    desktops: Daemon, view: View
+) -> None:
+    shadow = start_shadow()
+    desktops.add_target(
+        *("dying", "--port", str(shadow.port), "--username", shadow.username),
+        "--password-stdin",
+        typed=shadow.password + "\n",
+        protocol="rdp",
+    )
+    login = rdp_login(desktops, "dying")
+    viewer = view(login)
+    try:
+        viewer.shows(shadow.colour)
+    finally:
+        shadow.display.remove()
+    viewer.wait()
+    assert desktops.recorded().row["end_reason"] == "target_left"
+    assert view(login).wait() == DENIED
+    recording = desktops.recorded()
+    assert recording.row["end_reason"] == "target_unreachable"
+    [last] = recording.events("session_ended")
+    assert "refused the connection" in last["detail"]
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        b"",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"\x03\x00\xff\xff" + bytes(70_000),
+        ConnectionRequest(protocols=Security.NLA).write() + b"\x16\x03\x01 no hello",
+    ],
+)
+def test_noise_at_the_port_harms_nobody(desktops: Daemon, noise: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", desktops.rdp_port), 5) as stranger:
+        with contextlib.suppress(ConnectionError):
+            stranger.sendall(noise)
+        stranger.shutdown(socket.SHUT_WR)
+        stranger.settimeout(10)
+        with contextlib.suppress(ConnectionError):
+            while stranger.recv(4096):
+                pass
+    log = desktops.log.read_text()
+    assert "Traceback" not in log
+    assert "session.failed" not in log
+    assert answers(desktops.rdp_port)
+
+
+def test_an_operator_is_told_that_no_message_can_be_shown(desktops: Daemon, view: View) -> None:
+    viewer = view(rdp_login(desktops, "shadow"))
+    viewer.shows(SHADOW_DESKTOP)
+    done = desktops.cli("session", "message", desktops.live().id, "hello", check=False)
+    assert done.status != 0
+    assert "RDP clients show no message" in done.said
+    assert "rdp" in desktops.json("status")["listening"]
+    viewer.close()
+    desktops.recorded()
+
+
+def test_an_operator_tests_a_secret_before_anybody_uses_it(
+    desktops: Daemon, shadow_server: Shadow
+) -> None:
+    good = desktops.json("secret", "test", "shadow")
+    assert (good["ok"], good["detail"]) == (True, "the target took the stored credential")
+    assert len(good["host_key"]) == 64
+    assert "only a session shows" in desktops.json("secret", "test", "xrdp")["detail"]
+    desktops.add_target(
+        *("mistyped", "--port", str(shadow_server.port), "--username", "shadowuser"),
+        "--password-stdin",
+        typed="not-the-password\n",
+        protocol="rdp",
+    )
+    bad = desktops.cli("secret", "test", "mistyped", check=False)
+    assert bad.status == 5
+    assert "refused the stored credential" in bad.said or "ended the connection" in bad.said
+
+
 def test_a_killed_daemon_leaves_what_the_user_saw(desktops: Daemon, view: View) -> None:
     viewer = view(rdp_login(desktops, "shadow"))
     viewer.shows(SHADOW_DESKTOP)
@@ -228,6 +312,38 @@ def test_a_killed_daemon_leaves_what_the_user_saw(desktops: Daemon, view: View) 
     assert recording.row["state"] == "interrupted"
     assert len(crossed(recording)["target_data"]) > 1000
     assert recording.verify() == 0
+
+
+def test_authorities_vouch_for_targets_and_ours_may_be_elliptic(
+    make_daemon: MakeDaemon,
+    xrdp_server: XRDP,
+    shadow_server: Shadow,
+    view: View,
+    tmp_path: Path,
+) -> None:
+    ours = Authority(tmp_path, "ours").sign("gateway")
+    ours.key.chmod(0o600)
+    daemon = make_daemon(
+        rdp=True,
+        PROXYD_RDP__CA_FILE=str(xrdp_server.authority.file),
+        PROXYD_RDP__CERTIFICATE_FILE=str(ours.certificate),
+        PROXYD_RDP__KEY_FILE=str(ours.key),
+    )
+    for name, target, username, password in (
+        ("known", xrdp_server, xrdp_server.account.name, xrdp_server.account.password),
+        ("stranger", shadow_server, shadow_server.username, shadow_server.password),
+    ):
+        daemon.add_target(
+            *(name, "--port", str(target.port), "--username", username),
+            *("--password-stdin", "--certificate-ca"),
+            typed=password + "\n",
+            protocol="rdp",
+        )
+    assert view(rdp_login(daemon, "stranger")).wait() == DENIED
+    refused = daemon.recorded()
+    [last] = refused.events("session_ended")
+    assert "CERTIFICATE_VERIFY_FAILED" in last["detail"]
+    view(rdp_login(daemon, "known"), "/sec:nla").shows(XRDP_DESKTOP)
 
 
 def test_no_secret_is_left_anywhere(

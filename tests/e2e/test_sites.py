@@ -5,6 +5,8 @@ The control node stores as well, for its database is SQLite.
 
 import time
 
+from peers.display import Display
+from peers.freerdp import Shadow, rdp_login
 from peers.needed import wait_until
 from peers.site import Site, Typist
 
@@ -16,6 +18,26 @@ def test_a_session_through_an_engine_is_recorded_by_the_control_node(site: Site)
     recording = site.control.recorded()
     assert recording.row["complete"]
     assert recording.export("output") == b"hello\n"
+    assert recording.verify() == 0
+
+
+def test_a_desktop_through_an_engine_is_recorded_by_the_control_node(
+    site: Site, shadow_server: Shadow, desk: Display
+):
+    target = ("--port", str(shadow_server.port), "--username", shadow_server.username)
+    site.control.add_target(
+        *("desk", *target, "--password-stdin"),
+        typed=shadow_server.password + "\n",
+        protocol="rdp",
+    )
+    viewer = rdp_login(site.control, "desk").view(desk, "/sec:nla")
+    try:
+        viewer.shows(shadow_server.colour)
+    finally:
+        viewer.close()
+    recording = site.control.recorded()
+    assert (recording.row["protocol"], recording.row["complete"]) == ("rdp", True)
+    assert recording.events("desktop_started")
     assert recording.verify() == 0
 
 

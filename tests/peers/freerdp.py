@@ -52,9 +52,15 @@ class Viewer:
             ),
             f"xfreerdp does not show the desktop: {self.said[-1500:]}",
             seconds=seconds,
-            every=0.2,
+            every=0.4,
         )
         assert self.process.poll() is None, self.said[-1500:]
+
+    def _sees(self, colour: bytes) -> bool:
+        screen, pixels = self.display.screenshot(), 1024 * 768
+        return (
+            screen.count(colour) > pixels // 3 and screen.count(b"\xff\xff\xff") > pixels // 8
+        )
 
     def close(self) -> None:
         stop(self.process)
@@ -90,6 +96,8 @@ class Shadow:
     password: str
     process: subprocess.Popen[bytes]
     log: Path
+    colour: bytes = bytes.fromhex("402020")
+    """Of its desktop."""
 
     def connections(self) -> int:
         """How many TCP connections it has seen."""

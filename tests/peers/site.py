@@ -13,7 +13,7 @@ from typing import Final, Self
 
 import pytest
 from peers.daemon import Daemon, Login
-from peers.needed import ROOT, environment, wait_until
+from peers.needed import ROOT, environment, free_port, wait_until
 from peers.openssh import OpenSSHServer
 from peers.postgresql import PostgreSQLServer
 from peers.rabbitmq import PASSWORD, RabbitMQ, VirtualHost, new_vhost
@@ -96,10 +96,14 @@ class Site:
         tables = DATABASE.format(url=database) if database else ""
         self.workers = [Node("worker", vhost, tables) for _ in range(2 if database else 0)]
         self._target = target
-        self.engine = Node("engine", vhost, engine, PROXYD_SSH__SOURCE_PENALTIES="false")
+        rdp_port = free_port()
+        desktops = {"PROXYD_RDP__LISTEN": f"127.0.0.1:{rdp_port}"}
+        self.engine = Node(
+            "engine", vhost, engine, PROXYD_SSH__SOURCE_PENALTIES="false", **desktops
+        )
         listen = f"127.0.0.1:{self.engine.port}"
-        self.control = Node("control", vhost, tables, PROXYD_SSH__LISTEN=listen)
-        self.control.port = self.engine.port
+        self.control = Node("control", vhost, tables, PROXYD_SSH__LISTEN=listen, **desktops)
+        self.control.port, self.control.rdp_port = self.engine.port, rdp_port
 
     def start(self) -> Self:
         for node in (self.control, self.engine):

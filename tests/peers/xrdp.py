@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from peers.certificates import Authority
 from peers.needed import answers, free_port, program, wait_until
 from peers.userland import Account, Userland
 
@@ -32,6 +33,8 @@ class XRDP:
 
     folder: Path
     port: int
+    authority: Authority
+    """Has signed its certificate."""
     account: Account
     process: subprocess.Popen[bytes]
 
@@ -73,6 +76,11 @@ def start_xrdp() -> tuple[Userland, XRDP]:
     sockets.mkdir(parents=True)
     sockets.chmod(0o3777)
     etc = folder / "etc" / "xrdp"
+    authority = Authority(folder)
+    signed = authority.sign("xrdp")
+    for name, file in (("cert.pem", signed.certificate), ("key.pem", signed.key)):
+        (etc / name).unlink(missing_ok=True)
+        (etc / name).write_bytes(file.read_bytes())
     sesman, xrdp = etc / "sesman.ini", etc / "xrdp.ini"
     text = _with(sesman.read_text(), "Globals", ListenPort=str(free_port()))
     # Displays are the host's: another xrdp may run beside this one.
@@ -86,7 +94,7 @@ def start_xrdp() -> tuple[Userland, XRDP]:
     inside = ["--pid", "--fork", "--kill-child", "--mount-proc", "/bin/sh", "-c", START, "xrdp"]
     programs = [program("xrdp-sesman"), sesman, program("xrdp"), xrdp]
     process = userland.spawn([program("unshare"), *inside, *programs], folder / "out")
-    server = XRDP(folder, port, account, process)
+    server = XRDP(folder, port, authority, account, process)
     wait_until(lambda: process.poll() is not None or answers(port), "xrdp does not listen")
     assert process.poll() is None, (folder / "out").read_text()
     return userland, server

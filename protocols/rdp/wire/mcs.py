@@ -20,8 +20,10 @@ USER_BASE: Final = 1001
 """User channels are written less this (T.125 7, UserId)."""
 _PRIORITY_HIGH_WHOLE: Final = b"\x70"
 """Priority high, and begin and end of the data in this packet."""
-HEADER_BYTES: Final = 7
-"""TPKT and X.224 data, before the PDU."""
+_SENT_SIZE: Final = 13
+"""Where the length of sent data begins, behind TPKT, X.224, number, ids and priority."""
+_SENT_BYTES: Final = 15
+"""The header of sent data, with a length of two bytes."""
 
 
 class Domain(enum.IntEnum):
@@ -148,13 +150,17 @@ class SentData(Struct, frozen=True):
 
 def read_sent(packet: bytes) -> SentData:
     """Read a Send Data Request or Indication ([MS-RDPBCGR] 2.2.1.10 on)."""
-    reader = Reader(packet, HEADER_BYTES + 1)
-    initiator, channel = reader.u16_big() + USER_BASE, reader.u16_big()
-    reader.u8()
-    size = per.read_length(reader)
-    if size != reader.left:
+    # Most of what crosses comes by here, so this reads without a `Reader`.
+    if len(packet) < _SENT_BYTES:
+        raise RemoteProtocolError("MCS data without its header")
+    size, offset = packet[_SENT_SIZE], _SENT_BYTES - 1
+    if size & 0x80:
+        size, offset = (size & 0x7F) << 8 | packet[_SENT_SIZE + 1], _SENT_BYTES
+    if size != len(packet) - offset:
+        # So is a fragmented length, which nobody sends.
         raise RemoteProtocolError("MCS data of another length than its packet")
-    return SentData(initiator, channel, reader.offset)
+    initiator = (packet[8] << 8 | packet[9]) + USER_BASE
+    return SentData(initiator, packet[10] << 8 | packet[11], offset)
 
 
 def send_request(user: int, channel: int, data: bytes) -> bytes:

@@ -3,18 +3,18 @@
 import enum
 from typing import Final
 
-from msgspec import Struct
-
-from protocols.rdp.wire.cursor import Reader
 from protocols.rdp.wire.errinfo import ErrorInfo
 
 SERVER_USER: Final = 1002
 """The channel that a server speaks from ([MS-RDPBCGR] 2.2.8.1.1.1.1, pduSource)."""
 _VERSION: Final = 0x10
+"""In the bits above the type of a share PDU."""
 _TYPE_BITS: Final = 0x0F
 _SHARE_ID: Final = 0x0001_03EA
 """Any would do before the client is active; this is what Windows sends."""
 SHARE_HEADER_BYTES: Final = 6
+_DATA_KIND_OFFSET: Final = 14
+_COMPRESSION_OFFSET: Final = 15
 COMPRESSED: Final = 0x20
 
 
@@ -35,34 +35,23 @@ class ShareData(enum.IntEnum):
     SET_ERROR_INFO = 47
 
 
-class ShareControl(Struct, frozen=True):
-    """The header of a share PDU."""
+def share_kind(packet: bytes, start: int = 0) -> int | None:
+    """Return the type of the share PDU that begins at `start`; None where none does.
 
-    kind: int
-    size_bytes: int
-
-    @classmethod
-    def read(cls, data: bytes) -> "ShareControl | None":
-        """Read it off the front of an I/O channel's data; None where there is none.
-
-        Licensing and Client Info have a security header there; its flags and the length of
-        a share PDU, which is that of the data, do not meet.
-        """
-        if len(data) < SHARE_HEADER_BYTES:
-            return None
-        reader = Reader(data)
-        size, kind = reader.u16(), reader.u16()
-        if size != len(data) or kind & ~_TYPE_BITS & 0xFF != _VERSION:
-            return None
-        return cls(kind & _TYPE_BITS, size)
+    Licensing and Client Info have a security header there; its flags and the length of a
+    share PDU, which is that of the data, do not meet.
+    """
+    size = len(packet) - start
+    if size < SHARE_HEADER_BYTES or packet[start] | packet[start + 1] << 8 != size:
+        return None
+    kind = packet[start + 2]
+    return kind & _TYPE_BITS if kind & ~_TYPE_BITS == _VERSION else None
 
 
-def share_data_kind(data: bytes) -> tuple[int, bool]:
-    """Return the type of a share data PDU, and whether what follows is compressed."""
-    reader = Reader(data, SHARE_HEADER_BYTES)
-    reader.take(8)
-    kind = reader.u8()
-    return kind, bool(reader.u8() & COMPRESSED)
+def share_data_kind(packet: bytes, start: int = 0) -> int | None:
+    """Return the type of the share data PDU at `start`; None where it is cut off."""
+    offset = start + _DATA_KIND_OFFSET
+    return packet[offset] if offset < len(packet) else None
 
 
 def set_error_info(code: ErrorInfo) -> bytes:
@@ -88,7 +77,7 @@ def split_shares(data: bytes) -> list[bytes]:
     while len(data) - start >= SHARE_HEADER_BYTES:
         size = int.from_bytes(data[start : start + 2], "little")
         part = data[start : start + size]
-        if ShareControl.read(part) is None:
+        if share_kind(part) is None:
             return [data]
         parts.append(part)
         start += size
@@ -105,15 +94,14 @@ _COOKIE_BITS: Final = slice(44, 60)
 
 
 def without_reconnect_cookie(data: bytes) -> bytes | None:
-    """Return a share data PDU without the secret of an auto-reconnect cookie; None: no other.
+    """Return a Save Session Info without the secret of a cookie; None where it has none.
 
-    Save Session Info brings it ([MS-RDPBCGR] 2.2.10.1.1.4): whoever holds it comes back
+    It brings auto-reconnect cookies ([MS-RDPBCGR] 2.2.10.1.1.4): whoever holds it comes back
     without a password. Targets are not to send one, since neither side says it takes it.
     """
     if len(data) < _COOKIE_BITS.stop:
         return None
-    kind, compressed = share_data_kind(data)
-    if kind != ShareData.SAVE_SESSION_INFO or compressed:
+    if data[_COMPRESSION_OFFSET] & COMPRESSED:
         return None
     is_extended = data[_INFO_OFFSET] == _EXTENDED_LOGON
     if not is_extended or not data[_FIELDS_OFFSET] & _COOKIE_FLAG:

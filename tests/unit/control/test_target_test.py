@@ -7,7 +7,7 @@ import asyncssh
 import pytest
 
 from bus.contract import HostKeyPolicy, TargetCredential
-from control.errors import UnreachableError
+from config.model import RDPSettings
 from control.ports import TargetLogin
 from control.target_test import OneDial, log_on_once
 from recorder.session_info import Target, TargetProtocol
@@ -46,7 +46,7 @@ def login(port, password=CANARY, *keys, protocol=TargetProtocol.SSH):
 
 async def test_a_good_secret_is_taken_and_the_key_shown(target):
     port, key = target
-    tested = await asyncio.to_thread(OneDial(5).test, login(port))
+    tested = await asyncio.to_thread(OneDial(5, RDPSettings()).test, login(port))
     assert (tested.ok, tested.host_key) == (True, key)
 
 
@@ -73,9 +73,11 @@ async def test_nobody_there_is_told():
     assert "127.0.0.1:1" in tested.detail
 
 
-async def test_what_cannot_be_tested_is_refused():
-    with pytest.raises(UnreachableError, match="rdp targets cannot be tested"):
-        await log_on_once(login(1, protocol=TargetProtocol.RDP), 5)
+async def test_a_desktop_that_is_not_there_is_told():
+    gone = login(1, protocol=TargetProtocol.RDP)
+    tested = await asyncio.to_thread(OneDial(5, RDPSettings()).test, gone)
+    assert (tested.ok, tested.host_key) == (False, None)
+    assert tested.detail.startswith("127.0.0.1:1: it refused the connection")
 
 
 async def test_what_is_no_ssh_server_is_named_and_doubted():

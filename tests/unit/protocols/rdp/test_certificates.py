@@ -1,4 +1,5 @@
 import datetime as dt
+import ssl
 
 import pytest
 from cryptography import x509
@@ -75,3 +76,20 @@ async def test_a_changed_certificate_is_refused_with_the_next_step(policy: HostK
 async def test_a_given_one_passes_and_any_passes():
     await known(HostKeyPolicy.GIVEN, Pins(), fingerprint(DER)).check(DER)
     await known(HostKeyPolicy.ANY, Pins()).check(DER)
+
+
+async def test_where_an_authority_judges_no_pin_does():
+    certificates = known(HostKeyPolicy.CA, Pins())
+    await certificates.check(DER)
+    context = certificates.context(None)
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+
+
+def test_where_a_pin_judges_tls_takes_any():
+    context = known(HostKeyPolicy.TOFU, Pins()).context(None)
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_NONE, False)
+
+
+def test_an_authority_that_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(TargetUnreachableError, match="ca_file"):
+        known(HostKeyPolicy.CA, Pins()).context(tmp_path / "none.pem")

@@ -3,9 +3,9 @@ from samples.rdp import share
 from protocols.rdp.wire.errinfo import ErrorInfo
 from protocols.rdp.wire.slowpath import (
     Share,
-    ShareControl,
     set_error_info,
     share_data_kind,
+    share_kind,
     split_shares,
     without_reconnect_cookie,
 )
@@ -13,16 +13,14 @@ from protocols.rdp.wire.slowpath import (
 
 def test_an_error_info_is_as_the_specification_shows_it():
     data = set_error_info(ErrorInfo.DENIED)
-    control = ShareControl.read(data)
-    assert control is not None
-    assert (control.kind, control.size_bytes) == (Share.DATA, 22)
-    assert share_data_kind(data) == (47, False)
+    assert (share_kind(data), len(data)) == (Share.DATA, 22)
+    assert share_data_kind(data) == 47
     assert data[18:] == b"\x07\0\0\0"
 
 
 def test_what_has_a_security_header_is_no_share():
     for data in (b"\x80\0\0\0\xff\x03\x10\0", b"\x40\0\0\0info", b"\x05\0", b""):
-        assert ShareControl.read(data) is None
+        assert share_kind(data) is None
 
 
 def test_share_pdus_in_one_packet_are_told_apart():
