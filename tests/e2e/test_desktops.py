@@ -12,7 +12,7 @@ import av
 import pytest
 from peers.daemon import Daemon, MakeDaemon, Recording
 from peers.display import Display
-from peers.freerdp import rdp_login
+from peers.freerdp import Shadow, rdp_login
 from peers.needed import wait_until
 from peers.xrdp import XRDP
 from samples.desktops import Watched
@@ -22,6 +22,7 @@ from recorder.events import ClientData, DesktopStarted, KnownEvent, TargetData
 pytestmark = pytest.mark.peers
 DESKTOP = bytes.fromhex("204060")
 TEXT = 'echo "Az{}|~" \\$HOME ^_^?'
+SMALLER = (800, 600)
 COPIED = "hier-żółw-漢字-" * 250
 
 
@@ -39,26 +40,35 @@ class Session:
 
 
 @pytest.fixture(scope="module")
-def session(make_daemon: MakeDaemon, xrdp_server: XRDP, desk: Display) -> Session:
+def daemon(make_daemon: MakeDaemon, xrdp_server: XRDP, shadow_server: Shadow) -> Daemon:
     daemon = make_daemon(rdp=True)
     account = xrdp_server.account
-    daemon.add_target(
-        *("xrdp", "--port", str(xrdp_server.port), "--username", account.name),
-        "--password-stdin",
-        typed=account.password + "\n",
-        protocol="rdp",
-    )
+    for name, port, user, password, *more in (
+        ("xrdp", xrdp_server.port, account.name, account.password),
+        ("wide", xrdp_server.port, account.name, account.password, "--channels", "dynamic"),
+        ("shadow", shadow_server.port, shadow_server.username, shadow_server.password),
+    ):
+        target = (name, "--port", str(port), "--username", user, "--password-stdin", *more)
+        daemon.add_target(*target, typed=password + "\n", protocol="rdp")
+    return daemon
+
+
+@pytest.fixture(scope="module")
+def session(daemon: Daemon, xrdp_server: XRDP, desk: Display) -> Session:
+    account = xrdp_server.account
     mark = f"m{uuid.uuid4().hex[:10]}"
     viewer = rdp_login(daemon, "xrdp").view(desk, "+clipboard")
     try:
         viewer.shows(DESKTOP)
-        desk.xdotool("mousemove", "300", "200", "click", "1")
+        click_terminal(desk)
         typed_at = dt.datetime.now(dt.UTC)
         desk.type(f"{TEXT} {mark}")
         desk.press("Left", "End", "BackSpace", "x", "Return")
         desk.copy(COPIED + mark)
         done = account.home / f"pasted-{mark}"
-        desk.type(f"until xclip -sel clip -o >{done} && grep {mark} {done}; do sleep 1; done")
+        desk.type(
+            f"until timeout 2 xclip -sel clip -o >{done} && grep {mark} {done}; do sleep 1; done"
+        )
         desk.press("Return")
         wait_until(
             lambda: done.exists() and done.read_text().endswith(mark),
@@ -69,6 +79,12 @@ def session(make_daemon: MakeDaemon, xrdp_server: XRDP, desk: Display) -> Sessio
     finally:
         viewer.close()
     return Session(daemon, daemon.recorded(), mark, typed_at, screenshot)
+
+
+def click_terminal(display: Display) -> None:
+    """Give the terminal the keyboard, once its window manager has it."""
+    settled(display)
+    display.xdotool("mousemove", "300", "200", "click", "1")
 
 
 def settled(display: Display) -> bytes:
@@ -95,14 +111,60 @@ def events_of(recording: Recording) -> tuple[KnownEvent, ...]:
     return tuple(events)
 
 
-def test_the_last_picture_is_the_clients_to_the_pixel(session: Session) -> None:
-    events = events_of(session.recording)
+def rgb_of(recording: Recording) -> bytes:
+    """Return the last picture as a screenshot is."""
+    events = events_of(recording)
     assert isinstance(events[0], DesktopStarted)
     assert events[0].compression == 1
     pixels = Watched().take(events).pixels
     rgb = bytearray(len(pixels) // 4 * 3)
     rgb[0::3], rgb[1::3], rgb[2::3] = pixels[2::4], pixels[1::4], pixels[0::4]
-    assert bytes(rgb) == session.screenshot
+    return bytes(rgb)
+
+
+def test_the_last_picture_is_the_clients_to_the_pixel(session: Session) -> None:
+    assert rgb_of(session.recording) == session.screenshot
+
+
+def test_so_it_is_with_a_target_that_demands_nla(daemon: Daemon, desk: Display) -> None:
+    viewer = rdp_login(daemon, "shadow").view(desk, "/sec:nla")
+    try:
+        viewer.shows(bytes.fromhex("402020"))
+        click_terminal(desk)
+        desk.type("seq 50")
+        desk.press("Return")
+        screenshot = settled(desk)
+    finally:
+        viewer.close()
+    assert rgb_of(daemon.recorded()) == screenshot
+
+
+def test_so_it_is_after_the_desktop_took_another_size(
+    daemon: Daemon, xrdp_server: XRDP, desk: Display
+) -> None:
+    viewer = rdp_login(daemon, "wide").view(desk, "/dynamic-resolution")
+    try:
+        viewer.shows(DESKTOP)
+        done = xrdp_server.account.home / "smaller"
+        click_terminal(desk)
+        desk.type(f"until xdpyinfo | grep -w 800x600; do sleep 1; done; echo >{done}")
+        desk.press("Return")
+        window = desk.xdotool("search", "--class", "xfreerdp").stdout.decode().split()[-1]
+        desk.xdotool("windowsize", window, *map(str, SMALLER))
+        wait_until(done.exists, "the target has the old size", seconds=20)
+        screenshot = settled(desk)
+    finally:
+        viewer.close()
+    shown = rgb_of(daemon.recorded())
+    assert len(shown) == SMALLER[0] * SMALLER[1] * 3
+    assert shown == parts(screenshot)
+
+
+def parts(screenshot: bytes) -> bytes:
+    """Return the upper left of a screen of 1024 by 768."""
+    width, height = SMALLER
+    rows = [screenshot[row * 1024 * 3 :][: width * 3] for row in range(height)]
+    return b"".join(rows)
 
 
 def test_what_was_typed_is_found_at_the_time_it_was_typed(session: Session) -> None:
