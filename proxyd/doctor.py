@@ -165,7 +165,8 @@ def check_spool(settings: Settings) -> str:
 
 def check_ports(settings: Settings) -> str:
     """Look whether each address of the gateways is free, or ours already."""
-    return _free_or_ours(settings, "ssh.listen", settings.ssh.listen)
+    ssh = _free_or_ours(settings, "ssh.listen", settings.ssh.listen)
+    return f"{ssh}; {_free_or_ours(settings, 'rdp.listen', settings.rdp.listen)}"
 
 
 def check_metrics_port(settings: Settings) -> str:

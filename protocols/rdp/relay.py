@@ -132,10 +132,11 @@ class Relay:
             kept, forward = self._from_client(packets)
         else:
             kept, forward = self._from_target(packets)
+        data = b"".join(kept)
         if kept:
             make = ClientData if side is Side.CLIENT else TargetData
-            self._sink.record([make(at_ms=at_ms, channel=CHANNEL, data=b"".join(kept))])
-        return Crossed(b"".join(forward), self._ended)
+            self._sink.record([make(at_ms=at_ms, channel=CHANNEL, data=data)])
+        return Crossed(data if forward is kept else b"".join(forward), self._ended)
 
     def farewell(self, code: ErrorInfo) -> bytes:
         """Return what tells the user why the session ends; `record_farewell` before."""

@@ -43,13 +43,10 @@ class Viewer:
     def said(self) -> str:
         return self.log.read_text(errors="replace")
 
-    def shows(self, colour: bytes, *, seconds: float = 15) -> None:
-        """Wait until a third of the screen has the colour of the target's desktop."""
+    def shows(self, colour: bytes, *, seconds: float = 20) -> None:
+        """Wait until desktop and terminal of the target are there, by their colours."""
         wait_until(
-            lambda: (
-                self.process.poll() is not None
-                or self.display.screenshot().count(colour) > 1024 * 768 // 3
-            ),
+            lambda: self.process.poll() is not None or self._sees(colour),
             f"xfreerdp does not show the desktop: {self.said[-1500:]}",
             seconds=seconds,
             every=0.4,

@@ -27,54 +27,54 @@ _X224_DATA: Final = b"\x02\xf0\x80"
 class Splitter:
     """Cuts what one peer sends into TPKT and FastPath packets."""
 
-    __slots__ = ("_buffer",)
+    __slots__ = ("_rest",)
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        self._rest = b""
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take bytes; return the packets that they completed, in order."""
-        buffer = self._buffer
-        buffer += data
+        # Most reads begin with a packet: nothing is copied but the packets themselves.
+        source = self._rest + data if self._rest else data
         packets: list[bytes] = []
-        start, end = 0, len(buffer)
-        while size := self._size(buffer, start, end):
+        start, end = 0, len(source)
+        while size := _size(source, start, end):
             if end - start < size:
                 break
-            packets.append(bytes(buffer[start : start + size]))
+            packets.append(source[start : start + size])
             start += size
-        del buffer[:start]
+        self._rest = source[start:]
         return packets
 
     def take_rest(self) -> bytes:
         """Return what is not a whole packet yet, and forget it."""
-        rest = bytes(self._buffer)
-        self._buffer.clear()
+        rest, self._rest = self._rest, b""
         return rest
 
-    def _size(self, buffer: bytearray, start: int, end: int) -> int:
-        """Return the size of the packet at `start`; 0 where too little of it is here."""
-        if end - start < 2:  # noqa: PLR2004 - the least that tells a size
+
+def _size(source: bytes, start: int, end: int) -> int:
+    """Return the size of the packet at `start`; 0 where too little of it is here."""
+    if end - start < 2:  # noqa: PLR2004 - the least that tells a size
+        return 0
+    first = source[start]
+    if first == _TPKT_VERSION:
+        if end - start < TPKT_BYTES:
             return 0
-        first = buffer[start]
-        if first == _TPKT_VERSION:
-            if end - start < TPKT_BYTES:
-                return 0
-            size = buffer[start + 2] << 8 | buffer[start + 3]
-            if size < _MIN_TPKT_BYTES:
-                raise RemoteProtocolError(f"a TPKT packet of {size} bytes")
-            return size
-        if first & _FASTPATH_ACTION:
-            raise RemoteProtocolError("neither a TPKT nor a FastPath packet")
-        return _fastpath_size(buffer, start, end)
+        size = source[start + 2] << 8 | source[start + 3]
+        if size < _MIN_TPKT_BYTES:
+            raise RemoteProtocolError(f"a TPKT packet of {size} bytes")
+        return size
+    if first & _FASTPATH_ACTION:
+        raise RemoteProtocolError("neither a TPKT nor a FastPath packet")
+    return _fastpath_size(source, start, end)
 
 
-def _fastpath_size(buffer: bytearray, start: int, end: int) -> int:
-    size, header = buffer[start + 1], 2
+def _fastpath_size(source: bytes, start: int, end: int) -> int:
+    size, header = source[start + 1], 2
     if size & _LONG:
         if end - start < 3:  # noqa: PLR2004 - a size of two bytes
             return 0
-        size, header = (size & ~_LONG) << 8 | buffer[start + 2], 3
+        size, header = (size & ~_LONG) << 8 | source[start + 2], 3
     if size <= header:
         raise RemoteProtocolError(f"a FastPath packet of {size} bytes")
     return size
