@@ -66,9 +66,9 @@ def session(daemon: Daemon, xrdp_server: XRDP, desk: Display) -> Session:
         desk.press("Left", "End", "BackSpace", "x", "Return")
         desk.copy(COPIED + mark)
         done = account.home / f"pasted-{mark}"
-        desk.type(
-            f"until timeout 2 xclip -sel clip -o >{done} && grep {mark} {done}; do sleep 1; done"
-        )
+        # Where the clipboard has not crossed yet, xclip may wait for it in vain.
+        paste = f"timeout 2 xclip -sel clip -o >{done} && grep {mark} {done}"
+        desk.type(f"until {paste}; do sleep 1; done")
         desk.press("Return")
         wait_until(
             lambda: done.exists() and done.read_text().endswith(mark),
