@@ -2,7 +2,7 @@
 
 import sys
 
-from bench import bulk, hostile, ingest, latency, login, memory, pty, receipts, sftp
+from bench import bulk, hostile, ingest, latency, login, memory, pty, receipts, scale, sftp
 from bench.figures import Figure, keep, show
 from bench.rig import Rig
 
@@ -16,6 +16,7 @@ MEASURES = {
     "memory": memory.measure,
     "ingest": ingest.measure,
     "receipts": receipts.measure,
+    "scale": scale.measure,
 }
 
 

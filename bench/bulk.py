@@ -4,7 +4,7 @@ from bench.figures import Figure
 from bench.rig import Cost, Rig, Way
 from bench.rounds import cpu_figures, interleaved, wall_figures
 
-SIZE_BYTES = 256 * 1024**2
+SIZE_BYTES = 1024**3
 LIMITS = {"direct": 1.15, "jump": 0.6}
 CPU_LIMIT_S = 2.2
 
@@ -31,7 +31,7 @@ def measure(rig: Rig) -> list[Figure]:
 
 def _against_bastion(rig: Rig) -> list[Figure]:
     """Send less: a bastion that records every byte as JSON takes its time."""
-    share_bytes = SIZE_BYTES // 16
+    share_bytes = SIZE_BYTES // 64
     ways = [rig.ways[name] for name in ("direct", "bastion", "proxyd")]
     costs = interleaved(
         ways, lambda way: rig.run(way, way.argv(f"head -c {share_bytes} /dev/urandom"))

@@ -1,7 +1,7 @@
 """The bus over RabbitMQ, blocking: the storage worker's side.
 
-A chunk is stored in one transaction, then acknowledged to the broker, then a storage
-receipt goes to its engine. Whatever happens in between, the chunk comes again and is known.
+What has come is stored in one transaction, then acknowledged to the broker, then storage
+receipts go to its engines. Whatever happens in between, a chunk comes again and is known.
 
 INVARIANT: a chunk leaves the queue only stored, refused by the store, or as a dead letter.
 """
@@ -10,7 +10,7 @@ import contextlib
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import pika
@@ -21,20 +21,22 @@ from pika.adapters.blocking_connection import BlockingChannel, BlockingConnectio
 from pika.spec import Basic
 
 from bus import codec, topology
+from bus.backlog import FIRST_DELAY_S, LONGEST_DELAY_S, Backlog, Delivery
 from bus.calls import RECEIPT, REPLY
 from bus.contract import ChunkRefused, ChunkStored, Done, PingStorage, Receipt
 from bus.errors import BadMessageError, BusError, BusUnavailableError
-from bus.gaps import Gaps
+from bus.gaps import Gaps, Stored
 from bus.link import said
-from bus.ports import Identity, Missing, Store
+from bus.ports import Identity, Missing, StoreAll
 from bus.publisher import PERSISTENT, properties_of
 from recorder.chunk import Chunk, decode
 from recorder.errors import ChunkRefusedError, CorruptChunkError
+from recorder.ports import StorageReceipt
 
-PREFETCH: Final = 8
+PREFETCH: Final = 32
+"""So many chunks, of about 1 MiB at most by default, may be in a worker's memory."""
 _LOOK_UP_S: Final = 0.5
 """How often the other connection, the clock and the end are looked at."""
-FIRST_DELAY_S, LONGEST_DELAY_S = 0.25, 10.0
 _HOLD_S: Final = 600.0
 """The broker takes a chunk away that is held for half an hour: it is put back before."""
 _COUNT_INTERVAL_S: Final = 10.0
@@ -47,7 +49,7 @@ _jitter = random.SystemRandom()
 class Storage(Struct, frozen=True, kw_only=True):
     """What a worker does for the bus. All of it may block."""
 
-    store: Store
+    store_all: StoreAll
     probe: Callable[[], None]
     """Raises `BusUnavailableError` where a chunk could not be stored now."""
     missing: Missing
@@ -74,6 +76,7 @@ class ChunkConsumer:
         self._connected = connected
         self._stopping = threading.Event()
         self._gaps = Gaps(identity, storage.missing, storage.lost)
+        self._backlog = Backlog()
         self._consumer: BlockingConnection
         self._publisher: BlockingChannel
         self.is_up = False
@@ -112,14 +115,16 @@ class ChunkConsumer:
             contextlib.closing(BlockingConnection(self._parameters)) as publisher,
         ):
             self._consumer, self._publisher = consumer, publisher.channel()
+            self._backlog = Backlog()
             channel = self._subscribe(consumer)
             self.is_up = True
             _log.info("bus.connected", connection=self._identity.name)
             self._connected()
             counted_at_s = 0.0
             while not self._stopping.is_set():
-                consumer.process_data_events(time_limit=_LOOK_UP_S)
+                self._listen(consumer)
                 publisher.process_data_events(time_limit=0)
+                self._store_next(channel)
                 if time.monotonic() - counted_at_s > _COUNT_INTERVAL_S:
                     counted_at_s = time.monotonic()
                     self._count(channel)
@@ -145,6 +150,17 @@ class ChunkConsumer:
         found = [channel.queue_declare(queue, passive=True) for queue in queues]
         self.dead_letters = sum(one.method.message_count for one in found)
 
+    def _listen(self, consumer: BlockingConnection) -> None:
+        """Take what has come; wait for it where nothing is to be done."""
+        wait_s = self._backlog.wait_s(time.monotonic())
+        consumer.process_data_events(
+            time_limit=_LOOK_UP_S if wait_s is None else min(wait_s, _LOOK_UP_S)
+        )
+        held = 0
+        while len(self._backlog) > held:
+            held = len(self._backlog)
+            consumer.process_data_events(time_limit=0)
+
     def _on_chunk(
         self,
         channel: BlockingChannel,
@@ -152,92 +168,111 @@ class ChunkConsumer:
         properties: pika.BasicProperties,
         body: bytes,
     ) -> None:
-        tag, tries = method.delivery_tag or 0, _deliveries(properties)
-        engine_id = topology.engine_of(method.routing_key or "")
+        tag, key = method.delivery_tag or 0, method.routing_key or ""
         try:
             chunk = decode(body)
-            if tries >= topology.TRIES:
-                self._bury(channel, tag, engine_id, chunk, "it failed each time it was stored")
-            else:
-                self._store(channel, method, properties, chunk)
         except CorruptChunkError as error:
+            engine_id = topology.engine_of(key)
             _log.error("chunk.undecodable", engine=engine_id, reason=str(error))
             channel.basic_reject(tag, requeue=False)
+            return
+        delivery = Delivery(
+            tag=tag,
+            key=key,
+            correlation_id=properties.correlation_id,
+            chunk=chunk,
+            tries=_deliveries(properties),
+            came_s=time.monotonic(),
+        )
+        if delivery.tries >= topology.TRIES:
+            self._bury(channel, delivery, "it failed each time it was stored")
+        else:
+            self._backlog.add(delivery)
+
+    def _store_next(self, channel: BlockingChannel) -> None:
+        batch = self._backlog.take(time.monotonic())
+        for unstored in self._try_storing(channel, batch) if batch else ():
+            now_s = time.monotonic()
+            if now_s - unstored.came_s > _HOLD_S:
+                self._put_back(channel, unstored)
+            else:
+                self._backlog.defer(unstored, now_s)
+
+    def _try_storing(self, channel: BlockingChannel, batch: list[Delivery]) -> list[Delivery]:
+        """Store, acknowledge and tell; return what storage was out of reach for."""
+        try:
+            outcomes = self._storage.store_all([each.chunk for each in batch])
+        except BusUnavailableError as error:
+            _log.warning("chunk.unstored", chunks=len(batch), reason=str(error))
+            if len(batch) == 1 or not self._is_reachable():
+                return batch
         except pika.exceptions.AMQPError:
             raise
         except Exception as error:  # noqa: BLE001 - one message's boundary: the others flow
-            _log.error("chunk.failed", engine=engine_id, tries=tries + 1, exc_info=error)
-            # A chunk that kills at once must not take all the time of those behind it.
-            self._consumer.sleep(min(0.1 * 2**tries, 1))
-            channel.basic_nack(tag, requeue=True)
-
-    def _store(
-        self,
-        channel: BlockingChannel,
-        method: Basic.Deliver,
-        properties: pika.BasicProperties,
-        chunk: Chunk,
-    ) -> None:
-        tag, key = method.delivery_tag or 0, method.routing_key or ""
-        engine_id = topology.engine_of(key)
-        receipt: Receipt
-        try:
-            if not self._kept(chunk):
-                self._put_back(channel, tag, key, properties, chunk)
-                return
-            receipt = ChunkStored(
-                session_id=chunk.header.session_id,
-                sequence=chunk.header.sequence,
-                digest=chunk.digest,
-            )
-        except ChunkRefusedError as error:
-            receipt = _refusal(chunk, str(error))
-        channel.basic_ack(tag)
-        self._send_receipt(engine_id, receipt)
-        if isinstance(receipt, ChunkStored):
-            self._gaps.look(self._publisher, engine_id, chunk.header, receipt)
+            if len(batch) == 1:
+                self._strike(channel, batch[0], error)
+                return []
+            _log.warning("batch.failed", chunks=len(batch), error=repr(error))
         else:
-            self._gaps.refused(receipt.session_id, receipt.sequence)
+            self._settle(channel, batch, outcomes)
+            return []
+        # It may be the fault of one: the others do not wait for it.
+        return [left for each in batch for left in self._try_storing(channel, [each])]
 
-    def _kept(self, chunk: Chunk) -> bool:
-        """Store; while storage is out of reach, wait. False: it took too long, or we stop."""
-        until_s, delay_s = time.monotonic() + _HOLD_S, FIRST_DELAY_S
-        while True:
-            try:
-                self._storage.store(chunk)
-            except BusUnavailableError as error:
-                _log.warning("chunk.unstored", reason=str(error))
-                if self._stopping.is_set() or time.monotonic() > until_s:
-                    return False
-                # Sleeping on the connection keeps its heartbeat going.
-                self._consumer.sleep(delay_s)
-                delay_s = min(2 * delay_s, LONGEST_DELAY_S)
-            else:
-                return True
+    def _is_reachable(self) -> bool:
+        try:
+            self._storage.probe()
+        except BusUnavailableError:
+            return False
+        return True
 
-    def _put_back(
+    def _strike(self, channel: BlockingChannel, delivery: Delivery, error: Exception) -> None:
+        engine_id, tries = topology.engine_of(delivery.key), delivery.tries
+        _log.error("chunk.failed", engine=engine_id, tries=tries + 1, exc_info=error)
+        # A chunk that fails at once must not take all the time of those behind it.
+        self._consumer.sleep(min(0.1 * 2**tries, 1))
+        channel.basic_nack(delivery.tag, requeue=True)
+
+    def _settle(
         self,
         channel: BlockingChannel,
-        tag: int,
-        key: str,
-        properties: pika.BasicProperties,
-        chunk: Chunk,
+        batch: list[Delivery],
+        outcomes: Sequence[StorageReceipt | ChunkRefusedError],
     ) -> None:
+        """Let the broker forget chunks, and tell their engines what became of them."""
+        stored: list[Stored] = []
+        for each, outcome in zip(batch, outcomes, strict=True):
+            engine_id, header = topology.engine_of(each.key), each.chunk.header
+            channel.basic_ack(each.tag)
+            if isinstance(outcome, ChunkRefusedError):
+                self._send_receipt(engine_id, _refusal(each.chunk, str(outcome)))
+                self._gaps.refused(header.session_id, header.sequence)
+                continue
+            receipt = ChunkStored(
+                session_id=header.session_id,
+                sequence=header.sequence,
+                digest=outcome.digest,
+            )
+            self._send_receipt(engine_id, receipt)
+            stored.append(Stored(engine_id, header, receipt))
+        try:
+            self._gaps.look(self._publisher, stored)
+        except BusError as error:
+            # The next chunk that is stored leads to the same gap.
+            _log.warning("gap.not_looked_for", reason=str(error))
+
+    def _put_back(self, channel: BlockingChannel, delivery: Delivery) -> None:
         """Return a chunk as if it were new: that storage is away is no strike against it."""
-        if self._stopping.is_set():
-            channel.basic_nack(tag, requeue=True)
-            return
-        again = properties_of(
-            delivery_mode=PERSISTENT, correlation_id=properties.correlation_id
-        )
+        again = properties_of(delivery_mode=PERSISTENT, correlation_id=delivery.correlation_id)
         with contextlib.closing(self._publisher.connection.channel()) as confirming:
             confirming.confirm_delivery()
-            confirming.basic_publish(topology.CHUNKS, key, chunk.encoded, again, mandatory=True)
-        channel.basic_ack(tag)
+            confirming.basic_publish(
+                topology.CHUNKS, delivery.key, delivery.chunk.encoded, again, mandatory=True
+            )
+        channel.basic_ack(delivery.tag)
 
-    def _bury(
-        self, channel: BlockingChannel, tag: int, engine_id: str, chunk: Chunk, why: str
-    ) -> None:
+    def _bury(self, channel: BlockingChannel, delivery: Delivery, why: str) -> None:
+        chunk, engine_id = delivery.chunk, topology.engine_of(delivery.key)
         header = chunk.header
         _log.error(
             "chunk.dead",
@@ -248,7 +283,7 @@ class ChunkConsumer:
             next_step="see this worker's log for what it fails of, then "
             "`proxyd bus dead-letters list` and `replay`",
         )
-        channel.basic_reject(tag, requeue=False)
+        channel.basic_reject(delivery.tag, requeue=False)
         self._gaps.refused(header.session_id, header.sequence)
         self._send_receipt(engine_id, _refusal(chunk, f"a dead letter: {why}"))
 

@@ -12,6 +12,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from recorder.chunk import Digest
+from recorder.data_key import WrappedKey
 from recorder.events import EndReason
 from recorder.session_info import RecordingTerms, Target, TargetProtocol
 
@@ -130,7 +131,9 @@ class Grant(Struct, frozen=True, kw_only=True, tag="grant"):
     """Accepted keys, `ssh-ed25519 AAAA…`; empty under `tofu` until the first is pinned."""
     expires_at: dt.datetime | None
     sealed_credential: bytes
-    """`TargetCredential`, MessagePack, sealed by `bus.sealed` to the engine's key."""
+    """`TargetCredential`, MessagePack, sealed by `bus.sealed` to the key that was sent."""
+    sealed_to_engine: bool = False
+    """Whether it is sealed again, to the key that the engine was enrolled with."""
 
 
 class Denied(Struct, frozen=True, kw_only=True, tag="denied"):
@@ -191,7 +194,7 @@ class EnrolEngine(Struct, frozen=True, kw_only=True, tag="enrol_engine"):
     signing_key: PublicKey
     """Ed25519."""
     sealing_key: PublicKey
-    """X25519, of the engine and not of one login."""
+    """X25519, of the engine and not of one login: what only this engine may read."""
     expires_at: dt.datetime
     """Not approved by then, it counts no more."""
     code_proof: bytes
@@ -337,11 +340,17 @@ class MessageUser(Struct, frozen=True, kw_only=True, tag="message_user"):
     text: str
 
 
+FEED_LEASE_S = 60.0
+"""A live feed whose watcher says nothing for so long is over."""
+
+
 class WatchSession(Struct, frozen=True, kw_only=True, tag="watch_session"):
-    """Control to engine: start or stop the live feed of this session."""
+    """Control to engine: start, go on with or stop a live feed of this session."""
 
     session_id: UUID
     watching: bool
+    feed_id: UUID | None = None
+    """Names the feed; random. The same again, within the lease, goes on with it."""
 
 
 class ResendChunks(Struct, frozen=True, kw_only=True, tag="resend_chunks"):
@@ -352,6 +361,17 @@ class ResendChunks(Struct, frozen=True, kw_only=True, tag="resend_chunks"):
     last: int
 
 
+class LiveFeed(Struct, frozen=True, kw_only=True):
+    """Engine to control: what opens a live feed, and how far it has come: `bus.sealed_feed`."""
+
+    salt: Annotated[bytes, Meta(min_length=16, max_length=16)]
+    """Fresh for each feed, so that no key is used for two."""
+    key: WrappedKey
+    """The session's data key."""
+    position: Annotated[int, Meta(ge=0)]
+    """How many bytes the feed has carried."""
+
+
 class CommandResult(Struct, frozen=True, kw_only=True, tag="command_result"):
     """Engine to control: whether the session was there and the command was carried out."""
 
@@ -359,6 +379,8 @@ class CommandResult(Struct, frozen=True, kw_only=True, tag="command_result"):
     detail: str = ""
     failed: bool = False
     """The engine met a defect of its own. The bus makes it an error."""
+    feed: LiveFeed | None = None
+    """With `watch_session` alone."""
 
 
 SessionCommand = TerminateSession | MessageUser | WatchSession

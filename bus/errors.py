@@ -14,4 +14,4 @@ class BadMessageError(BusError):
 
 
 class FeedCutError(BusError):
-    """The live feed ends before its session does: the reader was too slow for it."""
+    """The live feed ends before its session does: the text says why."""

@@ -2,7 +2,7 @@
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -22,6 +22,14 @@ _REMEMBERED: Final = 1000
 """Gaps that were asked for: what is forgotten is at worst asked for again."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+class Stored(Struct, frozen=True):
+    """A chunk that was stored, and who shipped it."""
+
+    engine_id: str
+    header: ChunkHeader
+    receipt: ChunkStored
 
 
 class _Gap(Struct, frozen=True):
@@ -57,25 +65,26 @@ class Gaps:
         """Do not ask for a chunk that came and was put aside."""
         self._remember((session_id, sequence, sequence), "")
 
-    def look(
-        self,
-        publisher: BlockingChannel,
-        engine_id: str,
-        header: ChunkHeader,
-        stored: ChunkStored,
-    ) -> None:
-        """Ask for what is missing before the chunk just stored, unless that was done."""
-        span = self._missing(header)
-        if span is None or (header.session_id, *span) in self._asked:
-            return
+    def look(self, publisher: BlockingChannel, stored: Sequence[Stored]) -> None:
+        """Ask for what is missing before chunks just stored, unless that was done.
+
+        Raises `BusUnavailableError` where storage cannot say.
+        """
+        spans = self._missing([each.header for each in stored])
+        for each, span in zip(stored, spans, strict=True):
+            if span is not None and (each.header.session_id, *span) not in self._asked:
+                self._ask(publisher, each, span)
+
+    def _ask(self, publisher: BlockingChannel, after: Stored, span: tuple[int, int]) -> None:
+        session_id, engine_id = after.header.session_id, after.engine_id
         correlation = secrets.token_hex(8)
-        command = ResendChunks(session_id=header.session_id, first=span[0], last=span[1])
+        command = ResendChunks(session_id=session_id, first=span[0], last=span[1])
         envelope = self._identity.sign(engine_id, codec.encode(command))
-        self._remember((header.session_id, *span), correlation)
-        self._under_way[correlation] = _Gap(engine_id, nonce_of(envelope), stored, *span)
+        self._remember((session_id, *span), correlation)
+        self._under_way[correlation] = _Gap(engine_id, nonce_of(envelope), after.receipt, *span)
         _log.warning(
             "chunk.missing",
-            session_id=str(header.session_id),
+            session_id=str(session_id),
             first=span[0],
             last=span[1],
             engine=engine_id,

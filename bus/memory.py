@@ -6,7 +6,6 @@ to itself could sign it as well. Chunks are stored by one thread: SQLite has one
 """
 
 import asyncio
-from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
@@ -17,7 +16,7 @@ import structlog
 from bus import codec
 from bus.contract import Command, CommandResult, Reply, Request
 from bus.errors import BusError, BusUnavailableError
-from bus.feed import Feeds
+from bus.feed import Feed, Feeds
 from bus.ports import Answer, Obey, Store
 from recorder.chunk import Chunk
 from recorder.errors import ChunkRefusedError
@@ -53,7 +52,7 @@ class MemoryBus:
         trace: TracebackType | None,
     ) -> None:
         """Let the chunk being stored finish, and end every feed."""
-        self._feeds.close()
+        self._feeds.cut("this node is stopping")
         await asyncio.to_thread(self._writer.shutdown, cancel_futures=True)
 
     # --- the engine's side
@@ -97,9 +96,9 @@ class MemoryBus:
                 f"the storage worker did not store chunk {chunk.header.sequence}: {error}"
             ) from error
 
-    def publish_live(self, session_id: UUID, body: bytes) -> None:
-        """Hand one frame body to whoever watches; an empty one says that the session ended."""
-        self._feeds.put(session_id, body)
+    def publish_live(self, feed_id: UUID, message: bytes) -> None:
+        """Hand one message to the watcher of a feed."""
+        self._feeds.put(feed_id, message)
 
     def obey(self, engine_id: str, handler: Obey) -> None:
         """Carry out the commands to `engine_id` with `handler`."""
@@ -132,12 +131,9 @@ class MemoryBus:
             raise self._failed(f"engine {engine_id}", command, error) from error
         return codec.decode_result(codec.encode(result))
 
-    def watch(self, session_id: UUID) -> AsyncIterator[bytes]:
-        """Yield frame bodies of a live session from now until it ends.
-
-        Raises `FeedCutError` to a reader that fell behind. Nothing is skipped.
-        """
-        return self._feeds.watch(session_id)
+    def watch(self, feed_id: UUID) -> Feed:
+        """Return what hears a live feed from now on; close it afterwards."""
+        return self._feeds.watch(feed_id)
 
     # --- inside
 

@@ -1,11 +1,13 @@
 """What nodes ask of the bus: the same from RabbitMQ and from the in-process twin."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 from uuid import UUID
 
 from bus.contract import Command, CommandResult, Reply, Request
+from bus.feed import Feed
 from recorder.chunk import Chunk, ChunkHeader
+from recorder.errors import ChunkRefusedError
 from recorder.ports import StorageReceipt
 
 Answer = Callable[[Request, str], Awaitable[Reply]]
@@ -17,8 +19,13 @@ Store = Callable[[Chunk], StorageReceipt]
 Raises `recorder.errors.ChunkRefusedError` where sending it again does not help, and
 `BusUnavailableError` while the store is out of reach: that is no fault of the chunk.
 """
-Missing = Callable[[ChunkHeader], tuple[int, int] | None]
-"""Blocking: first and last of the chunks that should lie before this one and do not."""
+StoreAll = Callable[[Sequence[Chunk]], Sequence[StorageReceipt | ChunkRefusedError]]
+"""As `Store`, many at once and in their order: what `Store` would return, or raise as refusal.
+
+Whatever it raises, none of them counts as stored.
+"""
+Missing = Callable[[Sequence[ChunkHeader]], Sequence[tuple[int, int] | None]]
+"""Blocking: for each, first and last of the chunks that should lie before it and do not."""
 
 
 class Opened(Protocol):
@@ -80,8 +87,11 @@ class EngineBus(Protocol):
         """Return once storage says that it could take a chunk; else `BusUnavailableError`."""
         ...
 
-    def publish_live(self, session_id: UUID, body: bytes) -> None:
-        """Hand one frame body to whoever watches; never waits, drops the slowest watcher."""
+    def publish_live(self, feed_id: UUID, message: bytes) -> None:
+        """Hand one sealed message to the watcher of a feed; never waits.
+
+        What cannot be handed over at once is dropped: `bus.sealed_feed` lets him notice.
+        """
         ...
 
     def obey(self, engine_id: str, handler: Obey) -> None:
@@ -100,6 +110,6 @@ class ControlBus(Protocol):
         """Return what the engine answered; raise `BusUnavailableError`."""
         ...
 
-    def watch(self, session_id: UUID) -> AsyncIterator[bytes]:
-        """Yield frame bodies of a live session until it ends or the reader stops."""
+    def watch(self, feed_id: UUID) -> Feed:
+        """Return what hears a live feed from now on; close it afterwards."""
         ...

@@ -19,6 +19,8 @@ from bus.link import Link, OpenChannel
 
 PERSISTENT: Final = 2
 MAX_FORGOTTEN_BYTES: Final = 4 * 1024 * 1024
+MAX_FORGOTTEN: Final = 20_000
+"""A message in pika's buffer has 200 bytes of its own, however small its body."""
 _CONTENT_TYPE: Final = "application/vnd.proxyd"
 
 
@@ -38,6 +40,8 @@ class Publisher:
         self._ids = itertools.count(1)
         self._forgotten: dict[int, int] = {}
         """The sizes of the messages that nobody waits for, until they are confirmed."""
+        self._forgotten_bytes = 0
+        """The sum of them: a live feed sends one for each burst, and may not add up."""
 
     async def publish(
         self, exchange: str, key: str, body: bytes, properties: pika.BasicProperties
@@ -74,11 +78,16 @@ class Publisher:
 
         What the broker has not taken yet is bounded: memory must not pay for a slow way.
         """
-        unconfirmed_bytes = sum(self._forgotten.values())
-        if not self.link.is_up or self.link.blocked or unconfirmed_bytes > MAX_FORGOTTEN_BYTES:
+        if (
+            not self.link.is_up
+            or self.link.blocked
+            or self._forgotten_bytes > MAX_FORGOTTEN_BYTES
+            or len(self._forgotten) >= MAX_FORGOTTEN
+        ):
             return False
         tag = next(self._tags)
         self._forgotten[tag] = len(body)
+        self._forgotten_bytes += len(body)
         try:
             self.link.channel.raw.basic_publish(exchange, key, body, properties)
         except pika.exceptions.AMQPError:
@@ -91,6 +100,7 @@ class Publisher:
         self._tags = itertools.count(1)
         self._waiting.clear()
         self._forgotten.clear()
+        self._forgotten_bytes = 0
         channel.raw.add_on_return_callback(self._on_return)
         await channel.call(channel.raw.confirm_delivery, self._on_confirm)
 
@@ -98,10 +108,13 @@ class Publisher:
         method = frame.method
         refusal = None if isinstance(method, Basic.Ack) else "the broker's queue is full"
         last = method.delivery_tag
-        known = [*self._waiting, *self._forgotten]
-        tags = [tag for tag in known if tag <= last] if method.multiple else [last]
+        tags = [last]
+        if method.multiple:
+            # Both are in the order of their tags.
+            for sent in (self._waiting, self._forgotten):
+                tags += itertools.takewhile(lambda tag: tag < last, sent)
         for tag in tags:
-            self._forgotten.pop(tag, None)
+            self._forgotten_bytes -= self._forgotten.pop(tag, 0)
             waiting = self._waiting.get(tag)
             if waiting is not None and not waiting.done():
                 waiting.set_result(refusal)

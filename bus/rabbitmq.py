@@ -5,7 +5,6 @@ Control's side is `bus.rabbitmq_control`, the worker's `bus.consumer`.
 
 import asyncio
 import time
-from collections import Counter
 from types import TracebackType
 from typing import Final, Self
 from uuid import UUID
@@ -74,7 +73,6 @@ class RabbitEngineBus:
         self._calls = Calls(identity, self.wires)
         self._receipts: dict[tuple[UUID, int], asyncio.Future[ChunkStored | ChunkRefused]] = {}
         self._obey: Obey | None = None
-        self._live: Counter[UUID] = Counter()
 
     async def __aenter__(self) -> Self:
         """Begin to connect."""
@@ -141,17 +139,10 @@ class RabbitEngineBus:
             session_id=answer.session_id, sequence=answer.sequence, digest=answer.digest
         )
 
-    def publish_live(self, session_id: UUID, body: bytes) -> None:
-        """Hand one frame body to whoever watches; never waits.
-
-        Each is numbered: a watcher who missed one is cut off rather than shown a gap.
-        """
-        self._live[session_id] += 1
-        properties = properties_of(headers={"number": self._live[session_id]})
-        key = f"{self._key}.{session_id}"
-        self._publisher.publish_and_forget(topology.LIVE, key, body, properties)
-        if not body:
-            del self._live[session_id]
+    def publish_live(self, feed_id: UUID, message: bytes) -> None:
+        """Hand one sealed message to the watcher of a feed; never waits."""
+        key = topology.feed_key(self._key, feed_id)
+        self._publisher.publish_and_forget(topology.LIVE, key, message, properties_of())
 
     def obey(self, engine_id: str, handler: Obey) -> None:
         """Carry out the commands to `engine_id`, which is this engine, with `handler`."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self
 from uuid import UUID
@@ -16,7 +16,7 @@ from bus import codec, topology
 from bus.calls import REPLY, Calls, Destination
 from bus.contract import Command, CommandResult, Failed, Reply, Request
 from bus.errors import BadMessageError, BusError, BusUnavailableError
-from bus.feed import Feeds
+from bus.feed import Feed, Feeds
 from bus.link import OpenChannel
 from bus.ports import Answer, Identity
 from bus.publisher import properties_of
@@ -45,8 +45,6 @@ class RabbitControlBus:
         self._calls = Calls(identity, self.wires)
         self._answer: Answer | None = None
         self._feeds = Feeds()
-        self._numbers: dict[UUID, int] = {}
-        """The number of the frame seen last, of each session that is watched."""
 
     async def __aenter__(self) -> Self:
         """Begin to connect."""
@@ -60,7 +58,7 @@ class RabbitControlBus:
         trace: TracebackType | None,
     ) -> None:
         """Disconnect, and end every feed."""
-        self._feeds.close()
+        self._feeds.cut("this node is stopping")
         await self.wires.__aexit__(kind, error, trace)
 
     def answer(self, handler: Answer) -> None:
@@ -82,18 +80,14 @@ class RabbitControlBus:
             raise BusUnavailableError(f"engine {engine_id} {result.detail}: see its log")
         return result
 
-    def watch(self, session_id: UUID) -> AsyncIterator[bytes]:
-        """Yield frame bodies of a live session from now until it ends.
-
-        Raises `FeedCutError` to a reader that fell behind, and where the broker lost some.
-        """
-        return self._feeds.watch(session_id)
+    def watch(self, feed_id: UUID) -> Feed:
+        """Return what hears a live feed from now on; close it afterwards."""
+        return self._feeds.watch(feed_id)
 
     # --- inside
 
     async def _subscribe(self, channel: OpenChannel) -> None:
-        self._feeds.cut("the connection to the broker was lost: watch again")
-        self._numbers.clear()
+        self._feeds.cut("the connection to the broker was lost; watch again")
         raw = channel.raw
         await channel.call(raw.basic_qos, prefetch_count=_REQUESTS_AT_ONCE)
         await declare(channel, topology.EXCHANGES)
@@ -113,26 +107,15 @@ class RabbitControlBus:
         body: bytes,
     ) -> None:
         if method.exchange == topology.LIVE:
-            self._on_live(method.routing_key or "", properties, body)
+            self._on_live(method.routing_key or "", body)
         else:
             self._calls.came(properties, body)
 
-    def _on_live(self, key: str, properties: pika.BasicProperties, body: bytes) -> None:
+    def _on_live(self, key: str, message: bytes) -> None:
         try:
-            session_id = UUID(key.rpartition(".")[2])
-            number = int((properties.headers or {})["number"])
-        except (ValueError, TypeError, KeyError):
+            self._feeds.put(topology.feed_of(key), message)
+        except ValueError:
             _log.warning("message.refused", kind="live", reason=f"routing key {key!r}")
-            return
-        if not self._feeds.is_watched(session_id):
-            self._numbers.pop(session_id, None)
-            return
-        expected = self._numbers.get(session_id, number - 1) + 1
-        if number > expected:
-            self._feeds.cut(f"frames of session {session_id} were lost", session_id)
-        if number >= expected:
-            self._numbers[session_id] = number
-            self._feeds.put(session_id, body)
 
     def _on_request(
         self,

@@ -1,9 +1,13 @@
-"""Seals a target credential to one engine, for one session.
+"""Seals a target credential to one engine, for one session: to two keys of that engine.
 
 HPKE (RFC 9180), base mode, DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM. The
 engine makes a key pair for each login and forgets it with the session, so what crossed
 the bus yesterday cannot be opened with what is stolen today. The session id is bound in
 as `info`: a sealed credential opens for its own session and no other.
+
+What is sealed to that key is sealed once more to the key that the engine was enrolled with,
+so that whoever has stolen its signing key, and asks in its name with an ephemeral key of his
+own, is answered with what he cannot open.
 """
 
 from uuid import UUID
@@ -17,6 +21,7 @@ from bus.errors import BusError
 _SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 _PURPOSE = b"proxyd target credential"
 _NTLM_PURPOSE = b"proxyd NTLM session key"
+_ENGINE_PURPOSE = b"proxyd credential for an engine"
 
 
 class SealError(BusError):
@@ -31,6 +36,11 @@ def credential_info(session_id: UUID) -> bytes:
 def ntlm_info(server_challenge: bytes) -> bytes:
     """Return the `info` under which the session key of one NTLM challenge is sealed."""
     return _NTLM_PURPOSE + server_challenge
+
+
+def engine_info(session_id: UUID) -> bytes:
+    """Return the `info` under which that is sealed again, to the key of the engine itself."""
+    return _ENGINE_PURPOSE + session_id.bytes
 
 
 def seal(public_key: bytes, plaintext: bytes, info: bytes) -> bytes:

@@ -14,6 +14,7 @@ is the same for strangers.
 
 import re
 from typing import Final
+from uuid import UUID
 
 from msgspec import Struct
 
@@ -92,6 +93,16 @@ def check_word(what: str, word: str) -> None:
 def engine_key(site: str, engine_id: str) -> str:
     """Return the routing key of all that an engine says."""
     return f"{site}.{engine_id}"
+
+
+def feed_key(engine: str, feed_id: UUID) -> str:
+    """Return the routing key of a live feed of the engine whose key is `engine`."""
+    return f"{engine}.{feed_id}"
+
+
+def feed_of(key: str) -> UUID:
+    """Return the feed that a routing key names; raise `ValueError`."""
+    return UUID(key.rpartition(".")[2])
 
 
 def engine_of(key: str) -> str:

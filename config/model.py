@@ -200,6 +200,8 @@ class ControlSettings(_Table, frozen=True, kw_only=True):
     require_second_factor: bool = False
     master_key_file: Path | None = None
     """None: the systemd credential `master-key`, else `master.key` in the state directory."""
+    session_lost_after_s: Annotated[float, Meta(ge=600, le=_A_CENTURY_S)] = 86400
+    """A live session is lost when nothing was heard of it or its engine for so long."""
 
 
 class AuditSettings(_Table, frozen=True, kw_only=True):

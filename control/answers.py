@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from control.audit_requests import AuditEntry, ListAudit
 from control.bus_requests import DeadLetterSummary, ListDeadLetters
 from control.enrolment_requests import EngineSummary, ListEngines
+from control.node_requests import Status
 from control.proof_requests import BundleSignature, LogChecked, SessionProof
 from control.requests import (
     AccessSummary,
@@ -25,7 +26,6 @@ from control.requests import (
     SecretSummary,
     SecretTested,
     SessionSummary,
-    Status,
     StoredChunk,
     UserSummary,
 )

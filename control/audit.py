@@ -4,7 +4,6 @@ Logs are not this. A row is as durable as what it tells of.
 """
 
 import datetime as dt
-import pwd
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -29,14 +28,6 @@ class Act:
         session.add(
             AuditRow(at=self.at, who=self.who, action=action, subject=subject, detail=detail)
         )
-
-
-def operator_name(uid: int) -> str:
-    """Return the OS user name of `uid`, as the audit trail names an operator."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"uid {uid}"
 
 
 class AuditOperations:

@@ -11,7 +11,9 @@ from control import enrolment_requests as ask
 from control.answers import Result
 from control.audit import Act
 from control.errors import DeniedError
+from control.node_keys import CONTROL
 from control.requests import Done
+from control.storage_keys import StorageKeys
 from control.trust import ControlKeyFile, public
 from storage.database import Database
 from storage.tables import SessionRow
@@ -19,10 +21,11 @@ from storage.tables import SessionRow
 
 @dataclass(frozen=True)
 class EnrolmentOperations:
-    """Engines, and the key that control speaks to them with."""
+    """Engines, and the keys that control and storage speak to them with."""
 
     database: Database
     control_key: ControlKeyFile
+    storage_keys: StorageKeys
     act: Callable[[str], Act]
     end: Callable[[list[SessionRow], str], None]
 
@@ -33,6 +36,7 @@ class EnrolmentOperations:
             ask.ApproveEngine: self.approve,
             ask.RevokeEngine: self.revoke,
             ask.RotateControlKey: self.rotate,
+            ask.RotateStorageKey: self.rotate_storage,
         }
 
     def list(self, _request: ask.ListEngines, who: str) -> Iterable[ask.EngineSummary]:
@@ -68,9 +72,11 @@ class EnrolmentOperations:
         """Announce control's next key; the running node lets it take over."""
         successor = public(self.control_key.read_or_make_successor())
         with self.database.transaction() as session:
-            succession.announce(session, successor, self.act(who))
+            succession.announce(session, CONTROL, successor, self.act(who))
             waiting = succession.waiting_for(session, successor)
-        names = f"these engines have fetched it: {', '.join(waiting)}" if waiting else "at once"
-        return Done(
-            detail=f"the new key is announced and takes over {'once ' * bool(waiting)}{names}"
-        )
+        return Done(detail=succession.takes_over(waiting))
+
+    def rotate_storage(self, _request: ask.RotateStorageKey, who: str) -> Done:
+        """Announce storage's next signing key; the running node lets it take over."""
+        waiting = self.storage_keys.announce_signing_key(self.act(who))
+        return Done(detail=succession.takes_over(waiting))

@@ -46,4 +46,10 @@ class RotateControlKey(Request, frozen=True, kw_only=True):
     """Make a new signing key of control; it takes over once every engine knows it."""
 
 
-EnrolmentRequest = ListEngines | ApproveEngine | RevokeEngine | RotateControlKey
+class RotateStorageKey(Request, frozen=True, kw_only=True):
+    """Make a new signing key of the storage side; it takes over once every engine knows it."""
+
+
+EnrolmentRequest = (
+    ListEngines | ApproveEngine | RevokeEngine | RotateControlKey | RotateStorageKey
+)

@@ -23,10 +23,11 @@ from bus.contract import (
     ProveNTLM,
     RedeemCredential,
 )
-from bus.sealed import credential_info, seal
+from bus.sealed import credential_info, engine_info, seal
 from config.model import OnLoss
-from control import engines, secrets
+from control import engines, node_keys, secrets
 from control.audit import Act
+from control.node_keys import Purpose
 from control.vault import Vault
 from recorder.ports import Clock
 from recorder.session_info import Capture, RecordingMode, RecordingTerms
@@ -124,6 +125,11 @@ class Grants:
                 chain_broken=False,
             )
         )
+        sealed = seal(request.seal_to, plaintext, credential_info(session_id))
+        # The engine of this very process was never enrolled, and has no such key.
+        of_engine = node_keys.current(session, request.engine_id, Purpose.SEALING, act.at)
+        if of_engine:
+            sealed = seal(of_engine[-1], sealed, engine_info(session_id))
         act.note(session, "session.granted", str(session_id), f"secret {secret.name}")
         return Grant(
             session_id=session_id,
@@ -135,7 +141,8 @@ class Grants:
             host_key_policy=HostKeyPolicy(secret.host_key_policy),
             host_keys=secrets.host_keys(secret),
             expires_at=None,
-            sealed_credential=seal(request.seal_to, plaintext, credential_info(session_id)),
+            sealed_credential=sealed,
+            sealed_to_engine=bool(of_engine),
         )
 
     def _terms(self, secret: SecretRow) -> RecordingTerms:

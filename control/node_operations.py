@@ -6,10 +6,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from control import requests as ask
+from control import node_requests as ask
 from control.answers import Result
 from control.audit import Act
 from control.ports import NodeStatus
+from control.requests import Done
 from control.vault import Vault
 from storage.database import Database
 
@@ -27,10 +28,10 @@ class NodeOperations:
         """Say which request is whose."""
         return {ask.RotateMasterKey: self.rotate, ask.AskStatus: self.status}
 
-    def rotate(self, _request: ask.RotateMasterKey, who: str) -> ask.Done:
+    def rotate(self, _request: ask.RotateMasterKey, who: str) -> Done:
         """Make a new master key and wrap every key with it."""
         key_id, rewrapped = self.vault.rotate(self.database, self.act(who))
-        return ask.Done(
+        return Done(
             detail=f"{rewrapped} keys are wrapped by master key {key_id} now: keep a copy of "
             "it elsewhere, and destroy the copies of the old one"
         )

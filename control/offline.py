@@ -11,15 +11,16 @@ from sqlalchemy import func, select
 from config.model import Settings
 from control import master_key
 from control.answers import Result, whole_answer
-from control.audit import operator_name
 from control.credentials import Gateways
 from control.errors import UnreachableError
 from control.live import NoLiveSessions
+from control.node_requests import Status
 from control.open_database import open_blob_store, open_database
 from control.operations import ControlNode, Operations
+from control.operator_name import operator_name
 from control.ports import LiveSessions
 from control.proofs import Proofs
-from control.requests import FollowSession, OperatorRequest, Status
+from control.requests import FollowSession, OperatorRequest
 from control.storage_keys import StorageKeys
 from control.stored import IndexSearch, StoredChunks
 from control.target_test import OneDial

@@ -98,7 +98,7 @@ class Operations:
             AccessOperations(node),
             CredentialOperations(node),
             SessionOperations(node),
-            EnrolmentOperations(node.database, node.control_key, node.act, node.end),
+            EnrolmentOperations(node.database, node.control_key, node.keys, node.act, node.end),
             NodeOperations(node.vault, node.database, node.act, node.status),
             dead_letter_operations.of(node.dead_letters, node.database, node.act),
             ProofOperations(node.proofs, node.keys, node.act),

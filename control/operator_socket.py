@@ -8,18 +8,18 @@ import asyncio
 import os
 import socket
 import struct
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from uuid import UUID
 
 import structlog
 
 from bus.errors import BusError
-from bus.ports import ControlBus
 from control.answers import Result
-from control.audit import operator_name
 from control.errors import ControlError, DeniedError, UnreachableError
-from control.operations import Operations
+from control.operator_name import operator_name
+from control.ports import CarriesOut
 from control.requests import FollowSession, LiveFrames
 from control.state_lock import SOCKET_NAME, socket_address
 from control.wire import (
@@ -45,14 +45,17 @@ _PEER = struct.Struct("3i")
 
 _log = structlog.get_logger()
 
+Follow = Callable[[UUID], AsyncIterator[bytes]]
+"""Yields the frame bodies of a live session until it ends; raises `BusError`."""
+
 
 class OperatorSocket:
     """Serves operators. The state directory must be held (`control.state_dir.hold`)."""
 
-    def __init__(self, state_dir: Path, operations: Operations, bus: ControlBus) -> None:
+    def __init__(self, state_dir: Path, operations: CarriesOut, follow: Follow) -> None:
         self._state_dir = state_dir
         self._operations = operations
-        self._bus = bus
+        self._follow_session = follow
         self._slots = asyncio.Semaphore(_MAX_CONNECTIONS)
         self._threads = asyncio.Semaphore(_MAX_THREADS)
 
@@ -144,7 +147,7 @@ class OperatorSocket:
 
     async def _feed(self, request: FollowSession, writer: asyncio.StreamWriter) -> None:
         try:
-            async for body in self._bus.watch(request.id):
+            async for body in self._follow_session(request.id):
                 await _send(writer, encode_item(LiveFrames(body=body)))
         except BusError as error:
             raise UnreachableError(

@@ -7,8 +7,18 @@ from uuid import UUID
 from msgspec import Struct
 
 from bus.contract import HostKeyPolicy, TargetCredential
-from control.requests import SearchHit, Status, StoredChunk
+from control.answers import Result
+from control.node_requests import Status
+from control.requests import OperatorRequest, SearchHit, StoredChunk
 from recorder.session_info import Target
+
+
+class CarriesOut(Protocol):
+    """What stands behind a node's socket. Blocking."""
+
+    def carry_out(self, request: OperatorRequest, who: str) -> Iterator[Result]:
+        """Yield the results; raise the errors of `control.errors`."""
+        ...
 
 
 class SessionSearch(Protocol):

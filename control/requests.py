@@ -11,6 +11,7 @@ from config.model import OnLoss
 from control.audit_requests import ListAudit
 from control.bus_requests import DeadLetterRequest
 from control.enrolment_requests import EnrolmentRequest
+from control.node_requests import AskStatus, RotateMasterKey
 from control.proof_requests import ProofRequest
 from control.request import Line, Name, Port
 from control.request import Request as _Request
@@ -336,32 +337,6 @@ class MessageSession(_Request, frozen=True, kw_only=True):
 
     id: UUID
     text: Line
-
-
-class RotateMasterKey(_Request, frozen=True, kw_only=True):
-    """Make a new master key and wrap every secret's key with it; nothing is re-encrypted."""
-
-
-class AskStatus(_Request, frozen=True, kw_only=True):
-    """How the node is."""
-
-
-class Status(Struct, frozen=True, kw_only=True):
-    """How the node is."""
-
-    running: bool
-    version: str
-    role: str
-    pid: int
-    live_sessions: int
-    spool_bytes: int
-    unshipped_chunks: int
-    unindexed_chunks: int
-    listening: dict[str, tuple[str, ...]]
-    problems: tuple[str, ...] = ()
-    master_key: str = ""
-    """The file that a running node read its master key from."""
-    engines: tuple[str, ...] = ()  # That a control node heard of lately.
 
 
 class Done(Struct, frozen=True, kw_only=True):

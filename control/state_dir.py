@@ -21,10 +21,11 @@ from sqlalchemy import func, select
 from config.errors import ConfigError
 from config.model import Settings
 from control import master_key, users
-from control.audit import Act, operator_name
+from control.audit import Act
 from control.gateway_keys import make_host_keys
 from control.master_key import MasterKeyFile
 from control.open_database import open_database
+from control.operator_name import operator_name
 from control.private_files import give_to_owner
 from control.requests import AddUser
 from control.state_folder import make_folder

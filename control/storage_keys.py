@@ -8,12 +8,13 @@ old recordings are read with them.
 
 import datetime as dt
 import threading
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from control import node_keys
+from control import node_keys, succession
 from control.audit import Act
 from control.errors import ControlError
 from control.node_keys import STORAGE, Purpose
@@ -27,6 +28,10 @@ from storage.tables import KeyRow, NodeKeyRow
 
 _RECORDING = "recording-{}"
 _SIGNING = "storage-signing"
+_NEXT_SIGNING = "storage-signing-next"
+SIGNING_OVERLAP: Final = dt.timedelta(minutes=10)
+"""How long engines believe the old key beside the new: workers look every few seconds which
+one it is, and what they signed before may be on its way."""
 
 
 class StorageKeys:
@@ -74,11 +79,7 @@ class StorageKeys:
         """What the storage side signs with; raise `ControlError` where there is no key."""
         with self._lock:
             if self._signing is None:
-                with self._database.read() as session:
-                    secret = self._vault.kept(session, _SIGNING)
-                if secret is None:
-                    raise ControlError("the storage side has no key yet: run `proxyd init`")
-                self._signing = SigningKey(STORAGE, secret)
+                self._signing = self._load_signer()
             return self._signing
 
     def rotate_recording_key(self, act: Act) -> str:
@@ -97,11 +98,64 @@ class StorageKeys:
             act.note(session, "recording_key.rotated", key.id)
         return key.id
 
+    def refresh_signer(self) -> None:
+        """Sign with another key from now on, where one took over. Blocking.
+
+        Raises `StorageUnavailableError`, and `ControlError` where the key cannot be read.
+        """
+        signer = self._load_signer()
+        with self._lock:
+            self._signing = signer
+
+    def announce_signing_key(self, act: Act) -> list[str]:
+        """Make the next signing key and have engines told of it; return who has yet to ask.
+
+        Twice is harmless.
+        """
+        with self._database.transaction() as session:
+            secret = self._vault.kept(session, _NEXT_SIGNING)
+            if secret is None:
+                secret = SigningKey.generate()
+                self._vault.keep(session, _NEXT_SIGNING, secret)
+            public = SigningKey(STORAGE, secret).public
+            succession.announce(session, STORAGE, public, act)
+            session.flush()
+            return succession.waiting_for(session, public)
+
+    def settle_signing_key(self, act: Act) -> bool:
+        """Let the announced signing key take over once every engine knows it. Blocking.
+
+        Says whether it did. The old private key is gone then.
+        """
+        with self._database.read() as session:
+            if session.get(KeyRow, _NEXT_SIGNING) is None:
+                return False
+        with self._database.transaction() as session:
+            row = session.get(KeyRow, _NEXT_SIGNING, with_for_update=True)
+            secret = self._vault.kept(session, _NEXT_SIGNING)
+            if row is None or secret is None:
+                return False
+            public = SigningKey(STORAGE, secret).public
+            if succession.waiting_for(session, public):
+                return False
+            session.execute(delete(KeyRow).where(KeyRow.name == _SIGNING))
+            row.name = _SIGNING
+            succession.succeed(session, STORAGE, public, act, SIGNING_OVERLAP)
+        self.refresh_signer()
+        return True
+
     def _private(self, key: str) -> RecordingPrivateKey:
         with self._lock:
             if key not in self._recording:
                 self._recording[key] = self._load(key)
             return self._recording[key]
+
+    def _load_signer(self) -> SigningKey:
+        with self._database.read() as session:
+            secret = self._vault.kept(session, _SIGNING)
+        if secret is None:
+            raise ControlError("the storage side has no key yet: run `proxyd init`")
+        return SigningKey(STORAGE, secret)
 
     def _load(self, key: str) -> RecordingPrivateKey:
         try:

@@ -1,9 +1,9 @@
-"""New keys for old ones: of an engine, and of control.
+"""New keys for old ones: of an engine, of control, and of storage.
 
 An engine's new key is introduced by the old one, which counts on for a day: a command that
-was cut short can be run again. Control's new key is announced by the old one, and takes
-over only when every active engine has fetched it: none is left behind that believes
-nobody any more.
+was cut short can be run again. Control announces its own next key, and that of storage, in
+what it tells engines and signs. Such a key takes over only when every active engine has
+fetched it: none is left behind that believes nobody any more.
 """
 
 import datetime as dt
@@ -20,6 +20,8 @@ from control.audit import Act
 from control.errors import DeniedError
 from control.node_keys import CONTROL, STORAGE, Purpose
 from storage.tables import EngineRow, NodeKeyRow
+
+NO_TIME = dt.timedelta()
 
 
 def tell(session: Session, engine_id: str, now: dt.datetime) -> TrustedKeys:
@@ -51,11 +53,13 @@ def rotate_engine(session: Session, engine_id: str, request: RotateEngineKey, ac
         act.note(session, "engine.key_rotated", engine_id, key)
 
 
-def announce(session: Session, successor: bytes, act: Act) -> None:
-    """Let control's next key be told to engines; raise `ConflictError`. Twice is harmless."""
-    if node_keys.add(session, CONTROL, Purpose.SIGNING, successor, act.at):
-        key = enrolment.fingerprint(successor)
-        act.note(session, "control.key_announced", CONTROL, key)
+def announce(session: Session, node: str, successor: bytes, act: Act) -> None:
+    """Let the next key of control or storage be told to engines; raise `ConflictError`.
+
+    Twice is harmless.
+    """
+    if node_keys.add(session, node, Purpose.SIGNING, successor, act.at):
+        act.note(session, f"{node}.key_announced", node, enrolment.fingerprint(successor))
 
 
 def waiting_for(session: Session, successor: bytes) -> list[str]:
@@ -71,8 +75,15 @@ def waiting_for(session: Session, successor: bytes) -> list[str]:
     ]
 
 
-def succeed(session: Session, successor: bytes, act: Act) -> None:
-    """Let `successor` be control's one key from now on."""
-    node_keys.end(session, CONTROL, act.at, but=successor)
-    key = enrolment.fingerprint(successor)
-    act.note(session, "control.key_rotated", CONTROL, key)
+def succeed(
+    session: Session, node: str, successor: bytes, act: Act, overlap: dt.timedelta = NO_TIME
+) -> None:
+    """Let `successor` be the one key of control or storage, after the `overlap`."""
+    node_keys.end(session, node, act.at + overlap, but=successor)
+    act.note(session, f"{node}.key_rotated", node, enrolment.fingerprint(successor))
+
+
+def takes_over(waiting: list[str]) -> str:
+    """Return when an announced key takes over, in words."""
+    names = f"these engines have fetched it: {', '.join(waiting)}" if waiting else "at once"
+    return f"the new key is announced and takes over {'once ' * bool(waiting)}{names}"

@@ -23,8 +23,8 @@ from control.audit import Act
 from control.errors import ConflictError
 from control.node_keys import CONTROL, STORAGE, Purpose
 from control.signing_key import KeyFile, locate
+from control.storage_keys import StorageKeys
 from recorder.ports import Clock
-from recorder.signing import SigningKey
 from storage.database import Database
 from storage.errors import StorageUnavailableError
 from storage.tables import NodeKeyRow
@@ -108,10 +108,10 @@ class ControlKey:
             return False
         with self._database.transaction() as session:
             act = Act(CONTROL, self._clock.now())
-            succession.announce(session, public(successor), act)
+            succession.announce(session, CONTROL, public(successor), act)
             if succession.waiting_for(session, public(successor)):
                 return False
-            succession.succeed(session, public(successor), act)
+            succession.succeed(session, CONTROL, public(successor), act)
         self._file.promote_successor()
         self.private = successor
         return True
@@ -147,18 +147,37 @@ class ControlTrust:
 class StorageTrust:
     """The storage side on the bus. Enter `run` in a task of its own."""
 
-    def __init__(self, database: Database, key: SigningKey, clock: Clock) -> None:
-        """Read whom to hear. Blocks. Engines know `key` from `control.storage_keys`."""
+    def __init__(self, database: Database, keys: StorageKeys, clock: Clock) -> None:
+        """Read whom to hear. Blocks; raises `ControlError` where there is no key."""
         self._known = KnownNodes(database, clock)
         self._known.refresh()
-        self.identity = Identity(STORAGE, key, self._known.keys, clock)
+        self._keys = keys
+        signer = keys.signer
+        self._public = signer.public
+        self.identity = Identity(STORAGE, signer, self._known.keys, clock)
         """For the thread that consumes."""
 
     async def run(self) -> None:
         """Follow the database until cancelled."""
         while True:
-            await _in_step(self._known.refresh)
+            await _in_step(self._follow)
             await asyncio.sleep(REFRESH_S)
+
+    def _follow(self) -> None:
+        self._known.refresh()
+        self._keys.refresh_signer()
+        signer = self._keys.signer
+        if signer.public != self._public:
+            self.identity.sign_with(signer)
+            self._public = signer.public
+            _log.info("storage.key_rotated")
+
+
+async def follow_storage_key(keys: StorageKeys, clock: Clock) -> None:
+    """Let storage's next key take over once every engine knows it, until cancelled."""
+    while True:
+        await _in_step(lambda: keys.settle_signing_key(Act(CONTROL, clock.now())))
+        await asyncio.sleep(REFRESH_S)
 
 
 async def _in_step(read: Callable[[], T]) -> T | None:

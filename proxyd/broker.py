@@ -17,3 +17,13 @@ def connection(settings: Settings, name: str) -> Broker:
     environ = os.environ  # noqa: TID251 - systemd's word about credentials, not a setting
     password = read_secret(PASSWORD, settings.bus.password_file, environ)
     return parameters(settings.bus, password, name)
+
+
+def reread(settings: Settings, *connections: Broker) -> None:
+    """Have `connections` use the password and certificates as they are now; `ConfigError`.
+
+    What stands is not cut: they count from the next time that it is made.
+    """
+    for one in connections:
+        now = connection(settings, "")
+        one.credentials, one.ssl_options = now.credentials, now.ssl_options

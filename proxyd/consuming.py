@@ -19,12 +19,14 @@ class Consuming:
         self._trust = trust
         self.connected = asyncio.Event()
         self._loop = asyncio.get_running_loop()
+        self.broker = broker.connection(settings, "worker")
+        """For `proxyd.broker.reread`."""
         self._consumer = consumer = ChunkConsumer(
-            broker.connection(settings, "worker"),
+            self.broker,
             trust.identity,
             settings.bus.sites,
             Storage(
-                store=worker.store,
+                store_all=worker.store_all,
                 probe=worker.probe,
                 missing=worker.missing_before,
                 lost=worker.mark_gap,

@@ -2,23 +2,20 @@
 
 import asyncio
 import contextlib
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
-from uuid import UUID
 
 import structlog
 from msgspec import Struct
 
-from bus.contract import Command, CommandResult, WatchSession
 from bus.dead_letters import DeadLetters
-from bus.errors import BusUnavailableError
-from bus.ports import Answer, ControlBus
+from bus.ports import ControlBus
 from config.errors import ConfigError
 from config.model import Settings
-from control import master_key, sessions
+from control import master_key
 from control.credentials import Gateways
 from control.errors import ControlError
+from control.following import FollowedSessions
 from control.grants import Grants
 from control.heartbeats import Heartbeats
 from control.live import BusLiveSessions
@@ -34,6 +31,7 @@ from control.target_test import OneDial
 from control.trust import (
     ControlTrust,
     StorageTrust,
+    follow_storage_key,
     locate_control_key,
 )
 from control.user_check import UserCheck
@@ -85,7 +83,7 @@ def storage_trust(database: Database, keys: StorageKeys, clock: Clock) -> Storag
     """Return who the storage side is on the bus; raise `ConfigError` where it has no key."""
     try:
         keys.make_missing(clock.now())
-        return StorageTrust(database, keys.signer, clock)
+        return StorageTrust(database, keys, clock)
     except ControlError as error:
         raise ConfigError(str(error)) from error
 
@@ -122,7 +120,7 @@ class Control:
         clock: Clock,
     ) -> None:
         self._settings, self._database, self._vault = settings, database, vault
-        self._bus, self._clock = FollowedBus(bus, database), clock
+        self._bus, self._clock = bus, clock
         on_loss = settings.recorder.on_loss
         grants = Grants(database, vault, clock, default_on_loss=on_loss)
         self._trust = trust
@@ -164,14 +162,17 @@ class Control:
         )
 
     async def serve_operators(
-        self, operations: Operations, listening: Callable[[], None]
+        self, operations: Operations, keys: StorageKeys, listening: Callable[[], None]
     ) -> None:
         """Answer operators until cancelled; call `listening` once they can come."""
-        socket = OperatorSocket(self._settings.state_dir, operations, self._bus)
-        async with socket.serving(), asyncio.TaskGroup() as tasks:
+        followed = FollowedSessions(self._bus, self._database, keys)
+        socket = OperatorSocket(self._settings.state_dir, operations, followed.follow)
+        async with socket.serving():
             listening()
-            tasks.create_task(self._trust.run())
-            tasks.create_task(self._wipe_spent())
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._trust.run())
+                tasks.create_task(follow_storage_key(keys, self._clock))
+                tasks.create_task(self._wipe_spent())
 
     async def _wipe_spent(self) -> None:
         """Forget the NT hashes of credentials that have just expired, again and again."""
@@ -181,50 +182,3 @@ class Control:
             except StorageUnavailableError as error:
                 _log.warning("nt_hashes.kept", reason=str(error))
             await asyncio.sleep(_WIPE_INTERVAL_S)
-
-
-class FollowedBus:
-    """A `ControlBus` that has an engine feed a session only while somebody watches it."""
-
-    def __init__(self, bus: ControlBus, database: Database) -> None:
-        self._bus = bus
-        self._database = database
-        self._watchers: Counter[UUID] = Counter()
-
-    def answer(self, handler: Answer) -> None:
-        """Answer every engine's requests with `handler`."""
-        self._bus.answer(handler)
-
-    async def command(self, engine_id: str, command: Command) -> CommandResult:
-        """Return what the engine answered; raise `BusUnavailableError`."""
-        return await self._bus.command(engine_id, command)
-
-    async def watch(self, session_id: UUID) -> AsyncIterator[bytes]:
-        """Yield frame bodies of a live session until it ends or the reader stops."""
-        engine_id = await asyncio.to_thread(self._engine_of, session_id)
-        feed = self._bus.watch(session_id)
-        self._watchers[session_id] += 1
-        try:
-            result = await self._tell(engine_id, session_id, watching=True)
-            if not result.done:
-                raise BusUnavailableError(f"session {session_id} has just ended")
-            async for body in feed:
-                yield body
-        finally:
-            self._watchers[session_id] -= 1
-            if not self._watchers[session_id]:
-                del self._watchers[session_id]
-                # Where the engine is gone there is nothing left to switch off.
-                with contextlib.suppress(BusUnavailableError):
-                    await self._tell(engine_id, session_id, watching=False)
-
-    async def _tell(self, engine_id: str, session_id: UUID, *, watching: bool) -> CommandResult:
-        command = WatchSession(session_id=session_id, watching=watching)
-        return await self._bus.command(engine_id, command)
-
-    def _engine_of(self, session_id: UUID) -> str:
-        try:
-            with self._database.read() as session:
-                return sessions.find_live(session, session_id).engine
-        except ControlError as error:
-            raise BusUnavailableError(str(error)) from error

@@ -11,13 +11,15 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Final
 
+from bus.amqp import Broker
 from bus.dead_letters import DeadLetters
 from bus.rabbitmq_control import RabbitControlBus
 from config.model import Settings
 from control.audit_export import AuditExport
+from control.node_requests import Status
 from control.operations import Operations
 from control.proofs import Proofs
-from control.requests import Status
+from control.silence import follow_silence
 from control.storage_keys import StorageKeys
 from proxyd import broker, logs
 from proxyd.consuming import Consuming
@@ -48,6 +50,7 @@ class ControlNode:
         self._clock = SystemClock()
         self._control: Control | None = None
         self._bus: RabbitControlBus | None = None
+        self._brokers: list[Broker] = []
         self._worker: Worker | None = None
         self._consuming: Consuming | None = None
         self._export: AuditExport | None = None
@@ -64,8 +67,10 @@ class ControlNode:
             vault = opened_vault(settings, database)
             self._master_key = str(vault.key_path)
             trust = control_trust(settings, database, self._clock)
+            self._brokers = [broker.connection(settings, ROLE) for _ in range(2)]
+            ours, of_letters = self._brokers
             bus = RabbitControlBus(
-                broker.connection(settings, ROLE),
+                ours,
                 trust.identity,
                 settings.bus.sites,
                 settings.bus.answer_timeout_s,
@@ -83,6 +88,8 @@ class ControlNode:
             )
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(export.run())
+                lost_after_s = settings.control.session_lost_after_s
+                tasks.create_task(follow_silence(database, lost_after_s, self._clock))
                 if stores_itself(settings):
                     self._consuming = Consuming(settings, worker, storage)
                     tasks.create_task(worker.run())
@@ -90,7 +97,7 @@ class ControlNode:
                     await self._consuming.connected.wait()
                 watch(self.metrics.bus_connected, lambda: bus.wires.are_up)
                 await bus.wires.wait_up()
-                letters = DeadLetters(broker.connection(settings, ROLE), settings.bus.sites)
+                letters = DeadLetters(of_letters, settings.bus.sites)
                 proofs = Proofs(database, keys, self._clock, settings.proof.tree_head_dir)
                 tasks.create_task(export_heads(proofs))
                 stored = Stored(
@@ -102,14 +109,17 @@ class ControlNode:
                 self.operations = control.operations(
                     stored, keys, self.tell, _ports(settings), letters
                 )
-                await control.serve_operators(self.operations, started)
+                await control.serve_operators(self.operations, keys, started)
 
     async def drain(self) -> None:
         """Nothing: sessions are on engines, and go on."""
 
     def reload(self) -> None:
-        """Read the log level again; every other setting waits for a restart."""
-        logs.set_up(self._reread().log_level)
+        """Read the log level, and what the broker is reached with; the rest wants a restart."""
+        settings = self._reread()
+        consuming = [] if self._consuming is None else [self._consuming.broker]
+        broker.reread(settings, *self._brokers, *consuming)
+        logs.set_up(settings.log_level)
 
     def status(self) -> str:
         """Say in one line how it is."""

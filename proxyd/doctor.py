@@ -20,8 +20,8 @@ from config.model import Settings
 from control import master_key
 from control.errors import ControlError
 from control.gateway_keys import usable_host_keys
+from control.node_requests import AskStatus, Status
 from control.operator_client import RunningNode
-from control.requests import AskStatus, Status
 from proxyd.engine_trust import SEALING_KEY_NAME, SIGNING_KEY_NAME, TrustFile
 from proxyd.neighbours import (
     Doubtful,

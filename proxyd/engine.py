@@ -6,6 +6,7 @@ gateway ── records ──> spool ── shipper ──> bus
 
 import asyncio
 import contextlib
+import datetime as dt
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import Final
@@ -18,29 +19,20 @@ from bus.contract import (
     Alive,
     Command,
     CommandResult,
-    Denied,
     EngineStarted,
-    Grant,
     Heartbeat,
-    HostKeysPinned,
     MessageUser,
-    NTLMProved,
-    PinHostKey,
-    ProveNTLM,
-    RedeemCredential,
     ResendChunks,
-    SessionCommand,
-    SessionFailed,
-    SessionReady,
     TerminateSession,
     WatchSession,
 )
-from bus.errors import BadMessageError, BusError, BusUnavailableError
+from bus.errors import BusError
 from bus.ports import EngineBus
 from config.model import OnLoss, Settings
-from protocols.errors import AccessDeniedError
+from proxyd.bus_broker import BusBroker, Unseal
 from proxyd.engine_trust import engine_id
 from proxyd.gateways import Around, GatewayKeys, Gateways
+from proxyd.live_feeds import LiveFeeds
 from proxyd.metrics import Metrics, watch
 from proxyd.reach import StorageReach
 from recorder.chunk import Chunk
@@ -65,87 +57,23 @@ _MOST_RESENT: Final = 1000
 _log = structlog.get_logger()
 
 
-class BusBroker:
-    """A `GrantBroker` that asks control over the bus, and counts the answers."""
-
-    def __init__(
-        self, bus: EngineBus, metrics: Metrics, announced: asyncio.Event | None = None
-    ) -> None:
-        """With `announced`, grant nothing before control has heard of this engine's start.
-
-        It would count a session that began before as one that the start has lost.
-        """
-        self._bus = bus
-        self._logins = metrics.logins_total
-        self._announced = announced
-
-    async def redeem(self, request: RedeemCredential) -> Grant:
-        """Return the grant; raise `AccessDeniedError` or `BusUnavailableError`."""
-        protocol, outcome = request.protocol.value, "unanswered"
-        try:
-            if self._announced is not None and not self._announced.is_set():
-                raise BusUnavailableError("control has not heard of this engine yet: try again")
-            reply = await self._bus.request(request)
-            outcome = "granted" if isinstance(reply, Grant) else "denied"
-        finally:
-            self._logins.labels(protocol=protocol, outcome=outcome).inc()
-        match reply:
-            case Grant():
-                return reply
-            case Denied(reason=reason):
-                raise AccessDeniedError(reason)
-        raise BadMessageError("control answered a login with something else")
-
-    async def prove(self, request: ProveNTLM) -> NTLMProved:
-        """Return what an NTLM answer proves; raise as `redeem` does."""
-        protocol, outcome = request.protocol.value, "unanswered"
-        try:
-            reply = await self._bus.request(request)
-            outcome = "proved" if isinstance(reply, NTLMProved) else "denied"
-        finally:
-            if outcome != "proved":
-                # A login that was proved is counted when it is redeemed.
-                self._logins.labels(protocol=protocol, outcome=outcome).inc()
-        match reply:
-            case NTLMProved():
-                return reply
-            case Denied(reason=reason):
-                raise AccessDeniedError(reason)
-        raise BadMessageError("control answered a login with something else")
-
-    async def pin_host_key(self, grant: Grant, host_key: str) -> tuple[str, ...]:
-        """Offer the key seen on first use; return the keys that hold from now on."""
-        message = PinHostKey(session_id=grant.session_id, host_key=host_key)
-        match await self._bus.request(message):
-            case HostKeysPinned(host_keys=host_keys):
-                return host_keys
-        raise BadMessageError("control answered a host key with something else")
-
-    async def session_ready(self, grant: Grant) -> None:
-        """Say that the target took the login."""
-        await self._bus.request(SessionReady(session_id=grant.session_id))
-
-    async def session_failed(self, grant: Grant, reason: EndReason, detail: str) -> None:
-        """Say that the session ended before it had a recording."""
-        session_id = grant.session_id
-        await self._bus.request(
-            SessionFailed(session_id=session_id, end_reason=reason, detail=detail)
-        )
-
-
 class MeasuredSink:
     """A `ChunkSink` that measures the one below."""
 
-    def __init__(self, sink: ChunkSink, metrics: Metrics) -> None:
+    def __init__(self, sink: ChunkSink, metrics: Metrics, clock: Clock) -> None:
         self._sink = sink
+        self._clock = clock
         self._confirmed_s = metrics.bus_confirm_seconds
         self._shipped = metrics.chunks_shipped_total
+        self.last_receipt_at: dt.datetime | None = None
+        """When a chunk was last stored."""
 
     async def ship(self, chunk: Chunk) -> StorageReceipt:
         """Return the receipt once `chunk` is stored."""
         with self._confirmed_s.time():
             receipt = await self._sink.ship(chunk)
         self._shipped.inc()
+        self.last_receipt_at = self._clock.now()
         return receipt
 
 
@@ -154,6 +82,8 @@ class EngineKeys(Struct, frozen=True, kw_only=True):
 
     gateways: GatewayKeys
     sealing: SealingKeys
+    unseal: Unseal | None = None
+    """None, where it shares its process with control and was never enrolled."""
 
 
 class Engine:
@@ -174,9 +104,8 @@ class Engine:
         self.user_key: bytes | None = None
         """Control's key, to which users' passwords are sealed; None before it was heard of."""
         self.spool = Spool(settings.state_dir / "spool", settings.recorder, clock, keys.sealing)
-        self.shipper = Shipper(
-            self.spool, MeasuredSink(bus, metrics), clock, limit_s=bus.ship_limit_s
-        )
+        self._sink = MeasuredSink(bus, metrics, clock)
+        self.shipper = Shipper(self.spool, self._sink, clock, limit_s=bus.ship_limit_s)
         self.reach = StorageReach(
             bus,
             clock,
@@ -192,9 +121,10 @@ class Engine:
             unreachable_s=lambda: self.unreachable_s,
             end_session=self._end_session,
         )
+        self._live_feeds = LiveFeeds(self.recorders, bus, clock)
         around = Around(
             engine_id=self.id,
-            broker=BusBroker(bus, metrics, self._announced),
+            broker=BusBroker(bus, metrics, self._announced, keys.unseal),
             recorders=self.recorders,
             clock=clock,
         )
@@ -277,6 +207,11 @@ class Engine:
         return max(self.shipper.unreachable_s, self.reach.unreachable_s)
 
     @property
+    def last_receipt_at(self) -> dt.datetime | None:
+        """When a chunk was last stored, since the start."""
+        return self._sink.last_receipt_at
+
+    @property
     def listening(self) -> dict[str, tuple[str, ...]]:
         """Where users reach it, by protocol."""
         return {
@@ -344,6 +279,8 @@ class Engine:
     async def _obey(self, command: Command) -> CommandResult:
         if isinstance(command, ResendChunks):
             return await self._resend(command)
+        if isinstance(command, WatchSession):
+            return self._live_feeds.obey(command)
         problem = self._carry_out(command)
         return CommandResult(done=not problem, detail=problem)
 
@@ -358,18 +295,12 @@ class Engine:
         detail = f"the engine does not have chunks {', '.join(lacking)}" if lacking else ""
         return CommandResult(done=not lacking, detail=detail)
 
-    def _carry_out(self, command: SessionCommand) -> str:
+    def _carry_out(self, command: TerminateSession | MessageUser) -> str:
         """Carry it out; return why it could not be, or nothing."""
-        session_id, done = command.session_id, False
+        session_id = command.session_id
         match command:
             case TerminateSession(reason=text, end_reason=end_reason):
                 done = self.gateways.terminate(session_id, end_reason, text)
+                return "" if done else _NOT_THERE
             case MessageUser(text=text):
                 return self.gateways.message(session_id, text)
-            case WatchSession(watching=watching):
-                done = self._watch(session_id, watching=watching)
-        return "" if done else _NOT_THERE
-
-    def _watch(self, session_id: UUID, *, watching: bool) -> bool:
-        self.recorders.unwatch(session_id, self._bus.publish_live)
-        return not watching or self.recorders.watch(session_id, self._bus.publish_live)

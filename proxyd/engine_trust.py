@@ -16,13 +16,14 @@ import msgspec
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from bus import enrolment
-from bus.contract import Done, FetchTrustedKeys, RotateEngineKey, TrustedKeys
+from bus.contract import Done, FetchTrustedKeys, Grant, RotateEngineKey, TrustedKeys
 from bus.errors import BadMessageError, BusError
 from bus.identity import Identity
 from bus.ports import EngineBus
+from bus.sealed import SealError, engine_info, open_with
 from config.errors import ConfigError
 from control.private_files import write_private
 from control.signing_key import KeyFile, locate
@@ -79,6 +80,22 @@ class EnginePrivateKeys:
         )
         self.signing = self.signing_file.read_or_make()
         self.sealing = sealing_file.read_or_make()
+
+    def unseal(self, grant: Grant) -> Grant:
+        """Return the grant, opened as far as the key it was enrolled with opens it.
+
+        Raises `BadMessageError` where it is sealed to another engine, or for another session.
+        """
+        info = engine_info(grant.session_id)
+        try:
+            private = self.sealing.private_bytes_raw()
+            sealed = open_with(private, grant.sealed_credential, info)
+        except SealError as error:
+            raise BadMessageError(
+                f"control seals credentials to another key than {SEALING_KEY_NAME}: restore it "
+                "from a backup, or enrol anew with `proxyd engine enrol --afresh`"
+            ) from error
+        return structs.replace(grant, sealed_credential=sealed, sealed_to_engine=False)
 
     @property
     def signing_public(self) -> bytes:

@@ -17,10 +17,10 @@ from control import engines
 from control.audit import Act
 from control.audit_export import AuditExport
 from control.errors import ControlError
+from control.node_requests import Status
 from control.open_database import open_blob_store
 from control.operations import Operations
 from control.proofs import Proofs
-from control.requests import Status
 from control.storage_keys import StorageKeys
 from proxyd import logs
 from proxyd.control import (
@@ -117,7 +117,7 @@ class WholeNode:
                     retention=worker.retention,
                 )
                 self.operations = control.operations(stored, keys, self.tell, engine.ports)
-                await control.serve_operators(self.operations, started)
+                await control.serve_operators(self.operations, keys, started)
 
     def _admit(self, database: Database, name: str) -> None:
         """Enrol the engine of this process, which needs no operator for it."""
@@ -160,6 +160,10 @@ class WholeNode:
             listening=engine.listening if engine else {},
             problems=tuple(self._problems()),
             master_key=self._master_key,
+            engine=engine.id if engine else "",
+            site=self._settings.site,
+            unreachable_s=engine.unreachable_s if engine else 0.0,
+            last_receipt_at=engine.last_receipt_at if engine else None,
         )
 
     def _problems(self) -> list[str]:

@@ -1,8 +1,11 @@
 """Builds a storage worker: chunks come in, are stored, and are understood."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, tuple_
+from sqlalchemy.orm import Session
 
 from bus.contract import ChunkStored
 from bus.errors import BusUnavailableError
@@ -56,39 +59,53 @@ class Worker:
         Raises `recorder.errors.ChunkRefusedError` for a chunk that is in quarantine now, and
         `BusUnavailableError` while the store cannot be used.
         """
-        try:
-            return self._worker.store(chunk)
-        except errors.StorageUnavailableError as error:
-            raise BusUnavailableError(str(error)) from error
-        except errors.ChunkRefusedError as error:
-            reason = _REASONS.get(type(error), "damaged")
-            self.metrics.chunks_rejected_total.labels(reason=reason).inc()
-            raise
+        (outcome,) = self.store_all([chunk])
+        if isinstance(outcome, errors.ChunkRefusedError):
+            raise outcome
+        return outcome
+
+    def store_all(
+        self, chunks: Sequence[Chunk]
+    ) -> list[StorageReceipt | errors.ChunkRefusedError]:
+        """Store chunks in one transaction; return, in their order, what `store` would.
+
+        Blocking. Raises `BusUnavailableError`; then none of them counts as stored.
+        """
+        with _storage_reached():
+            outcomes = self._worker.store_all(chunks)
+        for outcome in outcomes:
+            if isinstance(outcome, errors.ChunkRefusedError):
+                reason = _REASONS.get(type(outcome), "damaged")
+                self.metrics.chunks_rejected_total.labels(reason=reason).inc()
+        return outcomes
 
     def probe(self) -> None:
         """Raise `BusUnavailableError` where nothing could be stored now. Blocking."""
-        try:
-            with self._database.read() as session:
-                session.execute(select(1))
-        except errors.StorageUnavailableError as error:
-            raise BusUnavailableError(str(error)) from error
+        with _storage_reached(), self._database.read() as session:
+            session.execute(select(1))
 
-    def missing_before(self, header: ChunkHeader) -> tuple[int, int] | None:
-        """Return the span of the chunks between the last one stored and this. Blocking."""
-        before = (
-            ChunkRow.session_id == header.session_id,
-            ChunkRow.sequence < header.sequence,
-        )
-        with self._database.read() as session:
-            newest = session.scalar(select(func.max(ChunkRow.sequence)).where(*before))
-        first = 0 if newest is None else newest + 1
-        return (first, header.sequence - 1) if first < header.sequence else None
+    def missing_before(self, headers: Sequence[ChunkHeader]) -> list[tuple[int, int] | None]:
+        """Return for each the span of the chunks between the last one stored and it.
+
+        Blocking; raises `BusUnavailableError`.
+        """
+        before = [(each.session_id, each.sequence - 1) for each in headers]
+        with _storage_reached(), self._database.read() as session:
+            name = tuple_(ChunkRow.session_id, ChunkRow.sequence)
+            query = select(ChunkRow.session_id, ChunkRow.sequence).where(name.in_(before))
+            there = {(id_, sequence) for id_, sequence in session.execute(query)}
+            return [
+                None
+                if each.sequence == 0 or (each.session_id, each.sequence - 1) in there
+                else _span_before(session, each)
+                for each in headers
+            ]
 
     def mark_gap(self, after: ChunkStored, span: tuple[int, int]) -> None:
-        """Note that these chunks will not come. Blocking."""
+        """Note that these chunks will not come. Blocking; raises `BusUnavailableError`."""
         self.metrics.recording_gaps_total.inc()
         first, last = span
-        with self._database.transaction() as session:
+        with _storage_reached(), self._database.transaction() as session:
             act = Act("storage worker", self._clock.now())
             detail = f"chunks {first} to {last} are missing, and their engine has them not"
             act.note(session, "recording.gap", str(after.session_id), detail)
@@ -107,3 +124,17 @@ class Worker:
         with self._database.read() as session:
             oldest = session.scalar(query)
         return 0.0 if oldest is None else (self._clock.now() - oldest).total_seconds()
+
+
+def _span_before(session: Session, header: ChunkHeader) -> tuple[int, int]:
+    before = (ChunkRow.session_id == header.session_id, ChunkRow.sequence < header.sequence)
+    newest = session.scalar(select(func.max(ChunkRow.sequence)).where(*before))
+    return 0 if newest is None else newest + 1, header.sequence - 1
+
+
+@contextmanager
+def _storage_reached() -> Iterator[None]:
+    try:
+        yield
+    except errors.StorageUnavailableError as error:
+        raise BusUnavailableError(str(error)) from error

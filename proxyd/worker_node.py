@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from config.model import Settings
 from control.storage_keys import StorageKeys
-from proxyd import logs
+from proxyd import broker, logs
 from proxyd.consuming import Consuming
 from proxyd.control import opened_database, opened_vault, storage_trust
 from proxyd.metrics import Metrics
@@ -50,8 +50,11 @@ class WorkerNode:
         """Nothing: what is not acknowledged stays in the queue for another worker."""
 
     def reload(self) -> None:
-        """Read the log level again; every other setting waits for a restart."""
-        logs.set_up(self._reread().log_level)
+        """Read the log level, and what the broker is reached with; the rest wants a restart."""
+        settings = self._reread()
+        if self._consuming is not None:
+            broker.reread(settings, self._consuming.broker)
+        logs.set_up(settings.log_level)
 
     def _not_ready(self) -> list[str]:
         if self._consuming is None:

@@ -280,6 +280,9 @@ def decode(encoded: bytes, data_key: bytes = b"") -> Chunk:
     """
     if encoded[:4] == _MAGIC_1:
         return _decode_1(encoded)
+    if encoded[:3] == MAGIC[:3] and encoded[3:4] > MAGIC[3:]:
+        came = encoded[3:4].decode("latin-1")
+        raise CorruptChunkError(f"a chunk of format {came!r}, and 2 is known: update this node")
     size = int.from_bytes(encoded[4:8], "big")
     if (
         encoded[:4] != MAGIC

@@ -20,7 +20,9 @@ from uuid import UUID
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from msgspec import Meta, Struct
 
 from recorder.errors import CorruptChunkError, RecordingKeyError
@@ -48,9 +50,10 @@ class WrappedKey(Struct, frozen=True, kw_only=True):
 class DataKey:
     """Encrypts and decrypts what belongs to one session. May be used from any thread."""
 
-    __slots__ = ("_aead", "_bound", "wrapped")
+    __slots__ = ("_aead", "_bound", "_secret", "wrapped")
 
     def __init__(self, session_id: UUID, secret: bytes, wrapped: WrappedKey) -> None:
+        self._secret = secret
         self._aead = AESGCM(secret)
         self._bound = session_id.bytes
         self.wrapped = wrapped
@@ -74,6 +77,10 @@ class DataKey:
     def decrypt_payload(self, sealed: memoryview, header: bytes) -> bytes:
         """Return the payload; raise `CorruptChunkError` where it or the header differs."""
         return self._decrypt(bytes(sealed[:_NONCE_BYTES]), sealed[_NONCE_BYTES:], header)
+
+    def derive(self, info: bytes, salt: bytes) -> bytes:
+        """Return another key, for what `info` names: see `derived`."""
+        return derived(self._secret, info, salt)
 
     def _decrypt(self, nonce: bytes, sealed: memoryview, bound: bytes) -> bytes:
         if len(nonce) != _NONCE_BYTES or len(sealed) < _TAG_BYTES:
@@ -140,6 +147,14 @@ class RecordingKeys(Protocol):
         recording key is not here.
         """
         ...
+
+
+def derived(data_key: bytes, info: bytes, salt: bytes) -> bytes:
+    """Return a key that whoever has the data key can make: HKDF-SHA256 (RFC 5869), 32 bytes.
+
+    It gives away nothing of the data key, nor of a key with another `info` or `salt`.
+    """
+    return HKDF(SHA256(), KEY_BYTES, salt, info).derive(data_key)
 
 
 def key_id(public: bytes) -> str:

@@ -88,7 +88,7 @@ class ChunkSink(Protocol):
         ...
 
 
-LiveTap = Callable[[UUID, bytes], None]
+LiveTap = Callable[[bytes], None]
 """Is handed each frame body of a watched session, at once; an empty one at its end."""
 
 EndSession = Callable[[UUID, EndReason, str], Awaitable[None]]

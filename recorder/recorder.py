@@ -17,6 +17,7 @@ from msgspec import Struct
 from config.model import OnLoss, RecorderSettings
 from recorder.chunk import MAX_FRAMES_BYTES, SealReason
 from recorder.chunker import Chunker
+from recorder.data_key import DataKey
 from recorder.errors import RecordingLostError, SpoolFullError
 from recorder.events import (
     ClockStepped,
@@ -69,6 +70,7 @@ class Recorder:
         "_end_reason",
         "_gap_from_ms",
         "_gap_why",
+        "_key",
         "_loss",
         "_max_bytes",
         "_seals",
@@ -91,6 +93,7 @@ class Recorder:
         """Whether more of this session waits in the spool than one may have there."""
         self._around = around
         self._segment = segment
+        self._key = begun.key
         chunker = Chunker(info.session_id, begun.key, around.spool.keys.signer)
         self._seals = Seals(info.session_id, chunker, around.syncer, around.sealed)
         self._selective = info.terms.mode is not RecordingMode.EVERYTHING
@@ -127,7 +130,7 @@ class Recorder:
             self._write_failed(error)
             return
         for tap in self._taps:
-            tap(self.info.session_id, body)
+            tap(body)
 
     @property
     def congested(self) -> bool:
@@ -207,9 +210,10 @@ class Recorder:
         with contextlib.suppress(RecordingLostError):
             self.record([ClockStepped(at_ms=self.at_ms(), step_ms=step_ms)])
 
-    def watch(self, tap: LiveTap) -> None:
-        """Hand each frame body to `tap` from now on."""
+    def watch(self, tap: LiveTap) -> DataKey:
+        """Hand each frame body to `tap` from now on; return the session's key."""
         self._taps = (*self._taps, tap)
+        return self._key
 
     def unwatch(self, tap: LiveTap) -> None:
         """Hand nothing more to `tap`."""
@@ -363,8 +367,8 @@ class Recorder:
             _log.error("recording.end_unwritten", session_id=str(self.info.session_id))
         self._seals.add(self._segment, SealReason.END, self._around.clock, (reason, all_sealed))
         for tap in self._taps:
-            tap(self.info.session_id, body)
-            tap(self.info.session_id, b"")
+            tap(body)
+            tap(b"")
         self._taps = ()
 
     def _last_write(self, body: bytes) -> bool:

@@ -12,6 +12,7 @@ from uuid import UUID
 import structlog
 
 from config.model import OnLoss, RecorderSettings
+from recorder.data_key import DataKey
 from recorder.errors import RecordingKeyError, RecordingLostError
 from recorder.events import EndReason, SessionStarted, encode_burst
 from recorder.ports import Clock, EndSession, EventSink, LiveTap
@@ -134,13 +135,13 @@ class Recorders:
                 f"check the disk of {self._spool.directory}"
             ) from error
 
-    def watch(self, session_id: UUID, tap: LiveTap) -> bool:
-        """Hand each frame body of a live session to `tap`; False where there is none."""
+    def watch(self, session_id: UUID, tap: LiveTap) -> DataKey | None:
+        """Hand each frame body of a live session to `tap`; return the session's key.
+
+        None where there is no such session.
+        """
         recorder = self._recorders.get(session_id)
-        if recorder is None or not recorder.live:
-            return False
-        recorder.watch(tap)
-        return True
+        return recorder.watch(tap) if recorder is not None and recorder.live else None
 
     def unwatch(self, session_id: UUID, tap: LiveTap) -> None:
         """Hand nothing more to `tap`."""

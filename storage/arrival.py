@@ -1,6 +1,7 @@
 """What arrives at the store: whether it may be believed, and what is in it."""
 
 import uuid
+from collections.abc import Sequence
 
 from msgspec import Struct
 
@@ -14,7 +15,13 @@ from recorder.ports import Clock
 from recorder.session_info import SessionInfo
 from recorder.signing import KnownSigners
 from storage.database import Database
-from storage.errors import DamagedChunkError, StorageUnavailableError, UntrustedChunkError
+from storage.errors import (
+    ChunkRefusedError,
+    DamagedChunkError,
+    StorageUnavailableError,
+    UntrustedChunkError,
+)
+from storage.signers import SignersOfMany
 from storage.tables import SessionRow
 
 
@@ -52,21 +59,30 @@ class Arrivals:
     """Judges chunks. Blocking; may be used from several threads."""
 
     def __init__(
-        self, database: Database, clock: Clock, keys: RecordingKeys, signers: KnownSigners
+        self, database: Database, clock: Clock, keys: RecordingKeys, signers: SignersOfMany
     ) -> None:
         self._database, self._clock = database, clock
         self._keys, self._signers = keys, signers
 
-    def judge(self, chunk: Chunk) -> Arrival:
-        """Return what arrived with `chunk`.
+    def judge(self, chunks: Sequence[Chunk]) -> list[Arrival | ChunkRefusedError]:
+        """Return what arrived with each, or why it belongs in quarantine.
 
-        Raises `UntrustedChunkError` and `DamagedChunkError` for one that belongs in
-        quarantine, `StorageUnavailableError` where it may be tried again.
+        Raises `StorageUnavailableError` where they may be tried again.
         """
+        signers = self._signers.among({chunk.header.engine_id for chunk in chunks})
+        judged: list[Arrival | ChunkRefusedError] = []
+        for chunk in chunks:
+            try:
+                judged.append(self._judge(chunk, signers))
+            except ChunkRefusedError as error:
+                judged.append(error)
+        return judged
+
+    def _judge(self, chunk: Chunk, signers: KnownSigners) -> Arrival:
         header = chunk.header
         where = f"chunk {header.sequence} of session {header.session_id} is in quarantine"
         try:
-            return Arrival(chunk, chunk.digest, self._content(chunk))
+            return Arrival(chunk, chunk.digest, self._content(chunk, signers))
         except Untrusted as error:
             raise UntrustedChunkError(f"{where}, and not to be trusted: {error}") from error
         except CorruptChunkError as error:
@@ -75,12 +91,12 @@ class Arrivals:
             # No fault of the chunk's: it is kept where it is until the key is back.
             raise StorageUnavailableError(str(error)) from error
 
-    def _content(self, chunk: Chunk) -> Content:
+    def _content(self, chunk: Chunk, signers: KnownSigners) -> Content:
         header = chunk.header
         if decode(chunk.encoded).header != header:
             raise CorruptChunkError("the header is not the one in the bytes")
         if header.format != 1 or self._is_signed(header.session_id):
-            check_signed(chunk, self._signers, self._clock.now())
+            check_signed(chunk, signers, self._clock.now())
         return Content(header, decode(chunk.encoded, self._data_key(header)).unpack())
 
     def _is_signed(self, session_id: uuid.UUID) -> bool:

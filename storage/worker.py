@@ -9,13 +9,13 @@ from typing import Final
 from recorder.chunk import Chunk
 from recorder.data_key import RecordingKeys
 from recorder.ports import Clock, StorageReceipt
-from recorder.signing import KnownSigners
 from recorder.thread_names import show_thread_name
 from storage.blobs import BlobStore
 from storage.database import Database
 from storage.errors import ChunkRefusedError
 from storage.indexer import Indexer
 from storage.retention import Retention
+from storage.signers import SignersOfMany
 from storage.writer import Writer
 
 _HOUR_S: Final = 3600.0
@@ -30,7 +30,7 @@ class Worker:
         blobs: BlobStore,
         clock: Clock,
         keys: RecordingKeys,
-        signers: KnownSigners,
+        signers: SignersOfMany,
         retention_interval_s: float = _HOUR_S,
     ) -> None:
         self._writer = Writer(database, blobs, clock, keys, signers)
@@ -38,14 +38,8 @@ class Worker:
         self.retention = Retention(database, blobs, clock)
         self._retention_interval_s = retention_interval_s
 
-    def store(self, chunk: Chunk) -> StorageReceipt:
-        """Return the receipt after the commit; see `Writer.store`. Blocking."""
-        receipt = self._writer.store(chunk)
-        self._indexer.wake()
-        return receipt
-
     def store_all(self, chunks: Sequence[Chunk]) -> list[StorageReceipt | ChunkRefusedError]:
-        """Store a backlog in one transaction; see `Writer.store_all`. Blocking."""
+        """Store what has come in one transaction; see `Writer.store_all`. Blocking."""
         outcomes = self._writer.store_all(chunks)
         self._indexer.wake()
         return outcomes

@@ -22,17 +22,20 @@ from recorder.data_key import RecordingKeys
 from recorder.events import EndReason
 from recorder.ports import Clock, StorageReceipt
 from recorder.session_info import SessionInfo
-from recorder.signing import KnownSigners
 from storage import session_log
 from storage.arrival import Arrival, Arrivals, Content
 from storage.blobs import BlobStore
 from storage.database import Database
 from storage.errors import ChunkConflictError, ChunkRefusedError
+from storage.signers import SignersOfMany
 from storage.sited_blobs import key_part
 from storage.tables import ChunkRow, QuarantinedRow, SessionRow, TombstoneRow
 
 UNKNOWN = "?"
 """Stands in a session's row for a name that never arrived; no name may be spelt so."""
+
+ENGINE_SILENT = "engine_silent"
+"""Why a session is lost of which nothing was heard any more; no recording says so itself."""
 
 _INTERRUPTIONS = (EndReason.ENGINE_CRASHED, EndReason.RECORDING_LOST)
 
@@ -52,7 +55,7 @@ class Writer:
         blobs: BlobStore,
         clock: Clock,
         keys: RecordingKeys,
-        signers: KnownSigners,
+        signers: SignersOfMany,
     ) -> None:
         self._database = database
         self._blobs = blobs
@@ -76,7 +79,11 @@ class Writer:
         For a backlog: a commit costs more than a chunk. A refused chunk holds up no other.
         Raises `StorageUnavailableError`; then none of them counts as stored.
         """
-        checked = [self._try_checking(chunk) for chunk in chunks]
+        checked = self._arrivals.judge(chunks)
+        for chunk, verdict in zip(chunks, checked, strict=True):
+            if isinstance(verdict, ChunkRefusedError):
+                with self._database.transaction() as session:
+                    self._quarantine(session, chunk, str(verdict.__cause__))
         arrivals = [arrival for arrival in checked if isinstance(arrival, Arrival)]
         names = self._put_ahead(arrivals)
         refused = self._database.write(lambda session: self._keep(session, arrivals, names))
@@ -87,14 +94,6 @@ class Writer:
             else:
                 outcomes.append(refused.get(arrival.digest) or _receipt(arrival))
         return outcomes
-
-    def _try_checking(self, chunk: Chunk) -> Arrival | ChunkRefusedError:
-        try:
-            return self._arrivals.judge(chunk)
-        except ChunkRefusedError as error:
-            with self._database.transaction() as session:
-                self._quarantine(session, chunk, str(error.__cause__))
-            return error
 
     def _put_ahead(self, arrivals: list[Arrival]) -> dict[bytes, str]:
         """Put the bytes where no transaction reaches, but not again what is stored.
@@ -328,6 +327,9 @@ def _count(row: SessionRow, header: ChunkHeader, content: Content) -> bool:
     row.chunks += 1
     row.input_bytes += count.input_bytes
     row.output_bytes += count.output_bytes
+    if content.end_reason is None and row.end_reason == ENGINE_SILENT:
+        # It was given up, and goes on: its engine is there again.
+        row.state, row.ended_at, row.end_reason = "live", None, None
     if content.end_reason is None or row.last_sequence is not None:
         return False
     row.last_sequence = header.sequence

@@ -28,6 +28,7 @@ COMMANDS = {
     "rotate-control-key": "proxyd.cli.node:rotate_control_key",
     "rotate-recording-key": "proxyd.cli.keys:rotate_recording_key",
     "rotate-master-key": "proxyd.cli.node:rotate_master_key",
+    "rotate-storage-key": "proxyd.cli.node:rotate_storage_key",
     "run": "proxyd.cli.node:run",
     "secret": "proxyd.cli.secret:secret",
     "session": "proxyd.cli.session:session",

@@ -6,9 +6,10 @@ from typing import Final
 
 import click
 
-from control.enrolment_requests import RotateControlKey
+from control.enrolment_requests import RotateControlKey, RotateStorageKey
+from control.node_requests import AskStatus, RotateMasterKey, Status
 from control.operator_client import RunningNode
-from control.requests import AskStatus, Done, RotateMasterKey, Status
+from control.requests import Done
 from proxyd.cli.errors import FAILED, UNREACHABLE, CommandFailedError
 from proxyd.cli.invocation import Invocation, pass_invocation
 from proxyd.cli.output import OutputFormat, print_fields, print_json, printable
@@ -141,4 +142,13 @@ def rotate_control_key(invocation: Invocation) -> None:
     """Make a new signing key of control; it takes over once every engine knows it."""
     with invocation.operator() as operator:
         done: Done = operator.call(RotateControlKey())
+    click.echo(printable(done.detail), err=True)
+
+
+@click.command("rotate-storage-key")
+@pass_invocation
+def rotate_storage_key(invocation: Invocation) -> None:
+    """Make a new key for receipts; it takes over once every engine knows it."""
+    with invocation.operator() as operator:
+        done: Done = operator.call(RotateStorageKey())
     click.echo(printable(done.detail), err=True)

@@ -1,9 +1,9 @@
 """Many busy sessions through all roles, while whatever stands behind them is killed.
 
-A small crowd and few kills by default. The whole of it, some twenty minutes:
+A small crowd and few kills by default. The whole of it, twenty to
+forty-five minutes:
 
-    PROXYD_CROWD=50 PROXYD_SITE_KILLS=20 PROXYD_OUTAGE_S=60 \\
-        script/test tests/e2e/test_killed_under_load.py -s
+    PROXYD_SOAK=1 script/test tests/e2e/test_killed_under_load.py -s
 """
 
 import os
@@ -24,10 +24,8 @@ from peers.site import Site
 
 from proxyd.cli import main
 
-CROWD = wanted("PROXYD_CROWD", 6)
-KILLS = wanted("PROXYD_SITE_KILLS", 1)
-OUTAGE_S = wanted("PROXYD_OUTAGE_S", 3)
-FULL = CROWD > 6
+FULL = wanted("PROXYD_SOAK", 0) > 0
+CROWD, KILLS, OUTAGE_S = (50, 20, 60) if FULL else (6, 1, 3)
 STORED_S = 30 + 20 * KILLS + 4 * CROWD
 pytestmark = [pytest.mark.peers, pytest.mark.timeout(300 + KILLS * 120)]
 moment = random.Random(7)  # noqa: S311 - repeatable on purpose

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from peers.certificates import Authority
 from peers.daemon import Daemon, MakeDaemon, Recording
+from peers.disk import Disk
 from peers.display import Display
 from peers.freerdp import (
     DENIED,
@@ -346,9 +347,41 @@ def test_authorities_vouch_for_targets_and_ours_may_be_elliptic(
     view(rdp_login(daemon, "known"), "/sec:nla").shows(XRDP_DESKTOP)
 
 
+def test_a_desktop_that_can_no_longer_be_recorded_ends_and_its_user_is_told(
+    disk: Disk, shadow_server: Shadow, view: View
+) -> None:
+    daemon = Daemon(rdp=True)
+    try:
+        daemon.state.mkdir(mode=0o700)
+        daemon.cli("init")
+        (disk.folder / "spool").mkdir(mode=0o700)
+        (daemon.state / "spool").symlink_to(disk.folder / "spool")
+        daemon.set_up()
+        daemon.add_target(
+            *("shadow", "--port", str(shadow_server.port), "--password-stdin"),
+            *("--username", shadow_server.username),
+            typed=shadow_server.password + "\n",
+            protocol="rdp",
+        )
+        viewer = view(rdp_login(daemon, "shadow"))
+        viewer.shows(SHADOW_DESKTOP)
+        disk.die()
+        shadow_server.display.run("xsetroot", "-solid", "#402021")
+        viewer.wait(20)
+        assert "ERRINFO_SERVER_DENIED_CONNECTION" in viewer.said
+        assert "recording.lost" in daemon.log.read_text()
+    finally:
+        shadow_server.display.run("xsetroot", "-solid", "#402020")
+        # It would wait for its disk.
+        daemon.kill9()
+        daemon.remove()
+
+
 def test_no_secret_is_left_anywhere(
     desktops: Daemon, xrdp_server: XRDP, shadow_server: Shadow
 ) -> None:
+    real = (xrdp_server.account.password, shadow_server.password)
+    assert desktops.issued
     for path, data in desktops.bytes_of_state():
-        for secret in (xrdp_server.account.password, shadow_server.password):
+        for secret in (*real, *desktops.issued):
             assert not holds(data, secret), path

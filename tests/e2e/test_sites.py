@@ -3,12 +3,17 @@
 The control node stores as well, for its database is SQLite.
 """
 
+import os
+import re
+import signal
 import time
+from functools import partial
 
 from peers.display import Display
 from peers.freerdp import Shadow, rdp_login
 from peers.needed import wait_until
-from peers.site import Site, Typist
+from peers.rabbitmq import PASSWORD, USER
+from peers.site import Node, Site, Typist
 
 
 def test_a_session_through_an_engine_is_recorded_by_the_control_node(site: Site):
@@ -39,6 +44,89 @@ def test_a_desktop_through_an_engine_is_recorded_by_the_control_node(
     assert (recording.row["protocol"], recording.row["complete"]) == ("rdp", True)
     assert recording.events("desktop_started")
     assert recording.verify() == 0
+
+
+def test_an_engine_tells_its_operator_how_it_is(site: Site):
+    with Typist(site.control.login("web")) as typist:
+        typist.type()
+        status = site.engine.json("status")
+        assert status["role"] == "engine"
+        assert status["engine"] == (site.engine.state / "engine.id").read_text().strip()
+        assert (status["site"], status["broker"], status["problems"]) == ("default", True, [])
+        assert status["live_sessions"] == 1
+        assert status["spool_bytes"] > 0
+        typist.leave()
+    site.control.recorded()
+    shown = site.engine.cli("status").text
+    assert re.search(r"last_receipt_at +20\d\d-", shown)
+    refused = site.engine.cli("session", "list", check=False)
+    assert refused.status == 5
+    assert "run this on the control node" in refused.said
+
+
+def test_the_key_of_receipts_is_rotated_while_engines_work(site: Site):
+    said = site.control.cli("rotate-storage-key").said
+    assert "once these engines have fetched it: engine-" in said
+    site.engine.restart()  # It asks whom to believe at its start, and then every minute.
+    wait_until(
+        lambda: "storage.key_rotated" in site.control.cli("audit", "list").text,
+        "the key did not take over",
+        seconds=20,
+    )
+    wait_until(
+        lambda: b"storage.key_rotated" in site.control.log.read_bytes(),
+        "the worker does not sign with it",
+        seconds=10,
+    )
+    assert site.control.login("web").run("echo hello").status == 0
+    recording = site.control.recorded()
+    assert recording.row["complete"]
+    assert recording.verify() == 0
+    wait_until(lambda: site.engine.json("status")["unshipped_chunks"] == 0, "no receipt came")
+
+
+def test_a_new_password_of_the_broker_is_taken_by_a_reload(site: Site):
+    nodes = (site.engine, site.control)
+    with Typist(site.control.login("web")) as typist:
+        typist.type()
+        try:
+            reload_password(nodes, "another sesame")
+            typist.type()
+            site.vhost.broker.ctl("eval", f"{change_password('another sesame')}, {CUT_ALL}.")
+            wait_until(
+                lambda: all(node.asked("/readyz")[0] == 200 for node in nodes),
+                "not connected again",
+                seconds=20,
+            )
+            typist.type()
+        finally:
+            reload_password(nodes, PASSWORD)
+            site.vhost.broker.ctl("eval", f"{change_password(PASSWORD)}.")
+        typist.leave()
+    assert site.control.recorded(seconds=30).row["complete"]
+
+
+CUT_ALL = (
+    '[rabbit_networking:close_connection(P, "new password")'
+    " || P <- rabbit_networking:connections()]"
+)
+
+
+def change_password(password: str) -> str:
+    words = f'<<"{USER}">>, <<"{password}">>, <<"test">>'
+    return f"rabbit_auth_backend_internal:change_password({words})"
+
+
+def reload_password(nodes: tuple[Node, ...], password: str) -> None:
+    for node in nodes:
+        reloads = node.log.read_bytes().count(b"settings.reloaded")
+        (node.folder / "bus-password").write_text(f"{password}\n")
+        os.kill(node.pid, signal.SIGHUP)
+        wait_until(partial(has_reloaded, node, reloads + 1), "no reload")
+
+
+def has_reloaded(node: Node, times: int) -> bool:
+    return node.log.read_bytes().count(b"settings.reloaded") >= times
 
 
 def test_operators_reach_sessions_on_another_node(site: Site):

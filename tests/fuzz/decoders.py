@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from samples import rdp
 
 from bus import codec, signed
-from bus.errors import BadMessageError
+from bus.errors import BadMessageError, FeedCutError
+from bus.sealed_feed import FeedOpener
 from control.errors import ControlError
 from control.wire import decode_answer, decode_request
 from protocols.errors import RemoteProtocolError
@@ -48,6 +49,7 @@ from recorder.tree_head import decode_head
 ALLOWED: Final = (
     RemoteProtocolError,
     BadMessageError,
+    FeedCutError,
     CorruptChunkError,
     ControlError,
     MalformedPduError,
@@ -91,6 +93,12 @@ def _encrypted_frames(data: bytes) -> None:
     """Whole frames that nobody encrypted with this key."""
     key = DataKey(UUID(int=7), bytes(32), WrappedKey(recording_key="", sealed=b""))
     chunk.decrypt_frames(bytearray(chunk.frame(data) + data), key, 0)
+
+
+def _live_feed(data: bytes) -> None:
+    """Messages that a broker made up: none of them is shown."""
+    opener = FeedOpener(bytes(32), UUID(int=7), UUID(int=8), bytes(16))
+    assert not opener.open(b"\x01" + bytes(8) + data)
 
 
 def _bundle(data: bytes) -> None:
@@ -262,6 +270,7 @@ DECODERS: Final[dict[str, Callable[[bytes], object]]] = {
     "frames": _frames,
     "global_request": _global_request,
     "ledger_command": lambda data: ledger_for("exec", data),
+    "live_feed": _live_feed,
     "open_confirmation": packets.OpenConfirmation.read,
     "open_refusal": packets.OpenRefusal.read,
     "operator_answer": decode_answer,

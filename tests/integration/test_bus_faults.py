@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import shlex
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from uuid import UUID
@@ -14,12 +14,21 @@ import pika.exceptions
 import pytest
 from peers.certificates import Authority
 from peers.rabbitmq import PASSWORD, USER, VirtualHost
-from samples.buses import SITE, OnBroker, receipt, up, working
+from samples.buses import (
+    SITE,
+    OnBroker,
+    consuming,
+    nothing_missing,
+    receipt,
+    up,
+    working,
+)
 from samples.chunks import SESSION, chunk, three_chunks
 from samples.recordings import until
 
 from bus import topology
 from bus.amqp import parameters
+from bus.consumer import Storage
 from bus.contract import CommandResult, Done, ResendChunks, SessionReady
 from bus.dead_letters import DeadLetters
 from bus.errors import BusUnavailableError, FeedCutError
@@ -79,6 +88,7 @@ async def test_a_poison_chunk_becomes_a_dead_letter_and_the_others_flow(bus: OnB
     letters = DeadLetters(bus.vhost.parameters(), (SITE,))
     async with working(bus, store), asyncio.timeout(20), asyncio.TaskGroup() as tasks:
         poisonous = tasks.create_task(refused(bus, poison))
+        await until(lambda: deliveries[0] > 0)
         for healthy in map(other, range(20)):
             assert await bus.engine().ship(healthy) == receipt(healthy)
         assert "a dead letter" in await poisonous
@@ -97,6 +107,103 @@ async def refused(bus: OnBroker, poison: Chunk) -> str:
     with pytest.raises(ChunkRefusedError) as raised:
         await bus.engine().ship(poison)
     return str(raised.value)
+
+
+class Together:
+    """Stores all or nothing, as a transaction does, and knows what it was handed."""
+
+    def __init__(self, fails: Callable[[Chunk], Exception | None] = lambda _: None) -> None:
+        self._fails = fails
+        self.batches: list[int] = []
+        self.stored: set[bytes] = set()
+
+    def __call__(self, chunks: Sequence[Chunk]) -> list[StorageReceipt]:
+        self.batches.append(len(chunks))
+        for each in chunks:
+            if error := self._fails(each):
+                raise error
+        self.stored |= {each.digest for each in chunks}
+        return [receipt(each) for each in chunks]
+
+    def storage(self) -> Storage:
+        return Storage(
+            store_all=self, probe=lambda: None, missing=nothing_missing, lost=lambda *_: None
+        )
+
+
+async def backlog(
+    bus: OnBroker, chunks: Iterable[Chunk]
+) -> list[asyncio.Future[StorageReceipt]]:
+    """Let chunks lie in the queue that no worker takes them from."""
+    async with working(bus, receipt):
+        pass
+    shipping = [asyncio.ensure_future(bus.engine().ship(one)) for one in chunks]  # noqa: TID251 - a test's
+    queue = topology.site_chunks(SITE).name
+    await until(lambda: bus.vhost.depth(queue) == len(shipping))
+    return shipping
+
+
+async def test_what_has_come_is_stored_together_and_a_single_chunk_at_once(bus: OnBroker):
+    made = [other(number) for number in range(40)]
+    waiting = await backlog(bus, made)
+    together = Together()
+    async with consuming(bus, together.storage()), asyncio.timeout(20):
+        assert await asyncio.gather(*waiting) == [receipt(each) for each in made]
+        assert len(together.batches) < 10
+        together.batches.clear()
+        assert await bus.engine().ship(FIRST) == receipt(FIRST)
+        assert together.batches == [1]
+
+
+async def test_of_a_backlog_with_a_poison_chunk_all_others_are_stored(bus: OnBroker):
+    made = [other(number) for number in range(10)]
+    waiting = await backlog(bus, made)
+    poison = made[4].digest
+
+    def fails(chunk: Chunk) -> Exception | None:
+        return ValueError("a defect") if chunk.digest == poison else None
+
+    together = Together(fails)
+    async with consuming(bus, together.storage()), asyncio.timeout(20):
+        outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [n for n, one in enumerate(outcomes) if isinstance(one, ChunkRefusedError)] == [4]
+    assert len(together.stored) == 9
+    assert bus.vhost.depth(topology.site_dead(SITE).name) == 1
+
+
+async def test_a_chunk_whose_key_is_missing_waits_and_holds_up_no_other(bus: OnBroker):
+    made = [other(number) for number in range(10)]
+    waiting = await backlog(bus, made)
+    keyless, key_is_back = made[4].digest, threading.Event()
+
+    def fails(chunk: Chunk) -> Exception | None:
+        if chunk.digest != keyless or key_is_back.is_set():
+            return None
+        return BusUnavailableError("the recording key is not in this database")
+
+    async with consuming(bus, Together(fails).storage()), asyncio.timeout(20):
+        await asyncio.gather(*waiting[:4], *waiting[5:])
+        assert await bus.engine().ship(FIRST) == receipt(FIRST)
+        assert not waiting[4].done()
+        key_is_back.set()
+        assert await waiting[4] == receipt(made[4])
+    assert bus.vhost.depth(topology.site_dead(SITE).name) == 0
+
+
+async def test_a_chunk_that_its_worker_dies_of_takes_none_of_the_backlog_with_it(bus: OnBroker):
+    made = [other(number) for number in range(10)]
+    waiting = await backlog(bus, made)
+    deadly = made[4].digest
+
+    def fails(chunk: Chunk) -> Exception | None:
+        return pika.exceptions.StreamLostError("gone") if chunk.digest == deadly else None
+
+    together = Together(fails)
+    async with consuming(bus, together.storage()), asyncio.timeout(30):
+        outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [n for n, one in enumerate(outcomes) if isinstance(one, Exception)] == [4]
+    assert "a dead letter" in str(outcomes[4])
+    assert len(together.stored) == 9
 
 
 async def test_a_dead_letter_is_discarded_only_when_it_is_meant(bus: OnBroker):
@@ -154,8 +261,8 @@ async def test_a_database_that_is_away_is_no_strike_against_a_chunk(bus: OnBroke
 async def test_a_gap_is_asked_for_again_and_marked_when_it_stays(bus: OnBroker):
     made, asked, marked = three_chunks(), [], []
 
-    def missing(header: ChunkHeader) -> tuple[int, int] | None:
-        return (1, 1) if header.sequence == 2 else None
+    def missing(headers: Sequence[ChunkHeader]) -> list[tuple[int, int] | None]:
+        return [(1, 1) if each.sequence == 2 else None for each in headers]
 
     async def obey(command: object) -> CommandResult:
         asked.append(command)
@@ -231,14 +338,14 @@ async def test_connections_cut_by_the_broker_are_made_anew(bus: OnBroker):
     bus.control.answer(answered)
     feed = bus.control.watch(SESSION)
     bus.engine().publish_live(SESSION, b"one")
-    assert await anext(feed) == b"one"
+    assert await feed.get() == b"one"
     vhost, reason = bus.vhost.name, "an administrator's whim"
     await asyncio.to_thread(
         bus.vhost.broker.ctl, "close_all_connections", "--vhost", vhost, reason
     )
     with pytest.raises(FeedCutError):
         async with asyncio.timeout(5):
-            await anext(feed)
+            await feed.get()
     await within(10, lambda: bus.engine().request(READY))
     async with working(bus, receipt):
         await within(10, lambda: bus.engine().ship(FIRST))
@@ -271,7 +378,7 @@ async def test_an_engine_s_user_can_do_its_work_and_nothing_else(bus: OnBroker):
         feed = bus.control.watch(SESSION)
         engine.publish_live(SESSION, b"shown")
         async with asyncio.timeout(5):
-            assert await anext(feed) == b"shown"
+            assert await feed.get() == b"shown"
     forbidden = {
         "read another engine's commands": lambda channel: channel.basic_get(
             topology.engine_commands("engine-2").name

@@ -83,16 +83,13 @@ class RecordingEngine:
         self.answers = True
         self.frames = [b"one", b"two"]
 
-    def answer(self, handler) -> None:
-        raise NotImplementedError
-
     async def command(self, engine_id, command) -> CommandResult:
         if not self.answers:
             raise BusUnavailableError("nobody there")
         self.told.append((engine_id, command))
         return CommandResult(done=True)
 
-    async def watch(self, session_id) -> AsyncIterator[bytes]:
+    async def follow(self, session_id) -> AsyncIterator[bytes]:
         if not self.answers:
             raise BusUnavailableError("nobody there")
         for frame in self.frames:
@@ -120,7 +117,7 @@ async def running(settings: Settings, engine: RecordingEngine) -> AsyncIterator[
         hold(settings.state_dir),
         open_operations(settings, live=BusLiveSessions(engine)) as ops,
     ):
-        server = OperatorSocket(settings.state_dir, ops, engine)
+        server = OperatorSocket(settings.state_dir, ops, engine.follow)
         async with server.serving():
             yield server
 

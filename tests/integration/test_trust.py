@@ -32,7 +32,7 @@ from bus.identity import Identity, Introduction
 from bus.proof import proof
 from bus.rabbitmq import EngineAddress, RabbitEngineBus
 from bus.rabbitmq_control import RabbitControlBus
-from bus.sealed import Opener, credential_info
+from bus.sealed import Opener, SealError, credential_info
 from bus.signed import nonce_of
 from config.model import OnLoss, Settings
 from control import access, credentials, engines, master_key, secrets, users
@@ -203,6 +203,8 @@ async def test_a_target_password_crosses_the_broker_for_its_engine_alone(
     issued, opener = world.issue(), Opener()
     grant = await bus.request(presented(issued, engine, opener))
     assert isinstance(grant, Grant)
+    assert grant.sealed_to_engine
+    grant = EnginePrivateKeys(world.folder / engine, None).unseal(grant)
     opened = opener.open(grant.sealed_credential, credential_info(grant.session_id))
     assert msgspec.msgpack.decode(opened, type=TargetCredential).password == CANARY
     await trust.fetch(bus)
@@ -211,6 +213,24 @@ async def test_a_target_password_crosses_the_broker_for_its_engine_alone(
     assert str(grant.session_id).encode() in crossed, "the tap hears what the engine hears"
     for secret in (CANARY, issued.password):
         assert secret.encode() not in crossed
+
+
+async def test_a_stolen_signing_key_opens_no_target(world: World):
+    engine = name()
+    _, trust = await world.enrolled(engine)
+    address = EngineAddress(site=SITE, engine_id=engine)
+    thief, opener = world.folder / "thief", Opener()
+    thief.mkdir()
+    async with RabbitEngineBus(
+        world.vhost.parameters(), trust.identity, address, LIMIT_S
+    ) as bus:
+        await up(bus)
+        grant = await bus.request(presented(world.issue(), engine, opener))
+    assert isinstance(grant, Grant)
+    with pytest.raises(SealError):
+        opener.open(grant.sealed_credential, credential_info(grant.session_id))
+    with pytest.raises(BadMessageError, match="seals credentials to another key"):
+        EnginePrivateKeys(thief, None).unseal(grant)
 
 
 async def test_a_request_that_is_said_again_is_not_answered_again(world: World, tap: Wiretap):

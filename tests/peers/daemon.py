@@ -135,6 +135,8 @@ class Daemon:
         self.ask.chmod(0o755)
         self._env = env
         self._seen: set[str] = set()
+        self.issued: list[str] = []
+        """Passwords that were generated, and are to be found nowhere."""
         self._logins = 0
         self.process: subprocess.Popen[bytes] | None = None
 

@@ -80,6 +80,7 @@ class RDPLogin:
 def rdp_login(daemon: Daemon, secret: str, *, uses: int = 1000, ttl: str = "1h") -> RDPLogin:
     words = ("--user", "alice", "--uses", str(uses), "--ttl", ttl)
     issued = daemon.json("credential", "issue", secret, *words)
+    daemon.issued.append(issued["password"])
     return RDPLogin(daemon, issued["id"], issued["username"], issued["password"])
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Protocol
 
@@ -13,11 +13,12 @@ from bus import topology
 from bus.consumer import ChunkConsumer, Storage
 from bus.identity import Identity
 from bus.memory import MemoryBus
-from bus.ports import ControlBus, EngineBus, Missing, Store
+from bus.ports import ControlBus, EngineBus, Missing, Store, StoreAll
 from bus.rabbitmq import EngineAddress, RabbitEngineBus
 from bus.rabbitmq_control import RabbitControlBus
-from recorder.chunk import Chunk
+from recorder.chunk import Chunk, ChunkHeader
 from recorder.clock import SystemClock
+from recorder.errors import ChunkRefusedError
 from recorder.ports import StorageReceipt
 
 ENGINES = ("engine-1", "engine-2")
@@ -98,8 +99,8 @@ async def up(bus: RabbitEngineBus | RabbitControlBus) -> None:
         await bus.wires.wait_up()
 
 
-def nothing_missing(_header: object) -> None:
-    return None
+def nothing_missing(headers: Sequence[ChunkHeader]) -> list[None]:
+    return [None] * len(headers)
 
 
 @asynccontextmanager
@@ -112,13 +113,23 @@ async def working(
     lost: Callable[..., None] = lambda *_: None,
     user: str = USER,
 ) -> AsyncIterator[ChunkConsumer]:
+    """A worker on a thread of its own, which stores one by one whatever comes together."""
+    storage = Storage(store_all=one_by_one(store), probe=probe, missing=missing, lost=lost)
+    async with consuming(bus, storage, user) as consumer:
+        yield consumer
+
+
+@asynccontextmanager
+async def consuming(
+    bus: OnBroker, storage: Storage, user: str = USER
+) -> AsyncIterator[ChunkConsumer]:
     """A worker on a thread of its own."""
     connected = threading.Event()
     consumer = ChunkConsumer(
         bus.vhost.parameters(user),
         bus.keys.identity(topology.STORAGE),
         (SITE,),
-        Storage(store=store, probe=probe, missing=missing, lost=lost),
+        storage,
         connected.set,
     )
     thread = threading.Thread(target=consumer.run, name="consumer")
@@ -129,6 +140,21 @@ async def working(
     finally:
         consumer.stop()
         await asyncio.to_thread(thread.join, 20)
+
+
+def one_by_one(store: Store) -> StoreAll:
+    """Store many with what stores one. What it raises for one, it raises for all."""
+
+    def store_all(chunks: Sequence[Chunk]) -> list[StorageReceipt | ChunkRefusedError]:
+        outcomes: list[StorageReceipt | ChunkRefusedError] = []
+        for each in chunks:
+            try:
+                outcomes.append(store(each))
+            except ChunkRefusedError as error:
+                outcomes.append(error)
+        return outcomes
+
+    return store_all
 
 
 def receipt(of: Chunk) -> StorageReceipt:

@@ -1,6 +1,7 @@
 """Chunks that tests of several packages begin with."""
 
 import datetime as dt
+from collections.abc import Collection
 from uuid import UUID
 
 import msgspec
@@ -50,10 +51,14 @@ class Keys:
 
 
 class Signers:
-    """A `KnownSigners` of the one engine, or of those that are given."""
+    """A `SignersOfMany` of the one engine, or of those that are given."""
 
     def __init__(self, *keys: SignerKey) -> None:
         self.keys = keys or (SignerKey(engine_id=SIGNER.engine_id, public=SIGNER.public),)
+
+    def among(self, engine_ids: Collection[str]) -> "Signers":
+        """Return those that are known."""
+        return self
 
     def find(self, engine_id: str, signing_key: str) -> SignerKey | None:
         """Return the key with this id."""

@@ -1,3 +1,4 @@
+import asyncio
 from uuid import UUID
 
 import pytest
@@ -5,46 +6,65 @@ import pytest
 from bus.errors import FeedCutError
 from bus.feed import FEED_BYTES, Feeds
 
-SESSION, OTHER = UUID(int=7), UUID(int=8)
+FEED, OTHER = UUID(int=7), UUID(int=8)
 
 
-async def test_a_feed_holds_what_came_since_it_began_and_ends_with_the_session():
+async def test_a_feed_holds_what_came_since_it_began():
     feeds = Feeds()
-    feeds.put(SESSION, b"before")
-    feed = feeds.watch(SESSION)
-    for body in (b"one", b"two", b""):
-        feeds.put(SESSION, body)
-    assert [body async for body in feed] == [b"one", b"two"]
-    assert not feeds.is_watched(SESSION)
+    feeds.put(FEED, b"before")
+    feed = feeds.watch(FEED)
+    feeds.put(FEED, b"one")
+    feeds.put(OTHER, b"another's")
+    feeds.put(FEED, b"two")
+    assert [await feed.get(), await feed.get()] == [b"one", b"two"]
+
+
+async def test_a_reader_waits_for_what_comes_and_may_stop_waiting():
+    feeds = Feeds()
+    feed = feeds.watch(FEED)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await feed.get()
+    async with asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(feed.get())
+        await asyncio.sleep(0)
+        feeds.put(FEED, b"late")
+    assert waiting.result() == b"late"
 
 
 async def test_a_reader_too_far_behind_is_cut_off_after_what_he_has():
     feeds = Feeds()
-    feed = feeds.watch(SESSION)
+    feed = feeds.watch(FEED)
     for _ in range(5):
-        feeds.put(SESSION, bytes(FEED_BYTES // 4))
+        feeds.put(FEED, bytes(FEED_BYTES // 4 - 200))
     for _ in range(4):
-        await anext(feed)
+        await feed.get()
     with pytest.raises(FeedCutError, match="too far behind"):
-        await anext(feed)
+        await feed.get()
+    assert len(feeds) == 0
 
 
-async def test_a_cut_ends_one_session_s_feeds_or_all():
+async def test_messages_without_a_body_fill_a_feed_too():
     feeds = Feeds()
-    ours, other = feeds.watch(SESSION), feeds.watch(OTHER)
-    feeds.cut("some were lost", SESSION)
-    with pytest.raises(FeedCutError, match="some were lost"):
-        await anext(ours)
-    assert feeds.is_watched(OTHER)
+    feeds.watch(FEED)
+    for _ in range(FEED_BYTES // 200 + 1):
+        feeds.put(FEED, b"")
+    assert len(feeds) == 0
+
+
+async def test_a_cut_ends_every_feed_and_says_why():
+    feeds = Feeds()
+    ours, other = feeds.watch(FEED), feeds.watch(OTHER)
+    feeds.put(FEED, b"one")
     feeds.cut("the broker is gone")
-    with pytest.raises(FeedCutError, match="the broker is gone"):
-        await anext(other)
+    feeds.put(FEED, b"after")
+    assert await ours.get() == b"one"
+    for feed in (ours, other):
+        with pytest.raises(FeedCutError, match="the broker is gone"):
+            await feed.get()
 
 
 async def test_a_reader_who_leaves_is_forgotten():
     feeds = Feeds()
-    feed = feeds.watch(SESSION)
-    feeds.put(SESSION, b"one")
-    await anext(feed)
-    await feed.aclose()
+    feeds.watch(FEED).close()
     assert len(feeds) == 0

@@ -5,7 +5,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from bus.sealed import Opener, SealError, credential_info, seal
+from bus.sealed import Opener, SealError, credential_info, engine_info, open_with, seal
 
 INFO = b"a session"
 CANARY = b"hunter2-canary"
@@ -93,3 +93,14 @@ def _extract(suite: bytes, salt: bytes, label: bytes, material: bytes) -> bytes:
 def _expand(suite: bytes, prk: bytes, label: bytes, info: bytes, size: int) -> bytes:
     labelled = size.to_bytes(2, "big") + b"HPKE-v1" + suite + label + info
     return hmac.digest(prk, labelled + b"\1", "sha256")[:size]
+
+
+def test_the_two_layers_of_a_credential_do_not_open_for_one_another():
+    session, key = UUID(int=7), X25519PrivateKey.generate()
+    private, public = key.private_bytes_raw(), key.public_key().public_bytes_raw()
+    sealed = seal(public, CANARY, engine_info(session))
+    assert open_with(private, sealed, engine_info(session)) == CANARY
+    with pytest.raises(SealError):
+        open_with(private, sealed, credential_info(session))
+    with pytest.raises(SealError):
+        open_with(private, sealed, engine_info(UUID(int=8)))

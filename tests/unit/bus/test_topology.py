@@ -1,3 +1,5 @@
+from uuid import UUID
+
 import pytest
 
 from bus import topology
@@ -44,3 +46,12 @@ def test_a_worker_gives_a_chunk_up_before_the_broker_does():
     limit = topology.site_chunks("dmz").arguments["x-delivery-limit"]
     assert isinstance(limit, int)
     assert limit > topology.TRIES
+
+
+def test_a_live_feed_is_named_by_its_routing_key():
+    feed_id = UUID(int=7)
+    key = topology.feed_key(topology.engine_key("dmz", "engine-1"), feed_id)
+    assert topology.feed_of(key) == feed_id
+    assert topology.engine_of(key) == "engine-1"
+    with pytest.raises(ValueError, match="UUID"):
+        topology.feed_of("dmz.engine-1")

@@ -2,7 +2,8 @@ from typing import get_args
 
 from control import wire
 from control.answers import ManyRequest, Result, whole_answer
-from control.requests import AskStatus, Done, ListUsers, OperatorRequest
+from control.node_requests import AskStatus
+from control.requests import Done, ListUsers, OperatorRequest
 
 
 def test_the_wire_knows_every_result_by_its_name():

@@ -1,20 +1,13 @@
 import datetime as dt
-import os
 from contextlib import suppress
 
 import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
-from control.audit import Act, AuditOperations, operator_name
+from control.audit import Act, AuditOperations
 from control.audit_requests import ListAudit
 from storage.tables import AuditRow
-
-
-def test_an_operator_is_named_as_the_system_names_them():
-    assert operator_name(0) == "root"
-    assert operator_name(os.geteuid())
-    assert operator_name(4_000_000_000) == "uid 4000000000"
 
 
 class _UndoneError(Exception):

@@ -12,6 +12,7 @@ from control.audit import Act
 from control.enrolment_operations import EnrolmentOperations
 from control.errors import DeniedError
 from control.requests import Done
+from control.storage_keys import StorageKeys
 from control.trust import locate_control_key
 from storage.tables import AuditRow
 
@@ -26,7 +27,7 @@ def ended():
 
 
 @pytest.fixture
-def do(settings, database, clock, ended):
+def do(settings, database, vault, clock, ended):
     def end(rows, reason):
         ended.extend((row.id, reason) for row in rows)
 
@@ -34,7 +35,9 @@ def do(settings, database, clock, ended):
         return Act(who, clock.now())
 
     key_file = locate_control_key(settings.state_dir, None)
-    handlers = EnrolmentOperations(database, key_file, act, end).handlers()
+    handlers = EnrolmentOperations(
+        database, key_file, StorageKeys(database, vault), act, end
+    ).handlers()
 
     def do(request):
         result = handlers[type(request)](request, "operator")
@@ -77,6 +80,19 @@ def test_the_sessions_of_a_revoked_engine_end(do, issue, grants, ended):
     assert ended == []
     do(ask.RevokeEngine(id="engine-1"))
     assert ended == [(mine.session_id, "the engine was revoked")]
+
+
+def test_storages_next_key_is_announced(do, database, clock, trail, engine_keys):
+    with database.transaction() as session:
+        engines.find(session, "engine-1").enrolment = b"at a site"
+        engines.find(session, "engine-1").keys_told_at = None
+    for _ in range(2):
+        [done] = do(ask.RotateStorageKey())
+        assert "once these engines have fetched it: engine-1" in done.detail
+    with database.read() as session:
+        keys = node_keys.current(session, "storage", node_keys.Purpose.SIGNING, clock.now())
+    assert len(keys) == 2
+    assert trail().count("storage.key_announced") == 1
 
 
 def test_controls_next_key_is_announced(do, database, clock, trail, engine_keys):

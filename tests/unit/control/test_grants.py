@@ -4,13 +4,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from sqlalchemy import select
 
 from bus.contract import DenialReason, Denied, Grant, TargetCredential
 from bus.proof import proof
-from bus.sealed import Opener, SealError, credential_info
+from bus.sealed import Opener, SealError, credential_info, engine_info, open_with
 from config.model import OnLoss
-from control import access, credentials, engines, secrets, users
+from control import access, credentials, engines, node_keys, secrets, users
+from control.node_keys import Purpose
 from recorder.session_info import TargetProtocol
 from storage.tables import AuditRow, CredentialRow, SecretRow, SessionRow
 
@@ -31,6 +33,22 @@ def test_a_credential_opens_its_target_and_nobody_else_can_read_what_opens_it(gr
     opened = opener.open(grant.sealed_credential, credential_info(grant.session_id))
     credential = msgspec.msgpack.decode(opened, type=TargetCredential)
     assert (credential.username, credential.password) == ("root", CANARY)
+
+
+def test_a_credential_is_sealed_to_the_enrolled_engine_as_well(grants, issue, database, clock):
+    key, opener = X25519PrivateKey.generate(), Opener()
+    asked = presented(issue(), opener)
+    with database.transaction() as session:
+        public = key.public_key().public_bytes_raw()
+        node_keys.add(session, asked.engine_id, Purpose.SEALING, public, clock.now())
+    grant = grants.redeem(asked)
+    assert grant.sealed_to_engine
+    info = engine_info(grant.session_id)
+    inner = open_with(key.private_bytes_raw(), grant.sealed_credential, info)
+    opened = opener.open(inner, credential_info(grant.session_id))
+    assert CANARY.encode() in opened
+    with pytest.raises(SealError):
+        Opener().open(inner, credential_info(grant.session_id))
 
 
 def test_the_session_is_listed_from_its_grant_on(grants, issue, database):

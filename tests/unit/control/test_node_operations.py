@@ -1,6 +1,6 @@
 from sqlalchemy import select
 
-from control import requests as ask
+from control import node_requests as ask
 from control.audit import Act
 from control.node_operations import NodeOperations
 from storage.tables import AuditRow, KeyRow

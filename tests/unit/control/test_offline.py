@@ -5,6 +5,7 @@ from config.model import Settings
 from control import requests as ask
 from control.errors import UnreachableError
 from control.live import NoLiveSessions
+from control.node_requests import AskStatus
 from control.offline import open_operations
 
 from .conftest import web1
@@ -26,7 +27,7 @@ def test_everything_about_credentials_goes_without_a_node(settings):
 
 def test_the_status_says_that_no_node_runs(settings, session_id):
     with open_operations(settings, NoLiveSessions()) as operations:
-        [status] = operations.carry_out(ask.AskStatus(), "root")
+        [status] = operations.carry_out(AskStatus(), "root")
     assert (status.running, status.live_sessions) == (False, 1)
     assert "start it with `proxyd run`" in status.problems[0]
 

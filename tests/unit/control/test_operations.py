@@ -14,6 +14,7 @@ from control.errors import (
     NotFoundError,
     UnreachableError,
 )
+from control.node_requests import RotateMasterKey
 from control.operations import ControlNode, Operations
 from control.ports import TestedTarget
 from control.proof_requests import RotateRecordingKey
@@ -139,7 +140,7 @@ def test_every_act_leaves_its_trace(do, issued, trail):
     do(ask.DisableUser(name="ada"))
     do(ask.SearchSessions(text="rm -rf"))
     do(ask.RemoveSecret(name="web1"))
-    do(ask.RotateMasterKey())
+    do(RotateMasterKey())
     do(RotateRecordingKey())
     assert [action for _, action, _ in trail()] == [
         "secret.added",

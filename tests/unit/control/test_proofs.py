@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from samples.chunks import KEYS, SESSION, SIGNER, STARTED, Signers, chunk, three_chunks
 
-from control import node_keys
+from control import node_keys, sessions
 from control.audit import Act
 from control.errors import NotFoundError
 from control.node_keys import Purpose
@@ -16,6 +16,7 @@ from recorder.events import EndReason, SessionEnded
 from recorder.signing import is_signed
 from recorder.tree_head import bundle_text, decode_head, encode_head
 from storage.blobs import DatabaseBlobs
+from storage.retention import Retention, Rule, set_rule
 from storage.tables import AuditRow, ChunkRow, LogRow, SessionRow
 from storage.writer import Writer
 
@@ -97,6 +98,28 @@ def test_a_head_is_written_once_for_each_size(proofs, writer, folder, clock):
     proofs.export_head()
     assert len(list(folder.iterdir())) == 2
     assert proofs.check_log().problems == ()
+
+
+def test_a_recording_that_retention_deleted_stays_in_the_log(
+    proofs, writer, database, clock, folder
+):
+    for number in (1, 2):
+        end(writer, number)
+        proofs.export_head()
+    with database.transaction() as session:
+        sessions.find(session, UUID(int=2)).hold_reason = "a trial"
+        set_rule(session, Rule(scope="default", name="", days=1))
+    clock.advance(2 * 24 * 3600)
+    [deleted] = Retention(database, DatabaseBlobs(), clock).run()
+    assert deleted.session_id == UUID(int=1)
+    checked = proofs.check_log()
+    assert (checked.size, checked.heads, checked.problems) == (2, 2, ())
+    proof = proofs.of(UUID(int=1))
+    assert proof.log is not None
+    assert proof.log.proves(UUID(int=1), proof.last_digest)
+    with database.transaction() as session:
+        session.delete(session.get_one(ChunkRow, (UUID(int=1), 0)))
+    assert "is not stored any more" in proofs.check_log().problems[0]
 
 
 def roll_back(database, position: int) -> None:

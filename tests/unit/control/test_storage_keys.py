@@ -2,9 +2,11 @@ import msgspec
 import pytest
 from samples.chunks import SESSION
 
+from control import engines, succession
 from control.audit import Act
 from control.errors import ControlError
-from control.storage_keys import StorageKeys, public_keys
+from control.node_keys import STORAGE
+from control.storage_keys import SIGNING_OVERLAP, StorageKeys, public_keys
 from control.vault import open_vault
 from recorder.errors import CorruptChunkError, RecordingKeyError
 from storage.tables import AuditRow, KeyRow
@@ -93,3 +95,55 @@ def test_the_storage_sides_public_key_is_known(keys, database):
         assert [row.public_key for row in public_keys(session, "storage")] == [
             keys.signer.public
         ]
+
+
+@pytest.fixture
+def engine_at_a_site(database, clock, engine_keys):
+    with database.transaction() as session:
+        engines.find(session, "engine-1").enrolment = b"at a site"
+        engines.find(session, "engine-1").keys_told_at = None
+
+
+def told(database, clock):
+    with database.transaction() as session:
+        return succession.tell(session, "engine-1", clock.now()).storage
+
+
+def test_a_new_signing_key_takes_over_once_every_engine_knows_it(
+    keys, database, vault, clock, act, engine_at_a_site
+):
+    worker = StorageKeys(database, vault)
+    old = worker.signer.public
+    assert keys.announce_signing_key(act) == ["engine-1"]
+    assert not keys.settle_signing_key(act)
+    clock.advance(1)
+    assert [key for key in told(database, clock) if key != old]
+    assert keys.settle_signing_key(Act("control", clock.now()))
+    assert not keys.settle_signing_key(Act("control", clock.now()))
+    new = keys.signer.public
+    assert worker.signer.public == old != new
+    worker.refresh_signer()
+    assert worker.signer.public == new
+    assert set(told(database, clock)) == {old, new}
+    clock.advance(SIGNING_OVERLAP.total_seconds())
+    assert told(database, clock) == (new,)
+
+
+def test_what_the_old_signing_key_vouched_for_stays_good(keys, database, clock, act):
+    old = keys.signer.public
+    assert keys.announce_signing_key(act) == []
+    assert keys.settle_signing_key(act)
+    with database.read() as session:
+        known = [row.public_key for row in public_keys(session, STORAGE)]
+    assert set(known) == {old, keys.signer.public}
+
+
+def test_the_next_signing_key_survives_a_rotation_of_the_master_key(
+    keys, database, vault, key_file, act
+):
+    old = keys.signer.public
+    keys.announce_signing_key(act)
+    vault.rotate(database, act)
+    later = StorageKeys(database, open_vault(database, key_file))
+    assert later.settle_signing_key(act)
+    assert later.signer.public != old

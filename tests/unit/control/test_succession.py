@@ -103,7 +103,7 @@ def test_an_engine_is_told_whom_to_believe(remote, database, clock):
 
 
 def test_a_successor_waits_for_every_active_engine(remote, do, database, clock, engine_keys):
-    do(succession.announce, public(NEW))
+    do(succession.announce, CONTROL, public(NEW))
     clock.advance(1)
     assert waiting(database) == ["engine-a", "engine-b"], "and not for the local ones"
     assert tell(database, clock, "engine-a").control == (public(OLD), public(NEW))
@@ -111,5 +111,5 @@ def test_a_successor_waits_for_every_active_engine(remote, do, database, clock, 
     with database.transaction() as session:
         engines.revoke(session, "engine-b", clock.now())
     assert waiting(database) == []
-    do(succession.succeed, public(NEW))
+    do(succession.succeed, CONTROL, public(NEW))
     assert keys_of(database, clock, CONTROL) == (public(NEW),)

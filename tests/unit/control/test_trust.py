@@ -127,7 +127,7 @@ async def test_storage_is_known_to_engines_and_knows_them(
     monkeypatch.setattr(trust, "REFRESH_S", 0.01)
     keys = StorageKeys(database, vault)
     keys.make_missing(clock.now())
-    storage = StorageTrust(database, keys.signer, clock)
+    storage = StorageTrust(database, keys, clock)
     with database.read() as session:
         known = node_keys.current(session, STORAGE, Purpose.SIGNING, clock.now())
     receipt = storage.identity.sign("engine-1", b"stored")

@@ -79,3 +79,20 @@ def test_a_blob_store_of_an_unknown_kind_is_a_matter_of_settings(tmp_path, datab
     settings = Settings(state_dir=tmp_path, blobs=BlobSettings(url="ftp://host/"))
     with pytest.raises(ConfigError, match="of kind 'ftp'"):
         Worker(settings, database, clock, Metrics(), KEYS)
+
+
+def test_what_comes_together_is_stored_and_what_of_it_is_refused_is_counted(worker, metrics):
+    stranger = chunk([SessionEnded(at_ms=0, reason=EndReason.IDLE)], signer=STRANGER)
+    first, refusal, second = worker.store_all([CHUNKS[0], stranger, CHUNKS[1]])
+    assert [first.digest, second.digest] == [each.digest for each in CHUNKS[:2]]
+    assert isinstance(refusal, ChunkRefusedError)
+    assert b'proxyd_chunks_rejected_total{reason="untrusted"} 1.0' in metrics.exposition()
+
+
+def test_what_is_missing_before_chunks_is_told_of_each(worker):
+    first, second, last = CHUNKS
+    worker.store(first)
+    worker.store(last)
+    headers = [each.header for each in (last, first, second)]
+    assert worker.missing_before(headers) == [(1, 1), None, None]
+    assert worker.missing_before([]) == []

@@ -8,7 +8,16 @@ import pytest
 import zstandard
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from samples.chunks import SESSION, SIGNER, STARTED, Signers, chunk, packed, three_chunks
+from samples.chunks import (
+    SESSION,
+    SIGNER,
+    STARTED,
+    Signers,
+    chunk,
+    packed,
+    readable,
+    three_chunks,
+)
 
 from recorder import chunk as chunks
 from recorder.chunk import (
@@ -100,6 +109,28 @@ def test_an_old_recording_is_read_still():
     check_follows(OLD[2], OLD[1])
     events = [event for chunk in OLD for event in chunk.unpack()]
     assert events == [event for chunk in three_chunks() for event in chunk.unpack()]
+
+
+NOW = [
+    readable(decode(file.read_bytes()))
+    for file in sorted((Path(__file__).parents[2] / "data/chunks").glob("format2-*.chunk"))
+]
+"""What the first engine that encrypted and signed wrote."""
+
+
+def test_a_recording_of_today_will_be_read():
+    assert [chunk.header.format for chunk in NOW] == [2, 2, 2]
+    for before, one in zip([None, *NOW], NOW, strict=False):
+        check_follows(one, before)
+        check_signed(one, Signers(), None)
+    events = [event for chunk in NOW for event in chunk.unpack()]
+    assert events == [event for chunk in three_chunks() for event in chunk.unpack()]
+
+
+def test_a_chunk_of_a_newer_format_is_named():
+    newer = b"PXC3" + NOW[0].encoded[4:]
+    with pytest.raises(CorruptChunkError, match="format '3', and 2 is known: update"):
+        decode(newer)
 
 
 def test_an_old_chunk_bears_no_signature():

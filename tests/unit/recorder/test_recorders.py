@@ -134,19 +134,16 @@ async def test_a_slewing_clock_is_no_step(tmp_path: Path):
 async def test_a_watcher_sees_each_burst_and_the_end(tmp_path: Path):
     seen: list[bytes] = []
 
-    def tap(session_id: UUID, body: bytes) -> None:
-        seen.append(body)
-
     async with engine(tmp_path) as running:
         sink = await running.start()
         sink.record([shown(sink, b"before")])
-        assert running.recorders.watch(SESSION, tap)
+        assert running.recorders.watch(SESSION, seen.append)
         sink.record([shown(sink, b"watched")])
-        running.recorders.unwatch(SESSION, tap)
+        running.recorders.unwatch(SESSION, seen.append)
         sink.record([shown(sink, b"alone")])
-        running.recorders.watch(SESSION, tap)
+        running.recorders.watch(SESSION, seen.append)
         await sink.close(EndReason.CLIENT_LEFT)
-        assert not running.recorders.watch(SESSION, tap)
+        assert not running.recorders.watch(SESSION, seen.append)
     watched, ended, over = seen
     assert decode_burst(watched)[0].data == b"watched"
     assert isinstance(decode_burst(ended)[0], SessionEnded)
@@ -155,7 +152,7 @@ async def test_a_watcher_sees_each_burst_and_the_end(tmp_path: Path):
 
 async def test_a_session_that_nobody_has_cannot_be_watched(tmp_path: Path):
     async with engine(tmp_path) as running:
-        assert not running.recorders.watch(UUID(int=9), lambda session_id, body: None)
+        assert not running.recorders.watch(UUID(int=9), lambda body: None)
 
 
 async def test_sessions_that_require_their_recording_end_when_nothing_can_be_delivered(

@@ -40,3 +40,16 @@ def test_a_revocation_counts_at_once(database):
         session.get_one(NodeKeyRow, SIGNER.public).valid_until = STARTED
     assert signers.of("engine-1")[0].valid_until == STARTED
     assert signers.of("engine-1")[0].valid_until.tzinfo is dt.UTC
+
+
+def test_the_keys_of_many_engines_are_read_at_once(database):
+    other = bytes(31) + b"9"
+    know(database)
+    know(database, public_key=other, node="engine-2")
+    among = StoredSigners(database).among({"engine-1", "engine-2"})
+    for known in (
+        SignerKey(engine_id="engine-1", public=SIGNER.public),
+        SignerKey(engine_id="engine-2", public=other),
+    ):
+        assert among.find(known.engine_id, known.key_id) == known
+    assert among.find("engine-2", SIGNER.key_id) is None

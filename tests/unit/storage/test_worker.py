@@ -40,8 +40,7 @@ async def test_what_is_stored_becomes_searchable(database: Database):
     )
     last = chunk([SessionEnded(at_ms=9, reason=EndReason.CLIENT_LEFT)], first)
     async with running(worker):
-        for each in (first, last):
-            await asyncio.to_thread(worker.store, each)
+        await asyncio.to_thread(worker.store_all, [first, last])
         await searchable(worker)
     assert [(hit.session, hit.kind) for hit in Search(database).search("uname")] == [
         (SESSION, "command")
@@ -50,8 +49,7 @@ async def test_what_is_stored_becomes_searchable(database: Database):
 
 async def test_a_worker_goes_on_where_the_last_one_stopped(database: Database):
     earlier = Worker(database, DatabaseBlobs(), SystemClock(), KEYS, Signers())
-    for each in three_chunks():
-        await asyncio.to_thread(earlier.store, each)
+    await asyncio.to_thread(earlier.store_all, three_chunks())
     assert earlier.unindexed() == 3
     later = Worker(database, DatabaseBlobs(), SystemClock(), KEYS, Signers())
     async with running(later):

@@ -200,6 +200,13 @@ def test_an_unsigned_chunk_is_refused(writer: Writer, database: Database):
     assert [row.data for row in quarantined(database)] == [OLD[0].encoded]
 
 
+def test_what_an_engine_of_before_sealed_is_stored(writer: Writer, database: Database):
+    folder = Path(__file__).parents[2] / "data/chunks"
+    for file in sorted(folder.glob("format2-*.chunk")):
+        writer.store(decode(file.read_bytes()))
+    assert is_complete(session_row(database))
+
+
 def test_a_session_that_is_older_than_signatures_may_end(writer: Writer, database: Database):
     writer.store(three_chunks()[0])
     with database.transaction() as session:

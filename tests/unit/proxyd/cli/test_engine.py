@@ -152,3 +152,9 @@ def test_control_announces_a_new_key(proxyd, database):
     rotated = proxyd("rotate-control-key")
     assert rotated.exit_code == 0
     assert "takes over at once" in rotated.stderr
+
+
+def test_the_key_of_receipts_can_be_rotated_while_nothing_runs(proxyd):
+    rotated = proxyd("rotate-storage-key")
+    assert rotated.exit_code == 0
+    assert "takes over at once" in rotated.stderr
