@@ -31,3 +31,7 @@ class RecordingKeyError(RecorderError):
 
 class SelfTestError(RecorderError):
     """Signing or encryption does not do what it is for: nothing may be recorded."""
+
+
+class MalformedPduError(RecorderError):
+    """A recorded PDU breaks its protocol; what it meant is not known."""

@@ -4,32 +4,24 @@ Recordings hold whatever targets and users sent. What breaks the emulator breaks
 child, and neither the daemon nor the next chunk.
 """
 
-import contextlib
-import multiprocessing
-import os
-import resource
-import signal
 import threading
+from functools import cache
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 from typing import Protocol
 
 import msgspec
 from msgspec import Struct
 
 from recorder.replay.comprehend import Comprehension, comprehend
-from storage.errors import StorageError
+from recorder.replay.rdp.bitmaps import BitmapDecoder
+from storage import confined
+from storage.errors import ChildLostError
+from storage.native_bitmaps import best_decoder
 
 TIME_LIMIT_S = 60.0
-_START_LIMIT_S = 30.0
-_STOP_LIMIT_S = 5.0
-_MEMORY_LIMIT_BYTES = 2 * 1024**3
 _CHUNKS_PER_PROCESS = 1000
 """Then a fresh process: what leaked goes with the old one."""
-_NICENESS = 10
-_OOM_SCORE = 500
-"""Where memory runs out this process goes first, not the daemon that records."""
 
 
 class Comprehend(Protocol):
@@ -47,12 +39,22 @@ class Comprehend(Protocol):
         ...
 
 
-class ChildLostError(StorageError):
-    """The child died, took too long, or met what it could not understand."""
+@cache
+def _decoder() -> BitmapDecoder:
+    return best_decoder()
 
 
-class ChildUnavailableError(StorageError):
-    """The child did not start. No chunk is to blame: try again later."""
+def comprehend_natively(
+    state: bytes | None,
+    encoded_chunk: bytes,
+    data_key: bytes = b"",
+    *,
+    with_screens: bool = True,
+) -> Comprehension:
+    """Comprehend with the fastest decoder that is installed. For the child alone."""
+    return comprehend(
+        state, encoded_chunk, data_key, with_screens=with_screens, decoder=_decoder()
+    )
 
 
 class _Answer(Struct, array_like=True):
@@ -70,7 +72,7 @@ class Child:
     """Starts with the first chunk. One thread asks; any thread may stop it."""
 
     def __init__(
-        self, work: Comprehend = comprehend, time_limit_s: float = TIME_LIMIT_S
+        self, work: Comprehend = comprehend_natively, time_limit_s: float = TIME_LIMIT_S
     ) -> None:
         self._work = work
         self._time_limit_s = time_limit_s
@@ -116,71 +118,24 @@ class Child:
         with self._changing:
             process, self._process = self._process, None
             pipe, self._pipe = self._pipe, None
-        if process is not None:
-            process.kill()
-            process.join(_STOP_LIMIT_S)
-        if pipe is not None:
-            pipe.close()
+        if process is not None and pipe is not None:
+            confined.stop(process, pipe)
 
     def _ready_pipe(self) -> Connection:
         if self._answered >= _CHUNKS_PER_PROCESS:
             self.stop()
         with self._changing:
             if self._pipe is None:
-                self._process, self._pipe = _start(self._work)
+                self._process, self._pipe = confined.start(_serve, self._work, "indexer")
                 self._answered = 0
             self._answered += 1
             return self._pipe
 
 
-def _start(work: Comprehend) -> tuple[BaseProcess, Connection]:
-    try:
-        process, pipe = _spawn(work)
-    except OSError as error:
-        raise ChildUnavailableError(
-            f"the process that reads recordings cannot be started: {error.strerror or error}"
-        ) from error
-    try:
-        if pipe.poll(_START_LIMIT_S) and pipe.recv_bytes() == b"ready":
-            return process, pipe
-        reason = "did not start in time"
-    except (EOFError, OSError):
-        reason = "died before it was ready"
-    process.kill()
-    process.join(_STOP_LIMIT_S)
-    pipe.close()
-    raise ChildUnavailableError(f"the process that reads recordings {reason}")
-
-
-def _spawn(work: Comprehend) -> tuple[BaseProcess, Connection]:
-    # Spawned, not forked: the daemon has threads, and secrets in its memory.
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, work), name="indexer", daemon=True)
-    try:
-        process.start()
-    except OSError:
-        ours.close()
-        raise
-    finally:
-        theirs.close()
-    return process, ours
-
-
 def _serve(pipe: Connection, work: Comprehend) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the daemon.
-    os.nice(_NICENESS)
-    with contextlib.suppress(OSError):  # Not every sandbox has a /proc.
-        Path("/proc/self/oom_score_adj").write_text(str(_OOM_SCORE))
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_LIMIT_BYTES, _MEMORY_LIMIT_BYTES))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    try:
-        pipe.send_bytes(b"ready")
-        while True:
-            question = _questions.decode(pipe.recv_bytes())
-            pipe.send_bytes(msgspec.msgpack.encode(_answer(work, question)))
-    except (EOFError, OSError):
-        return  # The daemon is gone, or needs this process no more.
+    while True:
+        question = _questions.decode(pipe.recv_bytes())
+        pipe.send_bytes(msgspec.msgpack.encode(_answer(work, question)))
 
 
 def _answer(work: Comprehend, question: _Question) -> _Answer:

@@ -29,3 +29,11 @@ class UntrustedChunkError(ChunkRefusedError):
 
 class DamagedChunkError(ChunkRefusedError):
     """A chunk does not decode."""
+
+
+class ChildLostError(StorageError):
+    """The child died, took too long, or met what it could not understand."""
+
+
+class ChildUnavailableError(StorageError):
+    """The child did not start. No recording is to blame: try again later."""

@@ -20,11 +20,11 @@ from sqlalchemy.orm import Session, aliased
 
 from recorder.data_key import RecordingKeys
 from recorder.ports import Clock
-from recorder.replay.comprehend import Comprehension, Line, without_screens
+from recorder.replay.comprehend import Comprehension, Line, behind_gap, without_screens
 from storage.blobs import BlobStore
-from storage.child import Child, ChildLostError, ChildUnavailableError
+from storage.child import Child
 from storage.database import Database, Steps
-from storage.errors import StorageUnavailableError
+from storage.errors import ChildLostError, ChildUnavailableError, StorageUnavailableError
 from storage.reader import data_key_of
 from storage.tables import ChunkRow, KeyframeRow, LineRow
 
@@ -34,6 +34,9 @@ _GAP_PATIENCE = dt.timedelta(minutes=10)
 """How long a chunk waits for one before it that has not arrived."""
 _LINES_AT_ONCE = 500
 """Lines in one transaction: chunks that arrive meanwhile wait this long, and no longer."""
+_LARGE_BYTES: Final = 65536
+_KEPT_EVERY: Final = 10
+"""Of large keyframes, desktops, one in ten chunks is kept once the next is there."""
 _SETTLE_S: Final = 1.0
 """How long a new chunk is left alone: indexing takes the processor away from sessions."""
 _IDLE_S: Final = 120.0
@@ -151,12 +154,11 @@ class Indexer:
         row = session.scalar(query)
         if row is None:
             return None
-        frame = session.get(KeyframeRow, (row.session_id, row.sequence))
         encoded = self._blobs.get(session, row.blob)
         return _Job(
             session_id=row.session_id,
             sequence=row.sequence,
-            state=None if frame is None else frame.state,
+            state=_state_before(session, row),
             encoded=encoded,
             data_key=b"" if encoded is None else data_key_of(encoded, self._keys),
         )
@@ -209,6 +211,20 @@ class Indexer:
         )
 
 
+def _state_before(session: Session, row: ChunkRow) -> bytes | None:
+    """Return what the chunk before left; behind a gap, what the last one before that did."""
+    frame = session.get(KeyframeRow, (row.session_id, row.sequence))
+    if frame is not None or not row.sequence:
+        return None if frame is None else frame.state
+    older = session.scalar(
+        select(KeyframeRow)
+        .where(KeyframeRow.session_id == row.session_id, KeyframeRow.sequence < row.sequence)
+        .order_by(KeyframeRow.sequence.desc())
+        .limit(1)
+    )
+    return None if older is None else behind_gap(older.state)
+
+
 def _keep(within: Steps, job: _Job, comprehension: Comprehension, outcome: int) -> None:
     """Replace the chunk's lines, in several steps; the last one says that it is done."""
     within(lambda session: _forget_lines(session, job))
@@ -251,6 +267,12 @@ def _close(session: Session, job: _Job, state: bytes, outcome: int) -> None:
         )
     )
     session.add(KeyframeRow(session_id=job.session_id, sequence=following, state=state))
+    if job.state is not None and len(job.state) > _LARGE_BYTES and job.sequence % _KEPT_EVERY:
+        session.execute(
+            delete(KeyframeRow).where(
+                KeyframeRow.session_id == job.session_id, KeyframeRow.sequence == job.sequence
+            )
+        )
     session.execute(
         update(ChunkRow)
         .where(ChunkRow.session_id == job.session_id, ChunkRow.sequence == job.sequence)

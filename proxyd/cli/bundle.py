@@ -15,6 +15,8 @@ from uuid import UUID
 
 from control.errors import NotFoundError
 from control.proof_requests import BundleSignature, FetchProof, SessionProof, SignBundle
+from proxyd.cli.errors import CommandFailedError
+from proxyd.cli.pictures import picture_pieces
 from proxyd.cli.stored import StoredSession
 from recorder.errors import CorruptChunkError
 from recorder.replay import bundle
@@ -32,7 +34,8 @@ _README: Final = """\
 The recording of session {id}, exported by proxyd.
 
 player.html plays it in a browser, without a network. transcript.txt is its text and
-session.cast its asciicast (asciinema play session.cast). What proves it is the rest:
+session.cast its asciicast (asciinema play session.cast), or, of a desktop, session.mp4 its
+video. What proves it is the rest:
 chunks/ is what the engine sealed and signed, manifest.json lists everything and is signed
 in manifest.sig, keys/ holds the public keys, tree-head.json the signed head of the log.
 
@@ -62,6 +65,21 @@ const bytes = Uint8Array.from(atob("{cast}"), character => character.charCodeAt(
 const cast = new TextDecoder().decode(bytes);
 AsciinemaPlayer.create({{data: cast}}, document.getElementById("player"), {{fit: "both"}});
 </script>
+</body>
+</html>
+"""
+
+_VIDEO_PAGE: Final = """\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>Session {id}</title>
+<style>body{{margin:1em;background:#1b1b1b;color:#ddd;font-family:sans-serif}}</style>
+</head>
+<body>
+<p>{title}</p>
+<video src="session.mp4" controls style="max-width:100%"></video>
 </body>
 </html>
 """
@@ -126,6 +144,9 @@ class _Writer:
         self._add("README.txt", _README.format(id=self._id).encode())
         recording = self._session.recording()
         self._add("transcript.txt", b"".join(transcript_lines(recording.events())))
+        if self._session.is_desktop:
+            self._desktop()
+            return
         try:
             played = self._session.terminal()
         except NotFoundError:
@@ -135,14 +156,28 @@ class _Writer:
         self._add("session.cast", cast)
         self._add("player.html", self._page(cast).encode())
 
-    def _page(self, cast: bytes) -> str:
+    def _desktop(self) -> None:
+        try:
+            pieces = picture_pieces(self._session, self._session.recording(), "video")
+            video = b"".join(pieces)
+        except NotFoundError:
+            return
+        except CommandFailedError as error:
+            # The proof is worth more than the picture, which can be made from it again.
+            self._add("no-video.txt", f"{error.message}\n".encode())
+            return
+        self._add("session.mp4", video)
+        page = _VIDEO_PAGE.format(id=self._id, title=escape(self._title()))
+        self._add("player.html", page.encode())
+
+    def _title(self) -> str:
         one = self._session.summary
-        title = (
-            f"{one.user} on {one.secret} ({one.target}), {one.started_at:%Y-%m-%d %H:%M} UTC"
-        )
+        return f"{one.user} on {one.secret} ({one.target}), {one.started_at:%Y-%m-%d %H:%M} UTC"
+
+    def _page(self, cast: bytes) -> str:
         return _PAGE.format(
             id=self._id,
-            title=escape(title),
+            title=escape(self._title()),
             css=(_PLAYER / "asciinema-player.css").read_text("utf-8"),
             script=(_PLAYER / "asciinema-player.min.js").read_text("utf-8"),
             # In base64 nothing that a target sent can end the script.

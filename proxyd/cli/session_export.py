@@ -9,6 +9,7 @@ from proxyd.cli.bundle import bundle_pieces
 from proxyd.cli.invocation import Invocation, pass_invocation
 from proxyd.cli.output import OutputFormat, print_json
 from proxyd.cli.output_file import STANDARD_OUTPUT, write_all
+from proxyd.cli.pictures import picture_pieces
 from proxyd.cli.stored import StoredSession, find
 from recorder.replay import export as exporting
 from recorder.replay.asciicast import cast_lines
@@ -21,6 +22,8 @@ def _output(session: StoredSession, recording: Recording, _: int | None) -> Iter
 
 
 def _input(session: StoredSession, recording: Recording, _: int | None) -> Iterator[bytes]:
+    if session.is_desktop:
+        return exporting.typed_text(recording.events())
     return exporting.input_bytes(recording.events())
 
 
@@ -37,6 +40,14 @@ def _cast(session: StoredSession, recording: Recording, channel: int | None) -> 
     return cast_lines(placed(recording.events()), session.terminal(channel))
 
 
+def _video(session: StoredSession, recording: Recording, _: int | None) -> Iterator[bytes]:
+    return picture_pieces(session, recording, "video")
+
+
+def _storyboard(session: StoredSession, recording: Recording, _: int | None) -> Iterator[bytes]:
+    return picture_pieces(session, recording, "storyboard")
+
+
 def _bundle(session: StoredSession, recording: Recording, _: int | None) -> Iterator[bytes]:
     # Its chunks are read as they are, whole or not; what is wrong with them is told.
     for _event in recording.recorded():
@@ -50,6 +61,8 @@ FORMATS: dict[str, Callable[[StoredSession, Recording, int | None], Iterator[byt
     "events": _events,
     "cast": _cast,
     "text": _text,
+    "video": _video,
+    "storyboard": _storyboard,
     "bundle": _bundle,
 }
 

@@ -17,6 +17,7 @@ from control.requests import (
 from proxyd.cli.invocation import Operator
 from recorder.replay.asciicast import PlayedTerminal, find_terminal
 from recorder.replay.timeline import Recording
+from recorder.session_info import TargetProtocol
 
 SHORTEST_PREFIX = 4
 _EVERY_SESSION = 100_000
@@ -34,6 +35,11 @@ class StoredSession:
         """Whether it was still going on when it was looked up."""
         return self.summary.state == "live"
 
+    @property
+    def is_desktop(self) -> bool:
+        """Whether there are pictures and no terminal."""
+        return self.summary.protocol == TargetProtocol.RDP
+
     def chunks(self, from_sequence: int = 0) -> Iterator[StoredChunk]:
         """Fetch the chunks as they are, one at a time."""
         return self.operator.stream(
@@ -50,6 +56,12 @@ class StoredSession:
         Raises `NotFoundError` where nothing was shown, `IntegrityError` where the recording
         breaks off before that.
         """
+        if self.is_desktop:
+            raise NotFoundError(
+                f"session {self.summary.id} is a desktop, which no terminal shows: "
+                f"`proxyd session export {self.summary.id} --format video --out FILE` makes a "
+                "video of it"
+            )
         recording = self.recording()
         found = find_terminal(recording.events(), channel)
         if found is not None:

@@ -19,8 +19,10 @@ from recorder.events import (
     ChannelOpened,
     ChannelRequested,
     ClientData,
+    DesktopStarted,
     Event,
     FileTouched,
+    RecordingGap,
     SessionEnded,
     TargetData,
     TargetErrorData,
@@ -28,6 +30,8 @@ from recorder.events import (
     TerminalResized,
 )
 from recorder.replay.channel import Channel, ChannelState
+from recorder.replay.desktop import CLICKED, TYPED, Desktop, DesktopState
+from recorder.replay.rdp.bitmaps import BitmapDecoder, PureDecoder
 from recorder.replay.terminal import MAX_LINE
 
 STATE_VERSION = 1
@@ -46,7 +50,7 @@ class Line(Struct, frozen=True, kw_only=True):
 
     at_ms: int
     kind: str
-    """`output input command title file`."""
+    """`output input command title file clipboard`."""
     channel: int | None
     text: str
 
@@ -75,6 +79,8 @@ class _State(Struct, array_like=True):
     others: int = 0
     shown_last: dict[int, int] = {}
     """Digest of a line to the `at_ms` of its last showing, oldest first."""
+    desktop: DesktopState | None = None
+    """Of an RDP session, from its start on."""
 
 
 _OPENING, _KEYS, _DATA = range(3)
@@ -90,16 +96,18 @@ def comprehend(
     data_key: bytes = b"",
     *,
     with_screens: bool = True,
+    decoder: BitmapDecoder | None = None,
 ) -> Comprehension:
     """Return what `encoded_chunk` means after `state`; raise `CorruptChunkError`.
 
     `state` is what the chunk before left, or None at a session's first chunk, or
     where that was lost: then screens begin empty. Without screens nothing is emulated,
     for a chunk that breaks the emulator: what was sent stands for what was shown, and
-    the screens of the next chunk begin empty.
+    the screens of the next chunk begin empty. Bitmaps of desktops are left to `decoder`.
     """
     events = decode(encoded_chunk, data_key).unpack()
-    reading = _Reading(_decoded(state), with_screens=with_screens)
+    draws = (decoder or PureDecoder()) if with_screens else None
+    reading = _Reading(_decoded(state), draws)
     for event in _as_happened(events):
         reading.take(event)
     return Comprehension(state=reading.finish(), lines=reading.lines)
@@ -124,16 +132,30 @@ def without_screens(state: bytes | None) -> bytes:
     loose = _decoded(state)
     for channel in loose.channels.values():
         channel.forget_screen()
+    if loose.desktop is not None:
+        loose.desktop.lose()
     return _encoder.encode(loose)
+
+
+def behind_gap(state: bytes | None) -> bytes | None:
+    """Return what is left of `state` for a chunk that does not follow: a desktop, lost."""
+    desktop = _decoded(state).desktop
+    if desktop is None:
+        return None
+    desktop.lose()
+    return _encoder.encode(_State(desktop=desktop))
 
 
 class _Reading:
     """One pass over a chunk."""
 
-    def __init__(self, state: _State, *, with_screens: bool) -> None:
+    def __init__(self, state: _State, decoder: BitmapDecoder | None) -> None:
         self._state = state
-        self._with_screens = with_screens
+        self._decoder = decoder
         self._channels: dict[int, Channel] = {}
+        self._desktop: Desktop | None = None
+        if state.desktop is not None:
+            self._desktop = self._desktop_of(state.desktop)
         self._now_ms = 0
         self.lines: list[Line] = []
 
@@ -146,11 +168,13 @@ class _Reading:
             case ChannelRequested(request=request, detail=detail):
                 self._channel(event.channel).request(event.at_ms, request, detail)
             case TargetData(at_ms=at_ms, data=data):
-                self._channel(event.channel).show(at_ms, data)
+                shown = self._desktop_at(event.channel) or self._channel(event.channel)
+                shown.show(at_ms, data)
             case TargetErrorData(at_ms=at_ms, data=data):
                 self._channel(event.channel).show_error(at_ms, data)
             case ClientData(data=data):
-                self._channel(event.channel).type(event.at_ms - event.held_ms, data)
+                typed = self._desktop_at(event.channel) or self._channel(event.channel)
+                typed.type(event.at_ms - event.held_ms, data)
             case _:
                 self._take_rare(event)
 
@@ -165,6 +189,14 @@ class _Reading:
             case SessionEnded(at_ms=at_ms):
                 for number in list(self._state.channels):
                     self._channel(number).close(at_ms)
+                if self._desktop is not None:
+                    self._desktop.close()
+            case DesktopStarted():
+                self._state.desktop = DesktopState.begun(event)
+                self._desktop = self._desktop_of(self._state.desktop)
+                self._desktop.resize(event.at_ms, event.width_px, event.height_px)
+            case RecordingGap(at_ms=at_ms) if self._desktop is not None:
+                self._desktop.lose(at_ms)
             case _:
                 pass
 
@@ -191,6 +223,8 @@ class _Reading:
         """Tell what the screens show by now; return the state for the next chunk."""
         for number, channel in self._channels.items():
             self._state.channels[number] = channel.suspend()
+        if self._desktop is not None:
+            self._state.desktop = self._desktop.suspend()
         return _encoder.encode(self._state)
 
     def _is_redraw(self, at_ms: int, text: str) -> bool:
@@ -212,6 +246,17 @@ class _Reading:
         self._channels.pop(number, None)
         self._state.channels.pop(number, None)
 
+    def _desktop_of(self, state: DesktopState) -> Desktop:
+        def tell(at_ms: int, kind: str, text: str) -> None:
+            # A click is found among what was typed, which it parts.
+            self.tell(at_ms, TYPED if kind == CLICKED else kind, state.channel, text)
+
+        return Desktop(state, tell, self._decoder)
+
+    def _desktop_at(self, number: int) -> Desktop | None:
+        desktop = self._state.desktop
+        return self._desktop if desktop is not None and desktop.channel == number else None
+
     def _channel(self, number: int) -> Channel:
         if number not in self._channels:
             state = self._state.channels.get(number)
@@ -221,7 +266,7 @@ class _Reading:
             self._channels[number] = Channel(
                 state,
                 lambda at_ms, kind, text: self.tell(at_ms, kind, number, text),
-                with_screen=self._with_screens,
+                with_screen=self._decoder is not None,
             )
         return self._channels[number]
 

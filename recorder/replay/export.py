@@ -15,12 +15,14 @@ from recorder.events import (
     ChannelId,
     ChannelOpened,
     ClientData,
+    DesktopStarted,
     Event,
     KnownEvent,
     TargetData,
     TargetErrorData,
     UnknownEvent,
 )
+from recorder.replay.desktop import TYPED, Desktop, DesktopState
 
 SESSION_CHANNEL = "session"
 """The channel type of shells, commands and subsystems (RFC 4254 6.1)."""
@@ -42,6 +44,31 @@ def input_bytes(events: Iterable[KnownEvent]) -> Iterator[bytes]:
     return (
         event.data for event in _of_session_channels(events) if isinstance(event, ClientData)
     )
+
+
+def typed_text(events: Iterable[KnownEvent]) -> Iterator[bytes]:
+    """Yield what was typed on a desktop by line, keys that type nothing by their names."""
+    typed: list[str] = []
+
+    def tell(_at_ms: int, kind: str, text: str) -> None:
+        if kind == TYPED:
+            typed.append(f"{text}\n")
+
+    desktop: Desktop | None = None
+    channel = 0
+    for event in events:
+        match event:
+            case DesktopStarted(channel=channel):
+                desktop = Desktop(DesktopState.begun(event), tell)
+            case ClientData(at_ms=at_ms, data=data) if desktop and event.channel == channel:
+                desktop.type(at_ms, data)
+            case _:
+                continue
+        yield from (line.encode(errors="replace") for line in typed)
+        typed.clear()
+    if desktop is not None:
+        desktop.close()
+    yield from (line.encode(errors="replace") for line in typed)
 
 
 def event_lines(events: Iterable[Event]) -> Iterator[bytes]:

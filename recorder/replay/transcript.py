@@ -12,8 +12,10 @@ from recorder.events import (
     ChannelClosed,
     ChannelId,
     ChannelOpened,
+    ClientData,
     CommandExited,
     CommandKilled,
+    DesktopStarted,
     KnownEvent,
     SessionEnded,
     SessionStarted,
@@ -23,6 +25,7 @@ from recorder.events import (
     TerminalResized,
 )
 from recorder.replay.asciicast import marker
+from recorder.replay.desktop import Desktop, DesktopState
 from recorder.replay.export import SESSION_CHANNEL
 from recorder.replay.terminal import Tell, Terminal
 
@@ -39,7 +42,8 @@ def transcript_lines(events: Iterable[KnownEvent]) -> Iterator[bytes]:
     """Yield the lines: `0:01:02.345  text`, in the order in which they left the screen.
 
     The time is that of the moment since which a line reads so. What is no text of the
-    target (a command that was asked for, how it ended) begins with `--`.
+    target (a command that was asked for, how it ended) begins with `--`. Of a desktop the
+    lines say what was typed, clicked and copied.
     """
     transcript = _Transcript()
     for event in events:
@@ -53,6 +57,7 @@ class _Transcript:
     def __init__(self) -> None:
         self._told: list[tuple[int, str]] = []
         self._channels: dict[ChannelId, _Channel] = {}
+        self._desktop: tuple[ChannelId, Desktop] | None = None
         self._last_ms = 0
 
     def told(self) -> Iterator[bytes]:
@@ -64,6 +69,7 @@ class _Transcript:
     def take(self, event: KnownEvent) -> None:
         """Take the next event."""
         self._last_ms = event.at_ms
+        self._take_desktop(event)
         match event:
             case ChannelOpened(kind=kind) if kind == SESSION_CHANNEL:
                 self._channels[event.channel] = _Channel(self._tell)
@@ -83,6 +89,21 @@ class _Transcript:
         """Tell what the open channels still show."""
         for channel in list(self._channels):
             self._end(channel)
+        if self._desktop is not None:
+            self._desktop[1].close()
+
+    def _take_desktop(self, event: KnownEvent) -> None:
+        if isinstance(event, DesktopStarted):
+            desktop = Desktop(DesktopState.begun(event), self._tell_desktop)
+            self._desktop = (event.channel, desktop)
+        elif self._desktop is not None and isinstance(event, TargetData | ClientData):
+            channel, desktop = self._desktop
+            if event.channel == channel:
+                take = desktop.type if isinstance(event, ClientData) else desktop.show
+                take(event.at_ms, event.data)
+
+    def _tell_desktop(self, at_ms: int, kind: str, text: str) -> None:
+        self._tell(at_ms, f"{kind}: {text}")
 
     def _end(self, channel: ChannelId) -> None:
         if (ended := self._channels.pop(channel, None)) is not None:

@@ -43,6 +43,8 @@ EDGES = {
     "proxyd/gateways.py": "tests/e2e/test_rdp.py",
     "proxyd/worker_node.py": "tests/e2e/test_sites.py",
     "proxyd/cli/invocation.py": "tests/unit/proxyd/cli/test_config_command.py",
+    "proxyd/cli/pictures.py": "tests/unit/proxyd/cli/test_session_export.py",
+    "recorder/replay/rdp/layout_data.py": "tests/unit/recorder/replay/rdp/test_keyboard.py",
     "proxyd/cli/stored.py": "tests/unit/proxyd/cli/test_session_export.py",
 }
 """Modules that mean something only with what they meet, and the test that runs them there."""

@@ -35,9 +35,13 @@ from protocols.ssh.files import ledger_for
 from protocols.ssh.requests import asked_events
 from recorder import chunk
 from recorder.data_key import DataKey, WrappedKey
-from recorder.errors import CorruptChunkError
+from recorder.errors import CorruptChunkError, MalformedPduError
 from recorder.events import EndReason, KnownEvent, decode_burst
 from recorder.replay import bundle
+from recorder.replay.desktop import Desktop, DesktopState
+from recorder.replay.rdp import clipboard
+from recorder.replay.rdp.bitmaps import GREYS, Bitmap, PureDecoder, picture
+from recorder.replay.rdp.bulk import Inflater
 from recorder.replay.screen_filter import ScreenFilter
 from recorder.segment import read_front
 from recorder.tree_head import decode_head
@@ -48,6 +52,7 @@ ALLOWED: Final = (
     FeedCutError,
     CorruptChunkError,
     ControlError,
+    MalformedPduError,
 )
 
 POLICY: Final = ChannelPolicy(frozenset({"shell", "exec", "sftp", "scp", "local-forward"}))
@@ -147,6 +152,50 @@ def _screen(data: bytes) -> None:
     screen.reset()
 
 
+def _desktop(data: bytes) -> None:
+    """Both legs of an RDP session by turns; nothing may be raised."""
+    state = DesktopState(clipboard_channel=1004)
+    desktop = Desktop(state, lambda _at_ms, _kind, _text: None, PureDecoder())
+    desktop.resize(0, 32, 16)
+    for at_ms, (side, piece) in enumerate(_pieces(data)):
+        (desktop.type if side else desktop.show)(at_ms, piece)
+    desktop.close()
+    desktop.suspend()
+
+
+def _io_channel(data: bytes) -> None:
+    """Behind the headers of one PDU of the I/O channel."""
+    mcs = b"\x68\x00\x06\x03\xeb\x70" + (0x8000 | len(data)).to_bytes(2, "big") + data
+    pdu = b"\x02\xf0\x80" + mcs
+    state = DesktopState()
+    desktop = Desktop(state, lambda _at_ms, _kind, _text: None, PureDecoder())
+    desktop.resize(0, 32, 16)
+    desktop.show(0, b"\x03\x00" + (4 + len(pdu)).to_bytes(2, "big") + pdu)
+
+
+def _bitmap(data: bytes) -> None:
+    """The first byte says how deep it is."""
+    depth_bits = (8, 15, 16, 24, 32)[data[0] % 5] if data else 32
+    one = Bitmap(0, 0, 15, 7, 16, 8, depth_bits, compressed=True, data=memoryview(data[1:]))
+    assert len(picture(one, PureDecoder(), GREYS)) == 16 * 8 * 4
+
+
+def _bulk(data: bytes) -> None:
+    inflater = Inflater()
+    for piece in (data[:9], data[9:]):
+        inflater.inflate(memoryview(piece), 0x21)
+
+
+def _clipboard(data: bytes) -> None:
+    for asked in (1, 13, 0xC001):
+        side = clipboard.Side(long_names=bool(asked & 1), files_format=0xC001, asked=asked)
+        followed = clipboard.Clipboard(client=side, target=clipboard.Side(long_names=True))
+        list(followed.take(data, from_client=True))
+        header = b"\x05\x00\x01\x00" + len(data).to_bytes(4, "little")
+        side.asked = asked
+        list(followed.take(header + data, from_client=True))
+
+
 class _NoSink:
     """Records nothing."""
 
@@ -209,6 +258,11 @@ DECODERS: Final[dict[str, Callable[[bytes], object]]] = {
     "channel_request": _channel_request,
     "chunk": _chunk,
     "chunk_behind_checksum": _chunk_with_a_whole_checksum,
+    "desktop": _desktop,
+    "desktop_bitmap": _bitmap,
+    "desktop_bulk": _bulk,
+    "desktop_clipboard": _clipboard,
+    "desktop_io_channel": _io_channel,
     "envelope": _envelope,
     "envelope_behind_signature": _envelope_of_a_known_issuer,
     "encrypted_frames": _encrypted_frames,

@@ -10,7 +10,8 @@ import pytest
 from samples.chunks import three_chunks
 
 from recorder.replay.comprehend import Comprehension, comprehend
-from storage.child import Child, ChildLostError, ChildUnavailableError
+from storage.child import Child
+from storage.errors import ChildLostError, ChildUnavailableError
 
 
 def awkward(

@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 import structlog
 from samples.chunks import INFO, KEYS, SESSION, Signers, chunk
+from samples.desktops import desktop_chunks
 from sqlalchemy import select
 
 from recorder.chunk import Chunk, decode
@@ -25,8 +26,9 @@ from recorder.events import (
 )
 from recorder.replay.comprehend import Comprehension, comprehend, screens
 from storage.blobs import DatabaseBlobs
-from storage.child import Child, ChildUnavailableError
+from storage.child import Child
 from storage.database import Database
+from storage.errors import ChildUnavailableError
 from storage.indexer import Indexer
 from storage.reader import Reader
 from storage.tables import ChunkRow, LineRow
@@ -279,3 +281,26 @@ def test_sessions_do_not_wait_for_each_other(
     index_all(indexer)
     assert indexer.unindexed() == 1
     assert len(texts(database)) == 3
+
+
+def test_a_desktop_is_indexed_and_goes_on_behind_a_lost_chunk(
+    database: Database, clock: ManualClock, writer: Writer, indexer: Indexer
+):
+    chunks = desktop_chunks("plain", 40)
+    for number, one in enumerate(chunks):
+        if number != 3:
+            writer.store(one)
+    while indexer.index_next():
+        pass
+    assert indexer.unindexed() == len(chunks) - 4
+    clock.advance(601)
+    while indexer.index_next():
+        pass
+    assert indexer.unindexed() == 0
+    with database.read() as session:
+        lines = {row.text: row for row in session.scalars(select(LineRow))}
+    assert lines["[Click 200,200]"].at_ms == 2586
+    assert [text for text in lines if "has a gap" in text]
+    frame = Reader(database, DatabaseBlobs()).keyframe(SESSION, len(chunks))
+    assert frame is not None
+    assert frame.sequence == len(chunks)

@@ -2,9 +2,11 @@ import base64
 import json
 from pathlib import Path
 
+import av
 import pytest
 from click.testing import CliRunner, Result
 from samples.chunks import INFO, SESSION, chunk
+from samples.desktops import desktop_chunks
 from samples.operator import NodeInMemory, summary
 from samples.terminal_session import chunks_of, terminal_events
 
@@ -19,6 +21,7 @@ from recorder.events import (
     TargetData,
     TargetErrorData,
 )
+from recorder.session_info import TargetProtocol
 
 RAW = bytes(range(256))
 
@@ -146,3 +149,37 @@ def test_what_was_written_is_told_as_json_too(node: NodeInMemory, tmp_path: Path
         main, [*arguments, "--out", out], obj=Invocation(open_operator=node.open)
     )
     assert json.loads(result.stdout) == {"session": str(SESSION), "out": out, "bytes": 3}
+
+
+@pytest.fixture
+def desktop() -> NodeInMemory:
+    node = NodeInMemory()
+    node.store(summary(protocol=TargetProtocol.RDP), desktop_chunks("plain", 60))
+    return node
+
+
+def test_a_desktop_becomes_a_video(desktop: NodeInMemory, tmp_path: Path) -> None:
+    out = tmp_path / "session.mp4"
+    assert export(desktop, "--format", "video", "--out", str(out)).exit_code == 0
+    with av.open(str(out)) as film:
+        assert film.streams.video[0].codec_context.name == "vp9"
+        assert abs((film.duration or 0) / 1000 - 4011) < 1000
+
+
+def test_what_was_typed_on_a_desktop_is_text(desktop: NodeInMemory) -> None:
+    assert export(desktop, "--format", "input").stdout == "echo Hello-$((6*7))\nseq 60\n"
+    text = export(desktop, "--format", "text").stdout
+    assert "0:00:03.011  input: echo Hello-$((6*7))" in text.splitlines()
+    assert "0:00:02.586  click: [Click 200,200]" in text.splitlines()
+
+
+def test_a_terminal_has_no_video_and_a_desktop_no_cast(
+    node: NodeInMemory, desktop: NodeInMemory, tmp_path: Path
+) -> None:
+    out = tmp_path / "film"
+    none = export(node, "--format", "video", "--out", str(out))
+    assert (none.exit_code, out.exists()) == (3, False)
+    assert "showed no desktop" in none.stderr
+    none = export(desktop, "--format", "cast", "--out", str(out))
+    assert (none.exit_code, out.exists()) == (3, False)
+    assert "--format video" in none.stderr

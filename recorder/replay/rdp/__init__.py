@@ -1,0 +1,1 @@
+"""What the bytes of a recorded RDP session mean: pictures, keys, clipboard."""

@@ -1,0 +1,217 @@
+"""What xfreerdp showed, sent and copied through proxyd is what the recording says."""
+
+import base64
+import datetime as dt
+import io
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import pytest
+from peers.daemon import Daemon, MakeDaemon, Recording
+from peers.display import Display
+from peers.freerdp import Shadow, rdp_login
+from peers.needed import wait_until
+from peers.xrdp import XRDP
+from samples.desktops import Watched
+
+from recorder.events import ClientData, DesktopStarted, KnownEvent, TargetData
+
+pytestmark = [pytest.mark.peers, pytest.mark.timeout(150)]
+DESKTOP = bytes.fromhex("204060")
+TEXT = 'echo "Az{}|~" \\$HOME ^_^?'
+SMALLER = (800, 600)
+COPIED = "hier-żółw-漢字-" * 250
+
+
+@dataclass(frozen=True)
+class Session:
+    """A session that is over, and what its user did and saw."""
+
+    daemon: Daemon
+    recording: Recording
+    mark: str
+    typed_at: dt.datetime
+    """When its first key was pressed."""
+    screenshot: bytes
+    """RGB of the client's whole display, just before the end."""
+
+
+@pytest.fixture(scope="module")
+def daemon(make_daemon: MakeDaemon, xrdp_server: XRDP, shadow_server: Shadow) -> Daemon:
+    daemon = make_daemon(rdp=True)
+    account = xrdp_server.account
+    for name, port, user, password, *more in (
+        ("xrdp", xrdp_server.port, account.name, account.password),
+        ("wide", xrdp_server.port, account.name, account.password, "--channels", "dynamic"),
+        ("shadow", shadow_server.port, shadow_server.username, shadow_server.password),
+    ):
+        target = (name, "--port", str(port), "--username", user, "--password-stdin", *more)
+        daemon.add_target(*target, typed=password + "\n", protocol="rdp")
+    return daemon
+
+
+@pytest.fixture(scope="module")
+def session(daemon: Daemon, xrdp_server: XRDP, desk: Display) -> Session:
+    account = xrdp_server.account
+    mark = f"m{uuid.uuid4().hex[:10]}"
+    viewer = rdp_login(daemon, "xrdp").view(desk, "+clipboard")
+    try:
+        viewer.shows(DESKTOP, seconds=45)
+        click_terminal(desk)
+        typed_at = dt.datetime.now(dt.UTC)
+        desk.type(f"{TEXT} {mark}")
+        desk.press("Left", "End", "BackSpace", "x", "Return")
+        done = account.home / f"pasted-{mark}"
+        # Where the clipboard has not crossed yet, xclip may wait for it in vain.
+        paste = f"timeout 2 xclip -sel clip -o >{done} && grep {mark} {done}"
+        desk.type(f"until {paste}; do sleep 1; done")
+        desk.press("Return")
+        paste_into(done, desk, COPIED + mark)
+        screenshot = settled(desk)
+    finally:
+        viewer.close()
+    return Session(daemon, daemon.recorded(), mark, typed_at, screenshot)
+
+
+def paste_into(path: Path, display: Display, text: str) -> None:
+    """Copy a text until it has come to where the target pastes it.
+
+    xrdp forgets an offer that comes while it still answers the one before.
+    """
+    end = time.monotonic() + 40
+    while not (path.exists() and path.read_text() == text):
+        assert time.monotonic() < end, "nothing was pasted"
+        display.copy(text)
+        time.sleep(4)
+
+
+def click_terminal(display: Display) -> None:
+    """Give the terminal the keyboard, once its window manager has it."""
+    settled(display)
+    display.xdotool("mousemove", "300", "200", "click", "1")
+
+
+def settled(display: Display) -> bytes:
+    """Return a screenshot that stays the same for a second."""
+    shots = [b"", display.screenshot()]
+    while shots[-1] != shots[-2]:
+        time.sleep(1)
+        shots.append(display.screenshot())
+    return shots[-1]
+
+
+def events_of(recording: Recording) -> tuple[KnownEvent, ...]:
+    """Return what the recording holds of a desktop, as it was recorded."""
+    events: list[KnownEvent] = []
+    kinds = {"client_data": ClientData, "target_data": TargetData}
+    for row in recording.events("desktop_started", *kinds):
+        at_ms, kind = row.pop("at_ms"), row.pop("type")
+        if kind == "desktop_started":
+            row["static_channels"] = tuple(tuple(pair) for pair in row["static_channels"])
+            events.append(DesktopStarted(at_ms=at_ms, **row))
+        else:
+            data = base64.b64decode(row["data_base64"])
+            events.append(kinds[kind](at_ms=at_ms, channel=row["channel"], data=data))
+    return tuple(events)
+
+
+def rgb_of(recording: Recording) -> bytes:
+    """Return the last picture as a screenshot is."""
+    events = events_of(recording)
+    assert isinstance(events[0], DesktopStarted)
+    assert events[0].compression == 1
+    pixels = Watched().take(events).pixels
+    rgb = bytearray(len(pixels) // 4 * 3)
+    rgb[0::3], rgb[1::3], rgb[2::3] = pixels[2::4], pixels[1::4], pixels[0::4]
+    return bytes(rgb)
+
+
+def test_the_last_picture_is_the_clients_to_the_pixel(session: Session) -> None:
+    assert rgb_of(session.recording) == session.screenshot
+
+
+def test_so_it_is_with_a_target_that_demands_nla(daemon: Daemon, desk: Display) -> None:
+    viewer = rdp_login(daemon, "shadow").view(desk, "/sec:nla")
+    try:
+        viewer.shows(bytes.fromhex("402020"))
+        click_terminal(desk)
+        desk.type("seq 50")
+        desk.press("Return")
+        screenshot = settled(desk)
+    finally:
+        viewer.close()
+    assert rgb_of(daemon.recorded()) == screenshot
+
+
+def test_so_it_is_after_the_desktop_took_another_size(
+    daemon: Daemon, xrdp_server: XRDP, desk: Display
+) -> None:
+    viewer = rdp_login(daemon, "wide").view(desk, "/dynamic-resolution")
+    try:
+        viewer.shows(DESKTOP, seconds=45)
+        done = xrdp_server.account.home / "smaller"
+        click_terminal(desk)
+        desk.type(f"until xdpyinfo | grep -w 800x600; do sleep 1; done; echo >{done}")
+        desk.press("Return")
+        window = desk.xdotool("search", "--class", "xfreerdp").stdout.decode().split()[-1]
+        desk.xdotool("windowsize", window, *map(str, SMALLER))
+        wait_until(done.exists, "the target has the old size", seconds=20)
+        screenshot = settled(desk)
+    finally:
+        viewer.close()
+    shown = rgb_of(daemon.recorded())
+    assert len(shown) == SMALLER[0] * SMALLER[1] * 3
+    assert shown == parts(screenshot)
+
+
+def parts(screenshot: bytes) -> bytes:
+    """Return the upper left of a screen of 1024 by 768."""
+    width, height = SMALLER
+    rows = [screenshot[row * 1024 * 3 :][: width * 3] for row in range(height)]
+    return b"".join(rows)
+
+
+def test_what_was_typed_is_found_at_the_time_it_was_typed(session: Session) -> None:
+    [hit] = found(session, f"{TEXT} {session.mark}", "input")
+    assert hit["text"] == f"{TEXT} {session.mark}[Left][End][Backspace]x"
+    [started] = session.recording.events("session_started")
+    began = dt.datetime.fromisoformat(started["info"]["started_at"])
+    at = began + dt.timedelta(milliseconds=int(str(hit["at_ms"])))
+    # xdotool, the X server and xfreerdp take their time, too.
+    assert abs(at - session.typed_at) < dt.timedelta(seconds=0.5)
+
+
+def test_what_was_copied_is_found(session: Session) -> None:
+    [*_, hit] = found(session, session.mark, "clipboard")
+    assert str(hit["text"]).startswith("to target: ")
+
+
+def found(session: Session, text: str, place: str) -> list[dict[str, object]]:
+    def hits() -> list[dict[str, object]]:
+        all_hits = session.daemon.json("session", "search", text, "--in", place)
+        return [hit for hit in all_hits if hit["session"] == session.recording.id]
+
+    wait_until(hits, f"{text} is not in the index", every=0.5)
+    return hits()
+
+
+def test_the_video_is_as_long_as_the_session(session: Session) -> None:
+    [ended] = session.recording.events("session_ended")
+    with av.open(io.BytesIO(session.recording.export("video"))) as film:
+        assert film.streams.video[0].codec_context.name == "vp9"
+        assert abs((film.duration or 0) / 1000 - ended["at_ms"]) <= 1000
+        *_, last = film.decode(video=0)
+    assert (last.width, last.height) == (1024, 768)
+
+
+def test_its_input_is_what_was_typed_and_its_bundle_holds_its_video(
+    session: Session, tmp_path: Path
+) -> None:
+    assert f"{TEXT} {session.mark}" in session.recording.export("input").decode()
+    bundle = tmp_path / "bundle.zip"
+    bundle.write_bytes(session.recording.export("bundle"))
+    assert b"session.mp4" in bundle.read_bytes()
+    assert session.daemon.cli("session", "verify", str(bundle), check=False).status == 0
