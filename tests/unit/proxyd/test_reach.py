@@ -74,4 +74,4 @@ async def test_the_reason_is_in_the_log(bus, capsys):
     with pytest.raises(BusUnavailableError):
         await bus.reach_storage()
     await run_for(0.03, Asked(bus, 1).reach)
-    assert "storage.unreachable" in capsys.readouterr().out
+    assert "storage.unreachable" in "".join(capsys.readouterr())
