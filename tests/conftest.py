@@ -1,8 +1,10 @@
 """Fixtures every test may ask for. The real programs live in `tests/peers`, a module each."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 # They import each other, which must not come before pytest has rewritten their asserts.
 pytest.register_assert_rewrite("peers")
@@ -12,3 +14,10 @@ pytest_plugins = sorted(
     for path in (Path(__file__).parent / "peers").glob("*.py")
     if path.stem != "__init__"
 )
+
+
+@pytest.fixture(autouse=True)
+def _no_log_left_behind() -> Iterator[None]:
+    """Where one test sends the log is no matter of the next one's."""
+    yield
+    structlog.reset_defaults()
