@@ -1,6 +1,7 @@
 """X displays without a screen, and what is typed, clicked, copied and seen on them."""
 
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -91,3 +92,4 @@ class Display:
         for child in self._children:
             stop(child)
         stop(self.process)
+        shutil.rmtree(self.folder, ignore_errors=True)

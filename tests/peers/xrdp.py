@@ -37,6 +37,7 @@ class XRDP:
     """Has signed its certificate."""
     account: Account
     process: subprocess.Popen[bytes]
+    first_display: int
 
     @property
     def log(self) -> str:
@@ -45,6 +46,14 @@ class XRDP:
     def connections(self) -> int:
         """How many TCP connections it has seen."""
         return self.log.count("connection received from")
+
+    def end(self) -> None:
+        """End it with its sessions, and take away what their X servers leave behind."""
+        self.process.kill()
+        self.process.wait(10)
+        for number in range(self.first_display, self.first_display + 8):
+            for left in (f"/tmp/.X{number}-lock", f"/tmp/.X11-unix/X{number}"):  # noqa: S108
+                Path(left).unlink(missing_ok=True)
 
     def write(self, name: str, text: str) -> Path:
         """A file in the home of its account."""
@@ -84,8 +93,8 @@ def start_xrdp() -> tuple[Userland, XRDP]:
     sesman, xrdp = etc / "sesman.ini", etc / "xrdp.ini"
     text = _with(sesman.read_text(), "Globals", ListenPort=str(free_port()))
     # Displays are the host's: another xrdp may run beside this one.
-    offset = str(100 + os.getpid() % 400)
-    text = _with(text, "Sessions", X11DisplayOffset=offset, KillDisconnected="true")
+    first = 100 + os.getpid() % 50 * 8
+    text = _with(text, "Sessions", X11DisplayOffset=str(first), KillDisconnected="true")
     text = _with(text, "Logging", LogFile=f"{folder}/sesman.log", EnableSyslog="false")
     sesman.write_text(_with(text, "ChansrvLogging", EnableSyslog="false"))
     text = _with(xrdp.read_text(), "Globals", port=f"tcp://127.0.0.1:{port}", autorun="Xorg")
@@ -94,7 +103,7 @@ def start_xrdp() -> tuple[Userland, XRDP]:
     inside = ["--pid", "--fork", "--kill-child", "--mount-proc", "/bin/sh", "-c", START, "xrdp"]
     programs = [program("xrdp-sesman"), sesman, program("xrdp"), xrdp]
     process = userland.spawn([program("unshare"), *inside, *programs], folder / "out")
-    server = XRDP(folder, port, authority, account, process)
+    server = XRDP(folder, port, authority, account, process, first)
     wait_until(lambda: process.poll() is not None or answers(port), "xrdp does not listen")
     assert process.poll() is None, (folder / "out").read_text()
     return userland, server
@@ -104,6 +113,5 @@ def start_xrdp() -> tuple[Userland, XRDP]:
 def xrdp_server() -> Iterator[XRDP]:
     userland, server = start_xrdp()
     yield server
-    server.process.kill()
-    server.process.wait(10)
+    server.end()
     userland.remove()

@@ -190,7 +190,7 @@ async def test_a_running_control_node_follows_its_database(
             warned.clear()
             await warned.wait()
         following.cancel()
-    assert "trust.stale" in capsys.readouterr().out
+    assert "trust.stale" in "".join(capsys.readouterr())
     assert control.identity.open(envelope).body == b"hello"
     told = control.identity.sign("engine-1", b"end")
     verifier = Verifier("engine-1", lambda _: (successor,))
