@@ -14,14 +14,12 @@ from peers.userland import Account, Userland
 DESKTOP = """\
 #!/bin/sh
 xsetroot -solid '#204060'
-openbox &
-until xprop -root _NET_SUPPORTING_WM_CHECK | grep -q window; do sleep 0.05; done
 while :; do
     xterm -fa '' -fn fixed -geometry 100x30+20+20 -T work -e bash --norc
 done
 """
-"""A bitmap font and no blinking cursor: pixels stay as they are. A window that opens while
-its manager starts may never be shown, so the terminal waits."""
+"""A bitmap font and no blinking cursor: pixels stay as they are. And no window manager: what
+opens while openbox starts may never be shown."""
 
 START = """\
 "$1" --nodaemon -c "$2" &
