@@ -86,7 +86,7 @@ def work(viewer: Viewer, colour: bytes, command: str, done: Path) -> None:
     viewer.shows(colour)
     for _ in range(3):
         viewer.display.xdotool("mousemove", "300", "200", "click", "1")
-        # While the window manager starts, keys get lost: each try begins a new line.
+        # Keys get lost while the terminal starts: each try begins a new line.
         viewer.display.press("ctrl+c")
         viewer.display.type(command)
         viewer.display.press("Return")

@@ -43,7 +43,7 @@ class Viewer:
     def said(self) -> str:
         return self.log.read_text(errors="replace")
 
-    def shows(self, colour: bytes, *, seconds: float = 20) -> None:
+    def shows(self, colour: bytes, *, seconds: float = 60) -> None:
         """Wait until desktop and terminal of the target are there, by their colours."""
         wait_until(
             lambda: self.process.poll() is not None or self._sees(colour),
