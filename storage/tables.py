@@ -245,6 +245,17 @@ class KeyframeRow(Table):
     """What `recorder.replay` hands from one chunk to the next, MessagePack."""
 
 
+class OutlineRow(Table):
+    """What a page shows of a chunk before it is played."""
+
+    __tablename__ = "outlines"
+
+    session_id: Mapped[UUID] = mapped_column(ForeignKey("sessions.id"), primary_key=True)
+    sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    outline: Mapped[bytes]
+    """What `recorder.replay.outline` reads, MessagePack."""
+
+
 class LineRow(Table):
     """A line of the index: something typed, shown, run or moved.
 
@@ -254,6 +265,14 @@ class LineRow(Table):
     __tablename__ = "lines"
     __table_args__ = (
         Index("ix_lines_chunk", "session_id", "sequence"),
+        # What a page lists of a session: few lines, among many that were shown.
+        Index(
+            "ix_lines_told",
+            "session_id",
+            "at_ms",
+            sqlite_where=sql("kind <> 'output'"),
+            postgresql_where=sql("kind <> 'output'"),
+        ),
         Index(
             "ix_lines_trigrams",
             "text",
