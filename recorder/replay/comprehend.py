@@ -77,6 +77,8 @@ class Screen(Struct, frozen=True, kw_only=True):
     """The beginning of an escape sequence."""
     tail: bytes = b""
     """The beginning of a character."""
+    has_terminal: bool = True
+    """Whether the target was asked for one."""
 
 
 class _State(Struct, array_like=True):
@@ -132,6 +134,7 @@ def screens(state: bytes) -> list[Screen]:
             dump=terminal.dump,
             held=terminal.held,
             tail=channel.drawn.tail if channel.terminal is None else channel.shown.tail,
+            has_terminal=channel.terminal is not None,
         )
         for number, channel in _decoded(state).channels.items()
         if (terminal := channel.screen) is not None

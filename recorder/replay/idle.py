@@ -24,7 +24,7 @@ class Clock:
     """Both clocks of one recording."""
 
     def __init__(self, duration_ms: int, knees: Iterable[Knee] = ()) -> None:
-        inner = [knee for knee in knees if 0 < knee.real_us]
+        inner = [knee for knee in knees if knee.real_us > 0]
         last = inner[-1] if inner else Knee(0, 0)
         end_us = duration_ms * _MS_US
         self.knees = [Knee(0, 0), *inner]

@@ -1,5 +1,6 @@
-"""A recording in segments, each with the screen it begins on: asciinema-player 3.18's
-`format: "segmented"`, of which a player fetches only what it shows.
+"""A recording in segments, each with the screen it begins on.
+
+This is `format: "segmented"` of asciinema-player 3.18, which fetches only what it shows:
 
     index    {version, duration, term, segments: [{start, url}], markers, …}
     segment  {snapshot: {cols, rows, init}, events: [[at_s, "o" | "i" | "r", data]]}
@@ -39,6 +40,9 @@ _APART_US = 1000
 """Segments closer together than this are one."""
 _MAX_MARKERS = 500
 """Dots on the player's bar; the lists beside it have all."""
+
+_BARS = 600
+"""Of the activity strip: about one a pixel."""
 
 _Played = TargetData | TargetErrorData | NoticeShown | ClientData | TerminalResized
 _encoder = msgspec.json.Encoder()
@@ -89,7 +93,7 @@ def channels_of(chunks: Iterable[OutlinedChunk]) -> list[Opened]:
 
 
 def first_played(channels: Sequence[Opened]) -> Opened | None:
-    """Return what is played unless asked otherwise: the first with a terminal, else the first."""
+    """Return what is played unless asked otherwise: a terminal, if there is one."""
     with_terminal = (opened for opened in channels if opened.has_terminal)
     return next(with_terminal, channels[0] if channels else None)
 
@@ -98,13 +102,7 @@ def plan(
     chunks: Sequence[OutlinedChunk], opened: Opened, *, idle_limit_ms: int | None = None
 ) -> Plan:
     """Divide a recording, of which `chunks` are all, into what is fetched at once."""
-    # A millisecond more, so that the last segment begins before the end.
-    duration_ms = 1 + max((chunk.last_ms for chunk in chunks), default=0)
-    if idle_limit_ms is None:
-        clock = Clock(duration_ms)
-    else:
-        busy = busy_seconds(chunks, opened.channel)
-        clock = clock_without_pauses(busy, duration_ms, idle_limit_ms)
+    clock = clock_of(chunks, opened.channel, idle_limit_ms)
     starts = [(0, chunks[0].sequence)] if chunks else []
     for before, chunk in pairwise(chunks):
         if not (chunk.has_keyframe and opened.channel in before.outline.screens):
@@ -115,11 +113,14 @@ def plan(
     return Plan(opened=opened, clock=clock, segments=list(_between(chunks, starts, clock)))
 
 
-def busy_seconds(chunks: Iterable[OutlinedChunk], channel: int) -> Iterator[int]:
-    """Yield the seconds in which something happened on a channel."""
-    for chunk in chunks:
-        for busy in chunk.outline.busy.get(channel, ()):
-            yield busy.second
+def clock_of(chunks: Sequence[OutlinedChunk], channel: int, idle_limit_ms: int | None) -> Clock:
+    """Return the clock on which a channel is played."""
+    # A millisecond more, so that the last segment begins before the end.
+    duration_ms = 1 + max((chunk.last_ms for chunk in chunks), default=0)
+    if idle_limit_ms is None:
+        return Clock(duration_ms)
+    busy = (one.second for chunk in chunks for one in chunk.outline.busy.get(channel, ()))
+    return clock_without_pauses(busy, duration_ms, idle_limit_ms)
 
 
 def _between(
@@ -136,11 +137,7 @@ def _between(
 
 
 def encode_index(planned: Plan, chunks: Iterable[OutlinedChunk], name: str = "{}") -> bytes:
-    """Return the index. `name` is what a segment is called, by its first chunk's number.
-
-    Beside what the player reads it holds `clock`: the moments `[real_s, shown_s]` between
-    which both go evenly.
-    """
+    """Return the index. `name` is what a segment is called, by its first chunk's number."""
     clock, opened = planned.clock, planned.opened
     return _encoder.encode(
         {
@@ -152,9 +149,37 @@ def encode_index(planned: Plan, chunks: Iterable[OutlinedChunk], name: str = "{}
                 for segment in planned.segments
             ],
             "markers": list(_markers(chunks, clock)),
-            "clock": [(knee.real_us / 1e6, knee.shown_us / 1e6) for knee in clock.knees],
         }
     )
+
+
+def encode_overview(chunks: Sequence[OutlinedChunk], clock: Clock, channel: int) -> bytes:
+    """Return what stands around the player.
+
+    `clock` are the moments `[real_s, shown_s]` between which both go evenly; `activity` is
+    `[shown, typed]` bytes in equal parts of what is played.
+    """
+    return _encoder.encode(
+        {
+            "duration": clock.duration_us / 1e6,
+            "clock": [(knee.real_us / 1e6, knee.shown_us / 1e6) for knee in clock.knees],
+            "activity": _activity(chunks, clock, channel),
+            "markers": list(_markers(chunks, clock)),
+        }
+    )
+
+
+def _activity(
+    chunks: Iterable[OutlinedChunk], clock: Clock, channel: int
+) -> list[tuple[int, int]]:
+    shown, typed = [0] * _BARS, [0] * _BARS
+    for chunk in chunks:
+        for busy in chunk.outline.busy.get(channel, ()):
+            at_us = clock.shown_us(busy.second * 1_000_000)
+            bar = min(at_us * _BARS // max(1, clock.duration_us), _BARS - 1)
+            shown[bar] += busy.shown_bytes
+            typed[bar] += busy.typed_bytes
+    return list(zip(shown, typed, strict=True))
 
 
 def _markers(chunks: Iterable[OutlinedChunk], clock: Clock) -> Iterator[tuple[float, str]]:

@@ -15,6 +15,7 @@ from recorder.replay.segments import (
     Plan,
     channels_of,
     encode_index,
+    encode_overview,
     encode_segment,
     first_played,
     plan,
@@ -44,6 +45,9 @@ class Segmented:
         assert opened is not None
         self.plan: Plan = plan(self.outlined, opened, idle_limit_ms=idle_limit_ms)
         self.index: Json = json.loads(encode_index(self.plan, self.outlined, "{}.json"))
+        self.overview: Json = json.loads(
+            encode_overview(self.outlined, self.plan.clock, opened.channel)
+        )
         self.segments: list[Json] = [
             json.loads(
                 encode_segment(

@@ -122,7 +122,7 @@ def test_a_pause_is_shortened_and_hits_still_land():
     chunks = recorded(shell_opening(), [out(1000, b"one")], [out(600_000, b"two")])
     made = Segmented(chunks, idle_limit_ms=2000)
     assert made.events("o") == [[1, "o", "one"], [4, "o", "two"]]
-    knees = made.index["clock"]
+    knees = made.overview["clock"]
     assert [600.0, 4.0] in knees
     assert all(a[0] < b[0] and a[1] < b[1] for a, b in pairwise(knees))
 
@@ -238,3 +238,16 @@ def test_a_session_without_chunks_is_planned_as_empty():
     index = json.loads(encode_index(plan([empty], opened), [empty], "{}"))
     assert index["duration"] == 0.001
     assert plan([], opened).segments == []
+
+
+def test_activity_is_counted_in_equal_parts_of_what_is_played():
+    chunks = recorded(
+        shell_opening(),
+        [out(0, b"four"), ClientData(at_ms=0, channel=0, data=b"ls")],
+        [out(300_000, b"six..."), out(300_000, b"not here", channel=1)],
+        [out(599_999, b"end")],
+    )
+    overview = Segmented(chunks).overview
+    assert overview["duration"] == 600
+    active = {bar: sums for bar, sums in enumerate(overview["activity"]) if sums != [0, 0]}
+    assert active == {0: [4, 2], 300: [6, 0], 599: [3, 0]}
