@@ -13,7 +13,8 @@ from uuid import UUID
 from msgspec import Struct
 
 from control.errors import NotFoundError
-from control.requests import SearchHit
+from control.requests import SearchHit, StoredChunk
+from control.stored import StoredChunks
 from recorder.chunk import Chunk, decode
 from recorder.data_key import RecordingKeys
 from recorder.errors import CorruptChunkError
@@ -40,6 +41,9 @@ MOST_LINES: Final = 5000
 _REMEMBERED: Final = 4096
 """Outlines that had to be made by reading: recorded before there were any."""
 
+_NEWEST: Final = 2**62
+"""Behind every chunk."""
+
 
 class View(Struct, frozen=True, kw_only=True):
     """What somebody looks at."""
@@ -65,10 +69,13 @@ class Playback:
         """Return the channels that can be played."""
         return channels_of(self._outlined(session_id))
 
-    def index(self, view: View) -> bytes:
-        """Return what the player reads first; raise `NotFoundError`."""
+    def index(self, view: View, name: str) -> bytes:
+        """Return what the player reads first; raise `NotFoundError`.
+
+        `name` is the address of a segment, with `{}` for its first chunk's number.
+        """
         chunks = self._outlined(view.session_id)
-        return encode_index(self._plan(chunks, view), chunks, _SEGMENT_NAME)
+        return encode_index(self._plan(chunks, view), chunks, name)
 
     def segment(self, view: View, sequence: int) -> bytes:
         """Return the segment that begins with a chunk; raise `NotFoundError`."""
@@ -94,6 +101,10 @@ class Playback:
             if channel in {None, screen.channel}:
                 return frame.sequence, screen
         return 0, None
+
+    def stored(self, session_id: UUID) -> Iterator[StoredChunk]:
+        """Yield every chunk as it is, whole or not."""
+        return StoredChunks(self._reader, self._keys).chunks(session_id, 0)
 
     def chunks(self, session_id: UUID, from_sequence: int) -> Iterator[Chunk]:
         """Yield stored chunks from one on, up to the first that cannot be read."""
@@ -197,5 +208,3 @@ class Playback:
                 continue
 
 
-_NEWEST: Final = 2**62
-_SEGMENT_NAME: Final = "segments/{}"
