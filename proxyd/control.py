@@ -19,6 +19,7 @@ from control.following import FollowedSessions
 from control.grants import Grants
 from control.heartbeats import Heartbeats
 from control.live import BusLiveSessions
+from control.log_in import LogIn
 from control.nt_hashes import NTLMCheck
 from control.open_database import open_database
 from control.operations import ControlNode, Operations
@@ -126,7 +127,9 @@ class Control:
         self._trust = trust
         self.heartbeats = Heartbeats(clock)
         """Which engines are there."""
-        user_check = UserCheck(database, vault, clock)
+        self.log_in = LogIn(database, vault, clock)
+        """How people prove who they are: the page and the engines ask it."""
+        user_check = UserCheck(self.log_in, vault)
         self._ntlm_check = ntlm_check = NTLMCheck(database, vault, clock)
         requests = EngineRequests(
             database, grants, clock, self.heartbeats, user_check, ntlm_check
