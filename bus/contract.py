@@ -22,6 +22,7 @@ class DenialReason(enum.StrEnum):
 
     UNKNOWN = "unknown"
     WRONG_PASSWORD = "wrong_password"  # noqa: S105 - a reason, not a password
+    WRONG_SECOND_FACTOR = "wrong_second_factor"
     EXPIRED = "expired"
     USED_UP = "used_up"
     REVOKED = "revoked"

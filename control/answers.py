@@ -2,6 +2,13 @@
 
 from collections.abc import Iterator
 
+from control.account_requests import (
+    IssuedToken,
+    ListReachable,
+    ListTokens,
+    ReachableSecret,
+    TokenSummary,
+)
 from control.audit_requests import AuditEntry, ListAudit
 from control.bus_requests import DeadLetterSummary, ListDeadLetters
 from control.enrolment_requests import EngineSummary, ListEngines
@@ -51,6 +58,8 @@ ManyRequest = (
     | FollowSession
     | ListDeadLetters
     | ListAudit
+    | ListTokens
+    | ListReachable
     | ShowRetention
     | RunRetention
     | SweepBlobs
@@ -62,6 +71,9 @@ Result = (
     | SecretTested
     | UserSummary
     | AccessSummary
+    | IssuedToken
+    | TokenSummary
+    | ReachableSecret
     | IssuedCredential
     | CredentialSummary
     | EngineSummary

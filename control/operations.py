@@ -10,8 +10,18 @@ from typing import Any
 
 from msgspec import Struct
 
-from control import access, credentials, dead_letter_operations, ports, secrets, sessions, users
+from control import (
+    access,
+    credentials,
+    dead_letter_operations,
+    logins,
+    ports,
+    secrets,
+    sessions,
+    users,
+)
 from control import requests as ask
+from control.account_operations import AccountOperations
 from control.answers import Result
 from control.audit import Act, AuditOperations
 from control.credentials import Gateways
@@ -104,6 +114,7 @@ class Operations:
             ProofOperations(node.proofs, node.keys, node.act),
             AuditOperations(node.database),
             RetentionOperations(node.database, node.retention, node.act),
+            AccountOperations(node.database, node.act),
         )
         self._handlers: dict[type[Struct], _Handler] = {}
         for noun in nouns:
@@ -226,6 +237,7 @@ class UserOperations:
         act = self.node.act(who)
         with self.node.database.transaction() as session:
             row = users.disable(session, request.name)
+            logins.end_all(session, row.id)
             credentials.revoke_all(session, act.at, user_id=row.id)
             ending = sessions.live_of(session, user=request.name)
             act.note(session, "user.disabled", request.name)

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 
 from bus.contract import HostKeyPolicy
 from config.model import OnLoss
+from control.account_requests import AccountRequest
 from control.audit_requests import ListAudit
 from control.bus_requests import DeadLetterRequest
 from control.enrolment_requests import EnrolmentRequest
@@ -130,6 +131,8 @@ class AddUser(_Request, frozen=True, kw_only=True):
     password: str
     role: str = "user"
     """`user`, `auditor` or `admin`."""
+    must_change_password: bool = False
+    """Before anything else, once he has logged in."""
 
 
 class ListUsers(_Request, frozen=True, kw_only=True):
@@ -149,6 +152,8 @@ class UserSummary(Struct, frozen=True, kw_only=True):
     role: str
     disabled: bool
     created_at: dt.datetime
+    second_factor: bool = False
+    must_change_password: bool = False
 
 
 class GrantAccess(_Request, frozen=True, kw_only=True):
@@ -370,4 +375,5 @@ OperatorRequest = (
     | DeadLetterRequest
     | ListAudit
     | RetentionRequest
+    | AccountRequest
 )

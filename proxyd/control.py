@@ -19,6 +19,7 @@ from control.following import FollowedSessions
 from control.grants import Grants
 from control.heartbeats import Heartbeats
 from control.live import BusLiveSessions
+from control.log_in import LogIn
 from control.nt_hashes import NTLMCheck
 from control.open_database import open_database
 from control.operations import ControlNode, Operations
@@ -36,6 +37,8 @@ from control.trust import (
 )
 from control.user_check import UserCheck
 from control.vault import Vault, open_vault
+from proxyd.metrics import NotReady
+from proxyd.page import NodePage
 from proxyd.service import StartError
 from proxyd.surroundings import credentials_dir
 from recorder.ports import Clock
@@ -126,7 +129,9 @@ class Control:
         self._trust = trust
         self.heartbeats = Heartbeats(clock)
         """Which engines are there."""
-        user_check = UserCheck(database, vault, clock)
+        log_in = LogIn(database, vault, clock)
+        self.page = NodePage(settings, database, vault, log_in, clock)
+        user_check = UserCheck(log_in, vault)
         self._ntlm_check = ntlm_check = NTLMCheck(database, vault, clock)
         requests = EngineRequests(
             database, grants, clock, self.heartbeats, user_check, ntlm_check
@@ -162,14 +167,21 @@ class Control:
         )
 
     async def serve_operators(
-        self, operations: Operations, keys: StorageKeys, listening: Callable[[], None]
+        self,
+        operations: Operations,
+        keys: StorageKeys,
+        not_ready: NotReady,
+        listening: Callable[[], None],
     ) -> None:
-        """Answer operators until cancelled; call `listening` once they can come."""
+        """Answer operators and the page until cancelled; call `listening` once all may."""
         followed = FollowedSessions(self._bus, self._database, keys)
         socket = OperatorSocket(self._settings.state_dir, operations, followed.follow)
-        async with socket.serving():
+        serving = self.page.serving(operations, followed.follow, not_ready)
+        async with socket.serving(), serving as page:
             listening()
             async with asyncio.TaskGroup() as tasks:
+                if page is not None:
+                    tasks.create_task(page.ended())
                 tasks.create_task(self._trust.run())
                 tasks.create_task(follow_storage_key(keys, self._clock))
                 tasks.create_task(self._wipe_spent())

@@ -97,6 +97,9 @@ class UserRow(Table):
     role: Mapped[str]
     password_hash: Mapped[str]
     """argon2id, with its parameters."""
+    must_change_password: Mapped[bool] = mapped_column(
+        default=False, server_default=sql("false")
+    )
     disabled: Mapped[bool]
     created_at: Mapped[dt.datetime]
 
