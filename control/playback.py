@@ -206,5 +206,3 @@ class Playback:
                 yield from decode(stored.encoded, key).unpack()
             except CorruptChunkError:
                 continue
-
-

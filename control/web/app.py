@@ -42,7 +42,7 @@ from control.errors import (
     NotFoundError,
     UnreachableError,
 )
-from control.web import health_routes, home_routes, log_in_routes
+from control.web import health_routes, home_routes, log_in_routes, playback_routes, watch_routes
 from control.web.limits import Limits
 from control.web.page import Page
 from control.web.rendering import STATIC, render
@@ -73,7 +73,13 @@ _log = structlog.get_logger()
 
 
 def _routers() -> tuple[APIRouter, ...]:
-    return (health_routes.router, log_in_routes.router, home_routes.router)
+    return (
+        health_routes.router,
+        log_in_routes.router,
+        home_routes.router,
+        playback_routes.router,
+        watch_routes.router,
+    )
 
 
 def make_app(page: Page, assets: Path) -> FastAPI:

@@ -16,6 +16,7 @@ from control.log_in import LogIn
 from control.operations import Operations
 from control.requests import OperatorRequest
 from control.vault import Vault
+from control.web.recordings import Recordings
 from control.wire import decode_request, encode_request
 from recorder.ports import Clock
 from storage.database import Database
@@ -34,6 +35,7 @@ class Page:
     log_in: LogIn
     database: Database
     vault: Vault
+    recordings: Recordings
     clock: Clock
     host: str
     """What users know this node by."""

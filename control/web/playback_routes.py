@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import chain
-from typing import Annotated, Final
+from typing import Annotated, Final, cast
 from uuid import UUID
 
 from fastapi import APIRouter, Query
@@ -11,14 +11,14 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from control.errors import InvalidError, NotFoundError
 from control.playback import View
-from control.proof_requests import FetchProof
+from control.proof_requests import FetchProof, SessionProof
 from control.requests import SearchHit, SessionSummary, ShowSession
 from control.rights import Right
 from control.verification import findings_of
 from control.web.page import ThePage
 from control.web.player import DESKTOP_LISTS, TERMINAL_LISTS, player_markup
 from control.web.rendering import render
-from control.web.visitor import Visitor, require
+from control.web.visitor import PROVE, StepNeededError, Visitor, require
 from recorder.session_info import TargetProtocol
 
 router = APIRouter(include_in_schema=False)
@@ -42,7 +42,9 @@ _NOT_KEPT: Final = {"Cache-Control": "no-store"}
 """A recording is in no cache of a browser."""
 
 Channel = Annotated[int | None, Query(ge=0, le=0xFFFFFFFF)]
-SEES = require(Right.SEE_RECORDINGS)
+ThereIs = Annotated[Visitor, require(Right.SEE_SESSIONS)]
+Sees = Annotated[Visitor, require(Right.SEE_RECORDINGS)]
+Proven = Annotated[Visitor, require(Right.SEE_RECORDINGS, proof=True)]
 
 
 @router.get("/sessions/{session_id}")
@@ -50,11 +52,11 @@ def one(
     request: Request,
     page: ThePage,
     session_id: UUID,
+    visitor: ThereIs,
     channel: Channel = None,
-    visitor: Visitor = require(Right.SEE_SESSIONS),
 ) -> Response:
     """Show the facts of a session, and its player to whoever may see recordings."""
-    summary = _summary(page, session_id, visitor)
+    summary = summary_of(page, session_id, visitor)
     is_desktop = summary.protocol == TargetProtocol.RDP
     recordings = page.recordings
     sees = visitor.may(Right.SEE_RECORDINGS) and summary.deleted_at is None
@@ -62,7 +64,7 @@ def one(
     has_player = sees and bool(channels or is_desktop) and summary.chunks > 0
     player = ""
     if has_player:
-        recordings.admit(session_id, visitor.name)
+        admit(page, session_id, visitor)
         player = player_markup(
             base=f"/sessions/{session_id}",
             channel=channel,
@@ -88,9 +90,9 @@ def one(
 def index(
     page: ThePage,
     session_id: UUID,
+    visitor: Sees,
     idle: str = "",
     channel: Channel = None,
-    visitor: Visitor = SEES,
 ) -> Response:
     """Return what the player reads first."""
     view = _view(page, session_id, idle, channel, visitor)
@@ -102,9 +104,9 @@ def segment(
     page: ThePage,
     session_id: UUID,
     sequence: int,
+    visitor: Sees,
     idle: str = "",
     channel: Channel = None,
-    visitor: Visitor = SEES,
 ) -> Response:
     """Return what is played from one screen on."""
     view = _view(page, session_id, idle, channel, visitor)
@@ -115,9 +117,9 @@ def segment(
 def overview(
     page: ThePage,
     session_id: UUID,
+    visitor: Sees,
     idle: str = "",
     channel: Channel = None,
-    visitor: Visitor = SEES,
 ) -> Response:
     """Return clock and activity."""
     view = _view(page, session_id, idle, channel, visitor)
@@ -129,23 +131,21 @@ def lines(
     page: ThePage,
     session_id: UUID,
     kind: Annotated[list[str], Query()],
+    visitor: Sees,
     q: Annotated[str, Query(max_length=1000)] = "",
-    visitor: Visitor = SEES,
 ) -> Response:
     """Return the lines of some kinds that hold `q`."""
-    page.recordings.admit(session_id, visitor.name)
+    admit(page, session_id, visitor)
     kinds = tuple(one for one in kind if one in _KINDS)
     found = page.recordings.playback.lines(session_id, kinds, q)
     return JSONResponse([_line(hit) for hit in found], headers=_NOT_KEPT)
 
 
 @router.get("/sessions/{session_id}/verify.json")
-def verify(
-    page: ThePage, session_id: UUID, visitor: Visitor = require(Right.SEE_SESSIONS)
-) -> Response:
+def verify(page: ThePage, session_id: UUID, visitor: Sees) -> Response:
     """Check every chunk, now, and say what is wrong."""
-    summary = _summary(page, session_id, visitor)
-    proof = page.ask(FetchProof(id=session_id), visitor.name)
+    summary = summary_of(page, session_id, visitor)
+    proof = cast("SessionProof", page.ask(FetchProof(id=session_id), visitor.name))
     chunks = page.recordings.playback.stored(session_id)
     findings = findings_of(summary, proof, chunks)
     told = [{"problem": one.problem.value, "text": one.text} for one in findings]
@@ -157,8 +157,8 @@ def export(
     page: ThePage,
     session_id: UUID,
     format_: str,
+    visitor: Proven,
     channel: Channel = None,
-    visitor: Visitor = require(Right.SEE_RECORDINGS, proof=True),
 ) -> Response:
     """Hand out a recording as a file."""
     if format_ not in _FORMATS:
@@ -172,20 +172,26 @@ def export(
 
 
 def _begun(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Return `pieces` with the first one there: what is refused is refused before the answer."""
+    """Return `pieces`, the first one made: what is refused is refused before the answer."""
     first = next(pieces, b"")
     return chain((first,), pieces)
 
 
-def _summary(page: ThePage, session_id: UUID, visitor: Visitor) -> SessionSummary:
-    summary: SessionSummary = page.ask(ShowSession(id=session_id), visitor.name)
-    return summary
+def admit(page: ThePage, session_id: UUID, visitor: Visitor) -> None:
+    """Let him see the recording, if he has shown who he is or had when he opened it."""
+    if not page.recordings.admit(session_id, visitor.name, anew=visitor.has_proved_himself):
+        raise StepNeededError(PROVE)
+
+
+def summary_of(page: ThePage, session_id: UUID, visitor: Visitor) -> SessionSummary:
+    """Return the facts; raise `NotFoundError`."""
+    return cast("SessionSummary", page.ask(ShowSession(id=session_id), visitor.name))
 
 
 def _view(
     page: ThePage, session_id: UUID, idle: str, channel: int | None, visitor: Visitor
 ) -> View:
-    page.recordings.admit(session_id, visitor.name)
+    admit(page, session_id, visitor)
     return View(session_id=session_id, channel=channel, idle_limit_ms=_limit_ms(idle))
 
 

@@ -39,7 +39,7 @@ def player_markup(
     video: str,
     lists: tuple[tuple[str, str], ...],
 ) -> Markup:
-    """Return the player. `base` is the address of its session; `video` that of a film, if any."""
+    """Return the player. `base` is its session's address; `video` that of a film, if any."""
     html = _markup.get_template("player.html").render(
         base=base,
         channel=channel,
