@@ -1,13 +1,18 @@
 """The markup of the player, which the page and exported bundles share."""
 
 import datetime as dt
+import gzip
+from base64 import b64encode
 from pathlib import Path
 from typing import Final
+from uuid import UUID
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 _HERE: Final = Path(__file__).parent
+_LEVEL: Final = 6
+"""Of gzip: terminals pack to a sixth of their size."""
 TERMINAL_LISTS: Final = (
     ("commands", "Commands"),
     ("keys", "Typed"),
@@ -51,6 +56,31 @@ def player_markup(
     return Markup(html)  # noqa: S704 - made by a template that escapes what it is given
 
 
-def static_text(name: str) -> str:
-    """Return one of our static files, for a page that must bring everything along."""
+def bundle_page(
+    *, title: str, session_id: UUID, recording: bytes, player: Markup, folder: Path
+) -> str:
+    """Return a page that plays `recording`, JSON, from disk and without a network.
+
+    `folder` is where the terminal's player lies. `control/web/static/bundle.js` reads the
+    JSON: `index`, `segments`, `overviews` with and without pauses, and `lines`.
+    """
+    return _markup.get_template("bundle.html").render(
+        title=title,
+        session_id=session_id,
+        player=player,
+        recording=b64encode(gzip.compress(recording, _LEVEL, mtime=0)).decode("ascii"),
+        styles=[
+            (folder / "asciinema-player.css").read_text("utf-8"),
+            _static("page.css"),
+            _static("play.css"),
+        ],
+        scripts=[
+            (folder / "asciinema-player.min.js").read_text("utf-8"),
+            _static("bundle.js"),
+        ],
+        module=_static("play.js"),
+    )
+
+
+def _static(name: str) -> str:
     return (_HERE / "static" / name).read_text("utf-8")

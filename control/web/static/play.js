@@ -168,7 +168,7 @@ export class Page {
     const skip = this.find("idle").checked;
     this.overview = await this.source.overview(skip);
     this.clock = new Clock(this.overview.clock);
-    await this.screen.open(this.onScreen(real), speed, this.source.index(skip));
+    await this.screen.open(this.onScreen(real), speed, await this.source.index(skip));
     this.drawStrip();
     this.follow();
   }
