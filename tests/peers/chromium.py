@@ -32,6 +32,8 @@ class Visit:
     daemon: Daemon
     context: BrowserContext
     page: Page
+    port: int
+    """Of the page, or of what stands before it."""
     complaints: list[str] = field(default_factory=list)
 
     @classmethod
@@ -39,14 +41,14 @@ class Visit:
         wanted = {"ignore_https_errors": True} | options
         context = browser.new_context(**wanted)  # type: ignore[arg-type]
         context.set_default_timeout(WAIT_MS)
-        visit = cls(daemon, context, context.new_page())
+        visit = cls(daemon, context, context.new_page(), daemon.page_port)
         visit.page.on("console", visit._heard)
         visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
         return visit
 
     @property
     def address(self) -> str:
-        return f"https://127.0.0.1:{self.daemon.page_port}"
+        return f"https://127.0.0.1:{self.port}"
 
     def go(self, path: str) -> Page:
         self.page.goto(self.address + path)

@@ -323,7 +323,8 @@ export class Page {
     });
     on("find", "keydown", (event) => {
       if (event.key === "Enter") { event.preventDefault(); this.step(event.shiftKey ? -1 : 1); }
-      if (event.key === "Escape") event.target.blur();
+      // Escape leaves the field; the browser would also empty it.
+      if (event.key === "Escape") { event.preventDefault(); event.target.blur(); }
     });
     on("next", "click", () => this.step(1));
     on("previous", "click", () => this.step(-1));
