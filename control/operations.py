@@ -102,6 +102,7 @@ class Operations:
     """Carries out each request by its type."""
 
     def __init__(self, node: ControlNode) -> None:
+        self.gateways = node.gateways
         nouns = (
             SecretOperations(node),
             UserOperations(node),

@@ -3,7 +3,7 @@
 import datetime as dt
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
 from control.errors import ConflictError, NotFoundError
@@ -52,6 +52,16 @@ def find_live(session: Session, session_id: UUID) -> SessionRow:
 
 def list_all(session: Session, wanted: ListSessions) -> list[SessionSummary]:
     """Return sessions, newest first; raise `NotFoundError` for one that is to be behind."""
+    query = narrowed(wanted)
+    if wanted.after is not None:
+        last = find(session, wanted.after)
+        same_moment = (SessionRow.started_at == last.started_at) & (SessionRow.id > last.id)
+        query = query.where((SessionRow.started_at < last.started_at) | same_moment)
+    return [summary(row) for row in session.scalars(query.limit(wanted.limit))]
+
+
+def narrowed(wanted: ListSessions) -> Select[SessionRow]:
+    """Return the query for sessions, newest first; not what `after` and `limit` say."""
     query = select(SessionRow).order_by(SessionRow.started_at.desc(), SessionRow.id)
     equal = {
         SessionRow.state: "live" if wanted.live else wanted.state,
@@ -67,11 +77,7 @@ def list_all(session: Session, wanted: ListSessions) -> list[SessionSummary]:
         query = query.where(SessionRow.started_at >= wanted.since)
     if wanted.until is not None:
         query = query.where(SessionRow.started_at < wanted.until)
-    if wanted.after is not None:
-        last = find(session, wanted.after)
-        same_moment = (SessionRow.started_at == last.started_at) & (SessionRow.id > last.id)
-        query = query.where((SessionRow.started_at < last.started_at) | same_moment)
-    return [summary(row) for row in session.scalars(query.limit(wanted.limit))]
+    return query
 
 
 def live_of(session: Session, **of: str) -> list[SessionRow]:

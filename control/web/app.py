@@ -45,7 +45,13 @@ from control.errors import (
     NotFoundError,
     UnreachableError,
 )
-from control.web import health_routes, home_routes, log_in_routes
+from control.web import (
+    health_routes,
+    home_routes,
+    log_in_routes,
+    secret_routes,
+    session_routes,
+)
 from control.web.limits import Limits
 from control.web.page import Page
 from control.web.rendering import STATIC, render
@@ -79,7 +85,14 @@ _log = structlog.get_logger()
 
 
 def _routers() -> tuple[APIRouter, ...]:
-    return (health_routes.router, make_router(), log_in_routes.router, home_routes.router)
+    return (
+        health_routes.router,
+        make_router(),
+        log_in_routes.router,
+        home_routes.router,
+        session_routes.router,
+        secret_routes.router,
+    )
 
 
 def make_app(page: Page, assets: Path) -> FastAPI:
