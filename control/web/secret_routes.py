@@ -93,7 +93,7 @@ def revoke(page: ThePage, visitor: Mine, name: str, id: str) -> Response:  # noq
 @router.get("/secrets/{name}/credentials/{id}.rdp")
 def download_rdp(page: ThePage, visitor: Mine, name: str, id: str) -> Response:  # noqa: A002
     """Return a file that mstsc opens. There is no password in it."""
-    [found] = [one for one in _credentials(page, visitor, name) if one.id == id] or [None]
+    found = next((one for one in _credentials(page, visitor, name) if one.id == id), None)
     port = page.operations.gateways.ports.get(TargetProtocol.RDP, 0)
     if found is None or not port:
         raise NotFoundError(f"you have no credential {id} for a desktop")
@@ -114,7 +114,7 @@ def download_rdp(page: ThePage, visitor: Mine, name: str, id: str) -> Response: 
 
 @router.post("/secrets/{name}/favourite")
 def favourite(
-    page: ThePage, visitor: Mine, name: str, is_favourite: Annotated[bool, Form()] = False
+    page: ThePage, visitor: Mine, name: str, is_favourite: Annotated[bool, Form()]
 ) -> Response:
     """Put a secret on top, or back."""
     page.ask(

@@ -76,6 +76,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     def address(self, **changed: str) -> str:
         """Return the address of the list, with some of it changed."""
         values = msgspec.structs.asdict(msgspec.structs.replace(self, **changed))
+        values["kind"] = values.pop("kinds")
         pairs = {name: value for name, value in values.items() if value}
         return "/sessions?" + urlencode(pairs, doseq=True)
 
@@ -102,19 +103,13 @@ def list_sessions(
     kind: Annotated[list[str], Query()] = [],  # noqa: B006 - FastAPI copies it
 ) -> Response:
     """Show sessions, or hits of a search."""
-    given = {name: request.query_params.get(name, "") for name in Wanted.__struct_fields__}
-    kinds = tuple(one for one in kind if one in KINDS)
-    wanted = Wanted(**given | {"kinds": kinds, "q": given["q"].strip()})
+    wanted = _wanted(request, tuple(one for one in kind if one in KINDS))
     if wanted.q:
-        if not visitor.may(Right.SEE_RECORDINGS):
-            raise NotAllowedError(f"a {visitor.role} may not {Right.SEE_RECORDINGS}")
-        if not visitor.has_proved_himself:
-            raise StepNeededError(PROVE)
-    rows = (
-        _search(page, wanted, visitor.name) if wanted.q else _list(page, wanted, visitor.name)
-    )
-    more = not wanted.q and len(rows) > PAGE_ROWS
-    rows = rows[:PAGE_ROWS] if not wanted.q else rows
+        _check_may_search(visitor)
+        rows, more = _search(page, wanted, visitor.name), False
+    else:
+        rows = _list(page, wanted, visitor.name)
+        rows, more = rows[:PAGE_ROWS], len(rows) > PAGE_ROWS
     return render(
         request,
         "sessions.html",
@@ -127,6 +122,20 @@ def list_sessions(
         protocols=PROTOCOLS,
         kinds=KINDS,
     )
+
+
+def _wanted(request: Request, kinds: tuple[str, ...]) -> Wanted:
+    names = set(Wanted.__struct_fields__) - {"kinds"}
+    given = {name: text.strip() for name, text in request.query_params.items() if name in names}
+    return msgspec.convert({**given, "kinds": kinds}, Wanted)
+
+
+def _check_may_search(visitor: Visitor) -> None:
+    """Hits show what others did: they want what a playback wants."""
+    if not visitor.may(Right.SEE_RECORDINGS):
+        raise NotAllowedError(f"a {visitor.role} may not {Right.SEE_RECORDINGS}")
+    if not visitor.has_proved_himself:
+        raise StepNeededError(PROVE)
 
 
 def _list(page: Page, wanted: Wanted, who: str) -> list[Found]:
