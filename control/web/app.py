@@ -28,11 +28,14 @@ from typing import Any, Final
 import structlog
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount
 
+from control.api import described
+from control.api.routes import make_router
 from control.errors import (
     ConflictError,
     ControlError,
@@ -42,7 +45,15 @@ from control.errors import (
     NotFoundError,
     UnreachableError,
 )
-from control.web import health_routes, home_routes, log_in_routes, playback_routes, watch_routes
+from control.web import (
+    health_routes,
+    home_routes,
+    log_in_routes,
+    playback_routes,
+    secret_routes,
+    session_routes,
+    watch_routes,
+)
 from control.web.limits import Limits
 from control.web.page import Page
 from control.web.rendering import STATIC, render
@@ -63,11 +74,14 @@ STATUSES: Final[tuple[tuple[type[ControlError], HTTPStatus], ...]] = (
     (ConflictError, HTTPStatus.CONFLICT),
     (InvalidError, HTTPStatus.BAD_REQUEST),
     (DeniedError, HTTPStatus.FORBIDDEN),
-    (UnreachableError, HTTPStatus.BAD_GATEWAY),
+    (UnreachableError, HTTPStatus.FAILED_DEPENDENCY),
     (IntegrityError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (ControlError, HTTPStatus.SERVICE_UNAVAILABLE),
 )
-"""What an error of an operation is in HTTP; the first that fits."""
+"""What an error of an operation is in HTTP; the first that fits.
+
+An engine that does not answer is no 502: a load balancer would take this node for ill.
+"""
 
 _log = structlog.get_logger()
 
@@ -75,10 +89,13 @@ _log = structlog.get_logger()
 def _routers() -> tuple[APIRouter, ...]:
     return (
         health_routes.router,
+        make_router(),
         log_in_routes.router,
         home_routes.router,
+        session_routes.router,
         playback_routes.router,
         watch_routes.router,
+        secret_routes.router,
     )
 
 
@@ -102,7 +119,17 @@ def make_app(page: Page, assets: Path) -> FastAPI:
     for kind, answer in _ANSWERS.items():
         app.add_exception_handler(kind, answer)
     app.add_middleware(Limits)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        app.openapi_schema = get_openapi(
+            title=app.title, version=app.version, routes=app.routes, description=app.description
+        )
+        app.openapi_schema["components"] = described.components()
+    return app.openapi_schema
 
 
 def _is_api(request: Request) -> bool:

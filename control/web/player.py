@@ -14,6 +14,7 @@ _HERE: Final = Path(__file__).parent
 _LEVEL: Final = 6
 """Of gzip: terminals pack to a sixth of their size."""
 TERMINAL_LISTS: Final = (
+    ("everything", "All"),
     ("commands", "Commands"),
     ("keys", "Typed"),
     ("output", "Output"),
@@ -21,6 +22,7 @@ TERMINAL_LISTS: Final = (
     ("files", "Files"),
 )
 DESKTOP_LISTS: Final = (
+    ("everything", "All"),
     ("commands", "Programs"),
     ("keys", "Typed"),
     ("titles", "Windows"),

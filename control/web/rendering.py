@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from control.rights import Right
+from control.web.done import DONE
 from control.web.visitor import Visitor
 
 _HERE: Final = Path(__file__).parent
@@ -33,6 +34,7 @@ def render(
         path=request.url.path,
         static=request.app.state.static,
         asset=request.app.state.assets,
+        done=DONE.get(request.query_params.get("done", ""), ""),
         **values,
     )
     return HTMLResponse(html, status)

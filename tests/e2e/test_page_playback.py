@@ -140,11 +140,11 @@ def test_finding_narrows_the_list_and_n_goes_through_the_hits(visit: Visit, play
     for key, wanted in (("n", first), ("n", second), ("N", first)):
         page.keyboard.press(key)
         until(page, f"Math.abs(page.real - {wanted}) < {SECONDS_NEAR}")
-    wait_until(lambda: "q=shadow" in page.url, "no q in the address")
+    wait_until(lambda: "find=shadow" in page.url, "the address does not say it")
 
 
 def test_output_is_found_on_the_server(visit: Visit, played: Played):
-    page = opened(visit, played, "?list=output&q=after-the-pause")
+    page = opened(visit, played, "?list=output&find=after-the-pause")
     page.get_by_text(re.compile(r"\d hits?")).wait_for()
     assert any(line.startswith("after-the-pause") for line in lines(page))
 
@@ -218,7 +218,9 @@ def test_keys_are_explained(visit: Visit, played: Played):
 
 def test_nothing_that_was_recorded_becomes_markup(visit: Visit, played: Played):
     for name in ("commands", "keys", "output", "titles"):
-        page = opened(visit, played, f"?list={name}&q={'script' if name != 'titles' else ''}")
+        page = opened(
+            visit, played, f"?list={name}&find={'script' if name != 'titles' else ''}"
+        )
         if name != "titles":
             assert any("<script>" in line for line in lines(page)), name
         assert page.locator(".play script, .play b, .play-lines img").count() == 0

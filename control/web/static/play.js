@@ -5,6 +5,7 @@ const SPEEDS = [0.5, 1, 2, 4, 8, 16];
 const NEAR_S = 0.05;
 const MOST_ROWS = 2000; // A list that is longer is searched, not read.
 const KINDS = {
+  everything: ["command", "input", "title", "file", "clipboard"],
   commands: ["command"],
   keys: ["input"],
   output: ["output"],
@@ -145,12 +146,13 @@ export class Page {
 
   async begin() {
     const wanted = this.hash;
-    this.find("find").value = wanted.get("q") || "";
+    this.find("find").value = wanted.get("find") || "";
     this.find("wall").checked = wanted.get("wall") === "1";
     this.find("idle").checked = wanted.get("idle") === "1";
     const speed = SPEEDS.includes(Number(wanted.get("speed"))) ? Number(wanted.get("speed")) : 1;
     this.find("speed").value = String(speed);
-    this.chooseList(wanted.get("list") in KINDS ? wanted.get("list") : "commands", false);
+    const list = wanted.get("find") ? "everything" : "commands";
+    this.chooseList(wanted.get("list") in KINDS ? wanted.get("list") : list, false);
     this.wire();
     const real = Number(wanted.get("t")) || 0;
     try {
@@ -205,8 +207,8 @@ export class Page {
     const url = new URL(location.href);
     const set = (name, value) => (value ? url.searchParams.set(name, value) : url.searchParams.delete(name));
     set("t", real.toFixed(1));
-    set("q", this.find("find").value);
-    set("list", this.list === "commands" ? "" : this.list);
+    set("find", this.find("find").value);
+    set("list", this.list);
     set("idle", this.find("idle").checked ? "1" : "");
     set("wall", this.find("wall").checked ? "1" : "");
     set("speed", this.screen.speed === 1 ? "" : this.screen.speed);
@@ -248,10 +250,15 @@ export class Page {
   async look() {
     const asked = ++this.asked;
     const text = this.find("find").value;
-    const lines = this.list === "output" && !text ? [] : await this.source.lines(KINDS[this.list], text);
+    const lines = this.list === "output" && !text ? [] : await this.source.lines(this.kinds(text), text);
     if (asked !== this.asked) return; // A later question was faster.
     this.lines = lines;
     this.drawLines(text);
+  }
+
+  // What was shown is too much to list: it is there to be searched.
+  kinds(text) {
+    return this.list === "everything" && text ? [...KINDS.everything, "output"] : KINDS[this.list];
   }
 
   drawLines(text) {
@@ -270,7 +277,7 @@ export class Page {
     });
     this.find("lines").replaceChildren(...rows);
     const count = this.lines.length;
-    const what = text ? (count === 1 ? "hit" : "hits") : this.list;
+    const what = text ? (count === 1 ? "hit" : "hits") : this.list === "everything" ? "lines" : this.list;
     const more = count > MOST_ROWS ? `, the first ${MOST_ROWS} shown` : "";
     const hint = this.list === "output" && !text ? "Type what to find in the output" : `${count} ${what}${more}`;
     this.find("count").textContent = hint;
