@@ -31,7 +31,7 @@ class Live:
 
     def prints(self, text: str) -> None:
         self.shell.type(f"echo {text[:3]}''{text[3:]}\r")
-        self.shell.expect(rf"\n{text}")
+        self.shell.expect(text)
 
 
 @pytest.fixture(scope="module")
