@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from control.errors import ControlError
+from control.pause_requests import PauseSession, ResumeSession
 from control.requests import FollowSession, MessageSession, TerminateSession
 from control.rights import Right
 from control.watching import Watch, across
@@ -89,6 +90,20 @@ def watchers(page: ThePage, session_id: UUID, visitor: Sees) -> Response:
 def message(page: ThePage, session_id: UUID, visitor: Steers, text: Text) -> Response:
     """Show a line in the user's terminal."""
     page.ask(MessageSession(id=session_id, text=text), visitor.name)
+    return _back(session_id)
+
+
+@router.post("/sessions/{session_id}/pause")
+def pause(page: ThePage, session_id: UUID, visitor: Steers, reason: Text) -> Response:
+    """Let nothing cross for now."""
+    page.ask(PauseSession(id=session_id, reason=reason), visitor.name)
+    return _back(session_id)
+
+
+@router.post("/sessions/{session_id}/resume")
+def resume(page: ThePage, session_id: UUID, visitor: Steers) -> Response:
+    """Let it go on."""
+    page.ask(ResumeSession(id=session_id), visitor.name)
     return _back(session_id)
 
 

@@ -163,6 +163,20 @@ def test_a_message_appears_in_the_users_terminal(watching: Page, live: Live):
     shows(watching, "please stop")
 
 
+def test_a_pause_lets_nothing_cross_until_it_is_over(watching: Page, live: Live):
+    watching.get_by_role("button", name="Pause…").click()
+    watching.get_by_role("textbox").fill("what is this?")
+    watching.get_by_role("button", name="Pause", exact=True).click()
+    live.shell.expect(r"paused by an operator: what is this\?")
+    live.shell.type("echo kept''-back\r")
+    live.shell.settle(0.7)
+    assert b"kept-back" not in live.shell.output
+    watching.get_by_role("button", name="Resume").click()
+    live.shell.expect("the session goes on")
+    live.shell.expect("kept-back")
+    shows(watching, "kept-back")
+
+
 def test_a_network_that_is_gone_for_five_seconds_is_survived(
     watching: Page, live: Live, wire: Wire
 ):
@@ -196,4 +210,5 @@ def test_a_session_that_is_over_is_played_instead(visit: Visit, live: Live):
 def test_all_of_it_is_in_the_audit_trail(live: Live):
     rows = live.daemon.json("audit", "list", "--subject", live.id)
     by_auditor = {row["action"] for row in rows if row["who"] == AUDITOR[0]}
-    assert {"session.followed", "session.messaged", "session.terminated"} <= by_auditor
+    done = ("followed", "messaged", "paused", "resumed", "terminated")
+    assert {f"session.{act}" for act in done} <= by_auditor

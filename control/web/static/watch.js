@@ -15,8 +15,9 @@ function begin() {
     const dialog = root.querySelector(`[data-dialog="${button.dataset.opens}"]`);
     button.addEventListener("click", () => dialog.showModal());
     dialog.querySelector("[data-closes]").addEventListener("click", () => dialog.close());
-    dialog.querySelector("form").addEventListener("submit", (event) => send(event, dialog));
+    dialog.querySelector("form").addEventListener("submit", send);
   }
+  for (const form of root.querySelectorAll("[data-sends]")) form.addEventListener("submit", send);
   setInterval(ask, ASK_MS);
   ask();
 }
@@ -76,19 +77,20 @@ function over(text) {
   say(text || "The session has ended");
 }
 
-async function send(event, dialog) {
+async function send(event) {
   event.preventDefault();
   const form = event.target;
+  const dialog = form.closest("dialog");
   const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)), redirect: "manual" });
   if (answer.ok || answer.type === "opaqueredirect") {
-    dialog.close();
+    dialog?.close();
     form.reset();
     say("Done");
     return;
   }
   const text = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main p")?.textContent;
   say(text || `It could not be done: ${answer.status}`);
-  dialog.close();
+  dialog?.close();
 }
 
 begin();
