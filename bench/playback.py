@@ -10,22 +10,16 @@ from collections.abc import Iterator
 from typing import Any, Final
 from uuid import UUID, uuid4
 
+from msgspec.structs import replace
 from peers.chromium import AUDITOR, Visit, add_auditor
 from peers.daemon import Daemon
 from peers.needed import program, wait_until
 from playwright.sync_api import Page, sync_playwright
-from samples.chunks import INFO, Signers
+from samples.chunks import INFO
+from samples.planted import plant
 
 from bench.figures import Figure, quantile
 from bench.rig import Rig
-from config.load import load
-from control import master_key
-from control.open_database import open_blob_store, open_database
-from control.storage_keys import StorageKeys
-from control.vault import open_vault
-from recorder.chunk import Chunk, SealReason, frame
-from recorder.chunker import Chunker
-from recorder.clock import SystemClock
 from recorder.events import (
     ChannelOpened,
     ClientData,
@@ -35,11 +29,8 @@ from recorder.events import (
     SessionStarted,
     TargetData,
     TerminalRequested,
-    encode_burst,
 )
 from recorder.session_info import SessionInfo
-from recorder.signing import SigningKey
-from storage.writer import Writer
 
 _HOURS: Final = 3
 _CHUNKS: Final = _HOURS * 120
@@ -48,7 +39,6 @@ _SCREENS: Final = 14
 """In a chunk: some 10 KB each."""
 _COLUMNS, _ROWS = 200, 50
 _GOAL_MS: Final = 500.0
-_SIGNER: Final = SigningKey("engine-1", bytes(range(32, 64)))
 _SHARES: Final = (0.5, 0.99, 0.5, 0.501, 0.5, 0.001, 0.73, 0.31, 0.87, 0.12)
 
 
@@ -60,7 +50,11 @@ def measure(_rig: Rig) -> list[Figure]:
         add_auditor(daemon)
         daemon.stop()
         session_id = uuid4()
-        size_bytes = _store(daemon, session_id)
+        parts = list(_parts(session_id))
+        size_bytes = sum(
+            len(one.data) for part in parts for one in part if isinstance(one, TargetData)
+        )
+        plant(daemon.config, session_id, parts)
         begun = time.monotonic()
         daemon.start()
         wait_until(lambda: not _unindexed(daemon), "not indexed", seconds=600, every=1)
@@ -82,51 +76,11 @@ def _unindexed(daemon: Daemon) -> int:
     return int(daemon.json("status")["unindexed_chunks"])
 
 
-def _store(daemon: Daemon, session_id: UUID) -> int:
-    settings = load(daemon.config)
-    clock = SystemClock()
-    with open_database(settings) as database:
-        keys = StorageKeys(database, open_vault(database, master_key.locate(settings, None)))
-        keys.make_missing(clock.now())
-        blobs = open_blob_store(settings)
-        writer = Writer(database, blobs, clock, keys, Signers())
-        size_bytes = 0
-        for chunk, shown_bytes in _chunks(session_id, keys):
-            writer.store(chunk)
-            size_bytes += shown_bytes
-    return size_bytes
-
-
-def _chunks(session_id: UUID, keys: StorageKeys) -> Iterator[tuple[Chunk, int]]:
-    info = SessionInfo(
-        session_id=session_id,
-        user=INFO.user,
-        secret_name=INFO.secret_name,
-        target=INFO.target,
-        site=INFO.site,
-        engine_id=INFO.engine_id,
-        client_address=INFO.client_address,
-        terms=INFO.terms,
-        started_at=INFO.started_at,
-    )
-    chunker = Chunker(
-        session_id,
-        keys.current_recording_key(info.started_at).new_data_key(session_id),
-        _SIGNER,
-    )
+def _parts(session_id: UUID) -> Iterator[list[KnownEvent]]:
+    info = replace(INFO, session_id=session_id)
     numbers = random.Random(7)  # noqa: S311 - the same recording each time
     for number in range(_CHUNKS):
-        events = list(_events(number, info, numbers))
-        shown_bytes = sum(len(one.data) for one in events if isinstance(one, TargetData))
-        last = number == _CHUNKS - 1
-        chunk = chunker.seal(
-            b"".join(frame(encode_burst([event])) for event in events),
-            SealReason.END if last else SealReason.INTERVAL,
-            first_at=info.started_at,
-            end_reason=EndReason.CLIENT_LEFT if last else None,
-        )
-        chunker.follow(chunk)
-        yield chunk, shown_bytes
+        yield list(_events(number, info, numbers))
 
 
 def _events(number: int, info: SessionInfo, numbers: random.Random) -> Iterator[KnownEvent]:

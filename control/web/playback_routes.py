@@ -1,6 +1,7 @@
 """The page of one session, and what its player fetches."""
 
 from collections.abc import Iterator
+from http import HTTPStatus
 from itertools import chain
 from typing import Annotated, Final, cast
 from uuid import UUID
@@ -15,6 +16,7 @@ from control.proof_requests import FetchProof, SessionProof
 from control.requests import SearchHit, SessionSummary, ShowSession
 from control.rights import Right
 from control.verification import findings_of
+from control.web.films import wanted_part
 from control.web.page import ThePage
 from control.web.player import DESKTOP_LISTS, TERMINAL_LISTS, player_markup
 from control.web.rendering import render
@@ -150,6 +152,32 @@ def verify(page: ThePage, session_id: UUID, visitor: Sees) -> Response:
     findings = findings_of(summary, proof, chunks)
     told = [{"problem": one.problem.value, "text": one.text} for one in findings]
     return JSONResponse({"whole": not findings, "findings": told}, headers=_NOT_KEPT)
+
+
+@router.get("/sessions/{session_id}/video.mp4")
+async def video(request: Request, page: ThePage, session_id: UUID, visitor: Sees) -> Response:
+    """Return a film of a desktop, or the part of it that the player wants."""
+    summary = await page.run(summary_of, page, session_id, visitor)
+    await page.run(admit, page, session_id, visitor)
+    if summary.state == "live" or summary.deleted_at is not None:
+        raise NotFoundError(f"session {session_id} has no film: it is live, or was deleted")
+    recordings = page.recordings
+    pieces = recordings.export(session_id, "video", None, visitor.name)
+    film = await recordings.films.of(session_id, pieces)
+    part = wanted_part(request.headers.get("range"), film.size_bytes)
+    headers = {"Accept-Ranges": "bytes"} | _NOT_KEPT
+    if part is None:
+        headers["Content-Range"] = f"bytes */{film.size_bytes}"
+        return Response(status_code=HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, headers=headers)
+    first, last = part
+    headers["Content-Length"] = str(last + 1 - first)
+    status = HTTPStatus.OK
+    if "range" in request.headers:
+        status = HTTPStatus.PARTIAL_CONTENT
+        headers["Content-Range"] = f"bytes {first}-{last}/{film.size_bytes}"
+    return StreamingResponse(
+        film.part(first, last), status, media_type="video/mp4", headers=headers
+    )
 
 
 @router.get("/sessions/{session_id}/export/{format_}")

@@ -11,6 +11,7 @@ from control import sessions
 from control.audit import Act
 from control.playback import Playback
 from control.watching import Watchers
+from control.web.films import Films
 from recorder.ports import Clock
 from storage.database import Database
 
@@ -31,6 +32,7 @@ class Recordings:
     export: Export
     clock: Clock
     watchers: Watchers = field(default_factory=Watchers)
+    films: Films = field(default_factory=Films)
     _viewings: OrderedDict[tuple[UUID, str], float] = field(default_factory=OrderedDict)
 
     def admit(self, session_id: UUID, who: str, *, anew: bool) -> bool:

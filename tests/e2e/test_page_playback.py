@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
+from uuid import uuid4
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from msgspec.structs import replace
 from peers.chromium import AUDITOR, Visit, add_auditor
 from peers.daemon import Daemon, MakeDaemon, Recording
 from peers.needed import wait_until
@@ -18,6 +20,12 @@ from peers.openssh import OpenSSHServer
 from peers.output import run
 from peers.terminal import Terminal
 from playwright.sync_api import Browser, Page
+from samples.chunks import INFO
+from samples.desktops import recorded
+from samples.planted import plant
+
+from recorder.events import EndReason, SessionEnded, SessionStarted
+from recorder.session_info import TargetProtocol
 
 pytestmark = pytest.mark.peers
 
@@ -302,6 +310,38 @@ def test_a_bundle_plays_from_disk_without_a_network(
         page.get_by_text("1 hit").wait_for()
         assert HOSTILE in lines(page)[0]
         assert (page.title() != "owned", complaints) == (True, [])
+
+
+@pytest.fixture(scope="module")
+def desktop(played: Played) -> str:
+    """A session of xfreerdp and xrdp, recorded earlier."""
+    target = replace(INFO.target, protocol=TargetProtocol.RDP, port=3389)
+    info = replace(INFO, session_id=uuid4(), user="<i>ana</i>", target=target)
+    events = [SessionStarted(at_ms=0, info=info), *recorded("us")]
+    end = SessionEnded(at_ms=events[-1].at_ms, reason=EndReason.CLIENT_LEFT)
+    plant(played.daemon.config, info.session_id, [[*events, end]])
+    return str(info.session_id)
+
+
+def test_a_desktop_is_a_video_beside_what_was_typed(visit: Visit, desktop: str):
+    visit.complaints.clear()
+    page = visit.go(f"/sessions/{desktop}")
+    page.wait_for_selector('[data-part="state"][data-ready]', state="attached")
+    video = page.locator("video")
+    wait_until(lambda: video.evaluate("one => one.duration > 1"), "no video", seconds=60)
+    page.evaluate("document.querySelector('[data-play]').page.go(1.5)")
+    wait_until(lambda: video.evaluate("one => !one.seeking && one.readyState > 1"), "no frame")
+    assert video.evaluate("one => one.videoWidth") > 600
+    assert "<i>ana</i>" in page.inner_text("h1")
+    assert visit.complaints == []
+
+
+def test_a_desktop_is_sent_in_the_parts_that_are_asked_for(visit: Visit, desktop: str):
+    address = f"{visit.address}/sessions/{desktop}/video.mp4"
+    whole = visit.context.request.get(address).body()
+    part = visit.context.request.get(address, headers={"range": "bytes=4-7"})
+    assert (part.status, part.body()) == (206, b"ftyp")
+    assert part.headers["content-range"] == f"bytes 4-7/{len(whole)}"
 
 
 def test_who_plays_and_exports_is_in_the_audit_trail(visit: Visit, played: Played):
