@@ -1,6 +1,7 @@
 """A live session watched in Chromium, while a real ssh client goes on typing."""
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +16,9 @@ from peers.needed import wait_until
 from peers.openssh import OpenSSHServer
 from peers.terminal import Terminal
 from playwright.sync_api import Browser, Page
+from websockets import Origin
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 pytestmark = pytest.mark.peers
 
@@ -153,6 +157,30 @@ def test_the_page_is_accessible_with_its_dialogs(watching: Page):
     assert found.violations_count == 0, found.generate_report()
     watching.keyboard.press("Escape")
     assert not watching.get_by_role("dialog").is_visible()
+
+
+def test_strangers_and_users_are_not_shown_what_is_live(chromium: Browser, live: Live):
+    user = Visit.begun(chromium, live.daemon).log_in("alice", "Correct-Horse-9-Battery")
+    cookies = "; ".join(f"{one['name']}={one['value']}" for one in user.context.cookies())
+    address = f"wss://127.0.0.1:{live.daemon.page_port}/sessions/{live.id}/live"
+    origin = f"https://127.0.0.1:{live.daemon.page_port}"
+    for cookie in (cookies, ""):
+        with pytest.raises(InvalidStatus) as refused:
+            connect(
+                address,
+                ssl=_trusting(),
+                origin=Origin(origin),
+                additional_headers={"Cookie": cookie},
+            )
+        assert refused.value.response.status_code == 403
+    user.context.close()
+    assert "Traceback" not in live.daemon.log.read_text()
+
+
+def _trusting() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 def test_a_message_appears_in_the_users_terminal(watching: Page, live: Live):

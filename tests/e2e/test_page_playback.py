@@ -61,6 +61,7 @@ def played(make_daemon: MakeDaemon, openssh_server: OpenSSHServer) -> Played:
         shell.settle()  # Nobody types two commands in one moment.
         shell.type(f"{command}\r")
         shell.expect("2004h% ")
+    shell.settle()
     shell.type("exit\r")
     shell.wait()
     return Played(daemon, daemon.recorded())
@@ -158,10 +159,11 @@ def test_output_is_found_on_the_server(visit: Visit, played: Played):
 
 
 def test_what_is_current_follows_the_playing(visit: Visit, played: Played):
-    page = opened(visit, played, f"?t={time_of(played, 'first-words') - 0.2:.1f}")
-    page.keyboard.press("k")
+    page = opened(visit, played, f"?t={time_of(played, 'after-the-pause') - 0.3:.1f}")
     current = page.locator('[data-part="lines"] [aria-current="true"]')
-    current.filter(has_text="first-words").wait_for()
+    assert "after-the-pause" not in current.inner_text()
+    page.keyboard.press("k")
+    current.filter(has_text="after-the-pause").wait_for()
     page.keyboard.press("k")
     until(page, "!page.screen.playing")
 
@@ -362,6 +364,41 @@ def test_a_user_gets_a_refusal_and_nothing_of_the_recording(chromium: Browser, p
         assert answer.status == 403, path
         assert "first-words" not in answer.text()
     visit.context.close()
+
+
+def test_the_keyboard_alone_does_all_of_it(chromium: Browser, played: Played):
+    visit = Visit.begun(chromium, played.daemon)
+    page = visit.go(f"/sessions/{played.recording.id}")
+    name, password = AUDITOR
+    page.keyboard.type(name)
+    page.keyboard.press("Tab")
+    page.keyboard.type(password)
+    page.keyboard.press("Enter")
+    page.wait_for_selector('[data-part="state"][data-ready]', state="attached")
+    page.keyboard.press("/")
+    page.keyboard.type("after-the-pause")
+    page.get_by_text(re.compile(r"\d hits?")).wait_for()
+    page.keyboard.press("Enter")
+    until(page, f"Math.abs(page.real - {time_of(played, 'after-the-pause')}) < {SECONDS_NEAR}")
+    page.keyboard.press("Escape")
+    page.keyboard.press("k")
+    until(page, "page.screen.playing")
+    page.keyboard.press("k")
+    tab_to(page, "Export")
+    page.keyboard.press("Enter")
+    tab_to(page, "Transcript")
+    with page.expect_download() as download:
+        page.keyboard.press("Enter")
+    assert "after-the-pause" in Path(download.value.path()).read_text()
+    visit.context.close()
+
+
+def tab_to(page: Page, words: str) -> None:
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.innerText") == words:
+            return
+    pytest.fail(f"Tab never reaches {words}")
 
 
 def test_odd_questions_get_an_answer_and_no_defect(visit: Visit, played: Played):
