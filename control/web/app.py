@@ -50,6 +50,7 @@ from control.web import (
     health_routes,
     home_routes,
     log_in_routes,
+    passkey_routes,
     profile_routes,
     secret_routes,
     session_routes,
@@ -68,7 +69,16 @@ from control.web.visitor import (
     came_from,
 )
 
-OPEN: Final = frozenset({"/healthz", "/readyz", "/openapi.json", "/login"})
+OPEN: Final = frozenset(
+    {
+        "/healthz",
+        "/readyz",
+        "/openapi.json",
+        "/login",
+        "/login/passkey",
+        "/login/passkey/options",
+    }
+)
 """What strangers may ask for, beside static files."""
 
 STATUSES: Final[tuple[tuple[type[ControlError], HTTPStatus], ...]] = (
@@ -97,6 +107,7 @@ def routers() -> tuple[APIRouter, ...]:
         home_routes.router,
         session_routes.router,
         secret_routes.router,
+        passkey_routes.router,
         profile_routes.router,
         admin_routes.router,
         vault_routes.router,
@@ -138,7 +149,9 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
 
 
 def _is_api(request: Request) -> bool:
-    return request.url.path.startswith("/api/")
+    """Whether a script asks, which reads JSON."""
+    wants_json = request.headers.get("accept") == "application/json"
+    return wants_json or request.url.path.startswith("/api/")
 
 
 def _tell(request: Request, status: int, kind: str, text: str, **headers: str) -> Response:

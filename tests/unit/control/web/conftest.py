@@ -10,6 +10,7 @@ import pytest
 
 from control import users
 from control.log_in import LogIn
+from control.passkeys import Passkeys
 from control.requests import AddUser
 from control.web.app import make_app
 from control.web.page import Page
@@ -64,6 +65,7 @@ def page(operations, database, vault, clock, people, not_ready) -> Iterator[Page
     yield Page(
         operations=operations,
         log_in=LogIn(database, vault, clock),
+        passkeys=Passkeys(vault, "bastion.example.org"),
         database=database,
         vault=vault,
         clock=clock,
