@@ -57,6 +57,7 @@ class NodePage:
             page = server.Page(
                 operations=operations,
                 log_in=self._log_in,
+                passkeys=server.Passkeys(self._vault, settings.public_host),
                 database=self._database,
                 vault=self._vault,
                 recordings=Recordings(

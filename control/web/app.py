@@ -3,7 +3,7 @@
 How something is added:
 
 - A **router** is a module `control/web/<noun>_routes.py` with `router = APIRouter()`; list
-  it in `_routers` below. Pages say `include_in_schema=False`: OpenAPI is for the API.
+  it in `routers` below. Pages say `include_in_schema=False`: OpenAPI is for the API.
 - A **route** that blocks is a plain `def` and runs on one of the page's few threads; an
   `async def` awaits `page.run(work, …)` for what blocks. Its parameters:
   `page: ThePage`, `visitor: Annotated[Visitor, require(Right.SEE_RECORDINGS)]`, with
@@ -46,12 +46,17 @@ from control.errors import (
     UnreachableError,
 )
 from control.web import (
+    admin_routes,
     health_routes,
     home_routes,
+    live_routes,
     log_in_routes,
+    passkey_routes,
     playback_routes,
+    profile_routes,
     secret_routes,
     session_routes,
+    vault_routes,
     watch_routes,
 )
 from control.web.limits import Limits
@@ -66,7 +71,16 @@ from control.web.visitor import (
     came_from,
 )
 
-OPEN: Final = frozenset({"/healthz", "/readyz", "/openapi.json", "/login"})
+OPEN: Final = frozenset(
+    {
+        "/healthz",
+        "/readyz",
+        "/openapi.json",
+        "/login",
+        "/login/passkey",
+        "/login/passkey/options",
+    }
+)
 """What strangers may ask for, beside static files."""
 
 STATUSES: Final[tuple[tuple[type[ControlError], HTTPStatus], ...]] = (
@@ -86,7 +100,8 @@ An engine that does not answer is no 502: a load balancer would take this node f
 _log = structlog.get_logger()
 
 
-def _routers() -> tuple[APIRouter, ...]:
+def routers() -> tuple[APIRouter, ...]:
+    """Return every router of the page and of the API."""
     return (
         health_routes.router,
         make_router(),
@@ -94,8 +109,13 @@ def _routers() -> tuple[APIRouter, ...]:
         home_routes.router,
         session_routes.router,
         playback_routes.router,
-        watch_routes.router,
+        live_routes.router,
         secret_routes.router,
+        passkey_routes.router,
+        profile_routes.router,
+        admin_routes.router,
+        vault_routes.router,
+        watch_routes.router,
     )
 
 
@@ -114,7 +134,7 @@ def make_app(page: Page, assets: Path) -> FastAPI:
     app.state.assets = others = Assets("/assets", assets)
     for served in (static, others):
         app.router.routes.append(Mount(served.prefix, Unchanging(directory=served.folder)))
-    for router in _routers():
+    for router in routers():
         app.include_router(router)
     for kind, answer in _ANSWERS.items():
         app.add_exception_handler(kind, answer)
@@ -133,7 +153,9 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
 
 
 def _is_api(request: Request) -> bool:
-    return request.url.path.startswith("/api/")
+    """Whether a script asks, which reads JSON."""
+    wants_json = request.headers.get("accept") == "application/json"
+    return wants_json or request.url.path.startswith("/api/")
 
 
 def _tell(request: Request, status: int, kind: str, text: str, **headers: str) -> Response:

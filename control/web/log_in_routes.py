@@ -17,7 +17,9 @@ from control.web.page import Page, ThePage
 from control.web.rendering import render
 from control.web.visitor import (
     COOKIE,
+    ENROL,
     LOG_IN,
+    NEW_PASSWORD,
     PROVE,
     SECOND_FACTOR,
     NotAllowedError,
@@ -32,7 +34,7 @@ router = APIRouter(include_in_schema=False)
 Text = Annotated[str, Form(max_length=2048)]
 OnTheWay = Annotated[Visitor, require(Right.ONESELF, steps=(SECOND_FACTOR,))]
 """He has given his password, and perhaps no more."""
-ThereAnyway = Annotated[Visitor, require(Right.ONESELF)]
+ThereAnyway = Annotated[Visitor, require(Right.ONESELF, steps=(ENROL, NEW_PASSWORD))]
 
 _REFUSED: Final = "This is not right. Check the user name and the password, and try again."
 _CODE_REFUSED: Final = "This is not right. Wait for the next code, and try again."

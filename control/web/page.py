@@ -15,6 +15,7 @@ from starlette.requests import HTTPConnection
 from control.answers import Result, whole_answer
 from control.log_in import LogIn
 from control.operations import Operations
+from control.passkeys import Passkeys
 from control.requests import OperatorRequest
 from control.vault import Vault
 from control.web.recordings import Recordings
@@ -35,6 +36,7 @@ class Page:
 
     operations: Operations
     log_in: LogIn
+    passkeys: Passkeys
     database: Database
     vault: Vault
     recordings: Recordings

@@ -20,7 +20,7 @@ _KILO: Final = 1000
 
 
 def render(
-    request: Request, template: str, status: int = HTTPStatus.OK, **values: object
+    request: Request, template: str, status_code: int = HTTPStatus.OK, **values: object
 ) -> HTMLResponse:
     """Return `template` filled in.
 
@@ -37,7 +37,7 @@ def render(
         done=DONE.get(request.query_params.get("done", ""), ""),
         **values,
     )
-    return HTMLResponse(html, status)
+    return HTMLResponse(html, status_code)
 
 
 def moment(value: dt.datetime | None) -> str:

@@ -26,7 +26,7 @@ EDGES = {
     "control/web/playback_routes.py": "tests/e2e/test_page_playback.py",
     "control/web/player.py": "tests/unit/proxyd/cli/test_bundle.py",
     "control/web/recordings.py": "tests/e2e/test_page_playback.py",
-    "control/web/watch_routes.py": "tests/e2e/test_page_live.py",
+    "control/web/live_routes.py": "tests/e2e/test_page_live.py",
     "protocols/rdp/dialler.py": "tests/e2e/test_rdp.py",
     "protocols/rdp/gateway.py": "tests/e2e/test_rdp.py",
     "protocols/rdp/leg.py": "tests/e2e/test_rdp.py",
