@@ -22,6 +22,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from storage.moments import UTC
 
+_TOLD = sql("kind <> 'output'")
+"""Few lines, among many that were shown."""
+
 
 class Table(DeclarativeBase):
     """Base of every table."""
@@ -268,13 +271,8 @@ class LineRow(Table):
     __tablename__ = "lines"
     __table_args__ = (
         Index("ix_lines_chunk", "session_id", "sequence"),
-        # What a page lists of a session: few lines, among many that were shown.
         Index(
-            "ix_lines_told",
-            "session_id",
-            "at_ms",
-            sqlite_where=sql("kind <> 'output'"),
-            postgresql_where=sql("kind <> 'output'"),
+            "ix_lines_told", "session_id", "at_ms", sqlite_where=_TOLD, postgresql_where=_TOLD
         ),
         Index(
             "ix_lines_trigrams",
