@@ -4,6 +4,7 @@ Nothing is read that is not shown: plans come from outlines, screens from keyfra
 of the chunks only those of one segment. Blocking; for any thread.
 """
 
+import contextlib
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -199,10 +200,9 @@ class Playback:
     def _events_of(self, session_id: UUID, sequence: int, until: int) -> Iterator[Event]:
         """Yield what can be read of some chunks; what cannot, `verify` tells of."""
         for stored in self._reader.chunks(session_id, sequence):
-            if stored.sequence >= until:
-                return
-            try:
-                key = data_key_of(stored.encoded, self._keys)
-                yield from decode(stored.encoded, key).unpack()
-            except CorruptChunkError:
-                continue
+            if stored.sequence < until:
+                with contextlib.suppress(CorruptChunkError):
+                    key = data_key_of(stored.encoded, self._keys)
+                    yield from decode(stored.encoded, key).unpack()
+            if stored.sequence >= until - 1:
+                return  # The next one need not be fetched to know that it is not wanted.

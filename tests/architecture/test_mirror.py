@@ -25,7 +25,6 @@ EDGES = {
     "control/syslog_link.py": "tests/integration/test_audit_export.py",
     "control/web/playback_routes.py": "tests/e2e/test_page_playback.py",
     "control/web/player.py": "tests/unit/proxyd/cli/test_bundle.py",
-    "control/web/recordings.py": "tests/e2e/test_page_playback.py",
     "control/web/live_routes.py": "tests/e2e/test_page_live.py",
     "protocols/rdp/dialler.py": "tests/e2e/test_rdp.py",
     "protocols/rdp/gateway.py": "tests/e2e/test_rdp.py",

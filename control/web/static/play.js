@@ -50,6 +50,7 @@ class TerminalScreen {
     Object.assign(this, { speed, url, playing: false });
     this.player = AsciinemaPlayer.create({ url, format: "segmented" }, this.root, {
       preload: true, fit: "width", speed, controls: true, keystrokeOverlay: true,
+      startAt: at, // What is fetched first is what is shown first.
       cursorMode: this.still ? "steady" : undefined,
     });
     const player = this.player;
@@ -61,7 +62,7 @@ class TerminalScreen {
       });
     }
     await until(() => player.getDuration(), 10_000);
-    // `startAt` would show nothing before it is played.
+    // `startAt` alone would show nothing before it is played.
     await player.seek(at);
     if (wasPlaying) await player.play();
   }
@@ -168,9 +169,14 @@ export class Page {
   /** Open the recording anew: another speed, or another clock. */
   async show(real, speed = this.screen.speed) {
     const skip = this.find("idle").checked;
-    this.overview = await this.source.overview(skip);
-    this.clock = new Clock(this.overview.clock);
-    await this.screen.open(this.onScreen(real), speed, await this.source.index(skip));
+    const overview = this.source.overview(skip).then((found) => {
+      this.overview = found;
+      this.clock = new Clock(found.clock);
+    });
+    // With pauses both clocks are one, and the player need not wait for the other.
+    if (skip) await overview;
+    const at = skip ? this.onScreen(real) : real;
+    await Promise.all([overview, this.screen.open(at, speed, await this.source.index(skip))]);
     this.drawStrip();
     this.follow();
   }
