@@ -78,6 +78,7 @@ def bundle_page(
         ],
         scripts=[
             (folder / "asciinema-player.min.js").read_text("utf-8"),
+            _static("screens.js"),
             _static("bundle.js"),
         ],
         module=_static("play.js"),
