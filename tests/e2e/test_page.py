@@ -17,22 +17,10 @@ from playwright.sync_api import Browser, Page
 ADMIN = ("root", "Correct-Horse-9-Battery")
 ALICE = ("alice", "Correct-Horse-9-Battery")
 PAGES = [
-    "/secrets",
-    "/sessions",
-    "/sessions?q=hello",
-    "/admin/secrets",
-    "/admin/secrets/new",
-    "/admin/secrets/web",
-    "/admin/users",
-    "/admin/access",
-    "/admin/engines",
-    "/audit",
-    "/status",
-    "/profile",
+    *("/secrets", "/secrets/web", "/sessions", "/sessions?q=hello", "/audit", "/status"),
+    *("/admin/secrets", "/admin/secrets/new", "/admin/secrets/web", "/admin/users"),
+    *("/admin/access", "/admin/engines", "/profile", "/profile/password", "/nothing"),
     "/profile/second-factor",
-    "/profile/password",
-    "/secrets/web",
-    "/nothing",
 ]
 PHONE = {"width": 390, "height": 800}
 
@@ -91,7 +79,7 @@ def test_without_a_script_somebody_gets_a_credential_that_works_once(
     assert f"ssh -p {daemon.port} {username}@localhost" in facts
     assert password not in visit.go("/secrets/web").content()
     login = daemon.dress("", username, password)
-    assert login.run("echo", "hello").text == "hello\n"
+    assert login.run("echo", "hello").text == "hello"
     assert login.run("echo", "hello").status == 255
     visit.context.close()
 
