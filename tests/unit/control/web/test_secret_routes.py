@@ -69,7 +69,7 @@ async def test_a_desktop_has_a_file_without_a_password(log_in, page, operations)
     )
     page.ask(desktop, "adam")
     page.ask(GrantAccess(user="ursula", secret="pc"), "adam")
-    operations.gateways.ports[TargetProtocol.RDP] = 3390
+    operations.node.gateways.ports[TargetProtocol.RDP] = 3390
     browser = await log_in("ursula")
     await browser.send_form("/secrets/pc/credentials")
     [issued] = (await browser.get("/api/v1/me/credentials")).json()
