@@ -52,6 +52,7 @@ from control.web import (
     log_in_routes,
     passkey_routes,
     profile_routes,
+    provider_routes,
     secret_routes,
     session_routes,
     vault_routes,
@@ -77,6 +78,8 @@ OPEN: Final = frozenset(
         "/login",
         "/login/passkey",
         "/login/passkey/options",
+        "/login/provider",
+        "/login/provider/back",
     }
 )
 """What strangers may ask for, beside static files."""
@@ -108,6 +111,7 @@ def routers() -> tuple[APIRouter, ...]:
         session_routes.router,
         secret_routes.router,
         passkey_routes.router,
+        provider_routes.router,
         profile_routes.router,
         admin_routes.router,
         vault_routes.router,

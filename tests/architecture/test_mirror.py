@@ -27,6 +27,7 @@ EDGES = {
     "control/web/done.py": "tests/unit/control/web/test_admin_routes.py",
     "control/web/health_routes.py": "tests/unit/control/web/test_app.py",
     "control/web/home_routes.py": "tests/unit/control/web/test_app.py",
+    "control/identity_provider.py": "tests/unit/control/web/test_provider_routes.py",
     "control/web/page.py": "tests/unit/control/web/test_app.py",
     "control/web/passkey_routes.py": "tests/e2e/test_page.py",
     "control/web/patience.py": "tests/e2e/test_page.py",
