@@ -46,7 +46,8 @@ _ALGORITHMS: Final = ["RS256", "ES256", "PS256", "EdDSA"]
 _MANY_FACTORS: Final = frozenset({"mfa", "otp", "hwk", "fpt", "face", "sc"})
 """RFC 8176: what says that there was more than a password."""
 _MAX_ANSWER_BYTES: Final = 512 * 1024
-_SECRET: Final = "oidc-client-secret"  # noqa: S105 - the name of one
+CLIENT_SECRET: Final = "oidc-client-secret"  # noqa: S105 - the name of one
+"""What systemd calls it."""
 _REFUSED: Final = "the identity provider's answer is not right: log in again"
 
 
@@ -72,11 +73,11 @@ def provider_of(
     """Return the provider that the settings name, if they do; raise `ConfigError`."""
     if not settings.oidc.issuer:
         return None
-    secret = find_secret(_SECRET, settings.oidc.client_secret_file, credentials)
+    secret = find_secret(CLIENT_SECRET, settings.oidc.client_secret_file, credentials)
     if secret is None or not settings.oidc.client_id:
         raise ConfigError(
             "oidc.issuer is set: client_id, and client_secret_file or the systemd credential "
-            f"{_SECRET}, go with it"
+            f"{CLIENT_SECRET}, go with it"
         )
     return IdentityProvider(settings.oidc, secret, vault, clock)
 

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY_BYTES: Final = 256 * 1024
 """Keys and certificates are the largest things that are sent here."""
-BODY_LIMIT_S: Final = 15.0
+BODY_LIMIT_S: Final = 10.0
 _MOST_DIGITS: Final = 20
 
 SECURITY_HEADERS: Final = {
