@@ -9,6 +9,7 @@ from bench import (
     latency,
     login,
     memory,
+    pages,
     playback,
     pty,
     receipts,
@@ -30,6 +31,7 @@ MEASURES = {
     "receipts": receipts.measure,
     "scale": scale.measure,
     "playback": playback.measure,
+    "pages": pages.measure,
 }
 
 

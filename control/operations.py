@@ -103,7 +103,7 @@ class Operations:
     """Carries out each request by its type."""
 
     def __init__(self, node: ControlNode) -> None:
-        self.gateways = node.gateways
+        self.node = node
         nouns = (
             SecretOperations(node),
             UserOperations(node),

@@ -19,6 +19,7 @@ from control.web.recordings import Recordings
 from proxyd.exporter import exporter
 from proxyd.metrics import NotReady
 from proxyd.service import listen_error
+from proxyd.surroundings import credentials_dir
 from recorder.ports import Clock
 from storage.database import Database
 
@@ -57,6 +58,9 @@ class NodePage:
             page = server.Page(
                 operations=operations,
                 log_in=self._log_in,
+                provider=server.provider_of(
+                    settings, self._vault, self._clock, credentials_dir()
+                ),
                 passkeys=server.Passkeys(self._vault, settings.public_host),
                 database=self._database,
                 vault=self._vault,

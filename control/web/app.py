@@ -54,6 +54,7 @@ from control.web import (
     passkey_routes,
     playback_routes,
     profile_routes,
+    provider_routes,
     secret_routes,
     session_routes,
     vault_routes,
@@ -79,6 +80,8 @@ OPEN: Final = frozenset(
         "/login",
         "/login/passkey",
         "/login/passkey/options",
+        "/login/provider",
+        "/login/provider/back",
     }
 )
 """What strangers may ask for, beside static files."""
@@ -112,6 +115,7 @@ def routers() -> tuple[APIRouter, ...]:
         live_routes.router,
         secret_routes.router,
         passkey_routes.router,
+        provider_routes.router,
         profile_routes.router,
         admin_routes.router,
         vault_routes.router,

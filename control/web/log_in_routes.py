@@ -2,6 +2,7 @@
 
 from http import HTTPStatus
 from typing import Annotated, Final
+from urllib.parse import quote
 
 import anyio.to_thread
 from anyio import CapacityLimiter
@@ -145,7 +146,8 @@ def let_in(
         )
         if is_whole:
             act.note(session, "user.logged_in", known.name, str(where))
-    path = local(target) if is_whole else f"{SECOND_FACTOR}?next={local(target)}"
+    target = local(target)
+    path = target if is_whole else f"{SECOND_FACTOR}?next={quote(target, safe='')}"
     answer = RedirectResponse(path, HTTPStatus.SEE_OTHER)
     # Lax: a link in a ticket leads straight to the moment in a recording. Forms hold a token.
     answer.set_cookie(COOKIE, presented, secure=True, httponly=True, samesite="lax")

@@ -13,6 +13,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from control.answers import Result, whole_answer
+from control.identity_provider import IdentityProvider
 from control.log_in import LogIn
 from control.operations import Operations
 from control.passkeys import Passkeys
@@ -37,6 +38,8 @@ class Page:
     operations: Operations
     log_in: LogIn
     passkeys: Passkeys
+    provider: IdentityProvider | None = None
+    """Who else vouches for users."""
     database: Database
     vault: Vault
     recordings: Recordings

@@ -34,6 +34,7 @@ def render(
         path=request.url.path,
         static=request.app.state.static,
         asset=request.app.state.assets,
+        provider=getattr(request.app.state.page.provider, "name", ""),
         done=DONE.get(request.query_params.get("done", ""), ""),
         **values,
     )

@@ -94,7 +94,7 @@ def revoke(page: ThePage, visitor: Mine, name: str, id: str) -> Response:  # noq
 def download_rdp(page: ThePage, visitor: Mine, name: str, id: str) -> Response:  # noqa: A002
     """Return a file that mstsc opens. There is no password in it."""
     found = next((one for one in _credentials(page, visitor, name) if one.id == id), None)
-    port = page.operations.gateways.ports.get(TargetProtocol.RDP, 0)
+    port = page.operations.node.gateways.ports.get(TargetProtocol.RDP, 0)
     if found is None or not port:
         raise NotFoundError(f"you have no credential {id} for a desktop")
     issued = IssuedCredential(

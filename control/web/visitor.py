@@ -133,7 +133,8 @@ def next_step(page: Page, visitor: Visitor) -> str | None:
         return None
     if logged_in.known.must_change_password:
         return NEW_PASSWORD
-    if page.require_second_factor and not logged_in.known.factors.any:
+    has_one = logged_in.known.factors.any or logged_in.second_factor_given
+    if page.require_second_factor and not has_one:
         return ENROL
     return None
 

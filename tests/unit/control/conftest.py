@@ -141,6 +141,7 @@ class World:
         self.logins = []
         self.engine_answers = True
         self.deaf_times = 0
+        self.found: UUID | None = None
 
     def terminate(self, engine_id, session_id, reason) -> None:
         self.deaf_times -= 1
@@ -154,7 +155,8 @@ class World:
     def search(self, text, kinds, limit):
         if text == "broken":
             raise StorageUnavailableError("the disk is full")
-        return [ask.SearchHit(session=uuid4(), at_ms=0, kind="output", text=text, channel=0)]
+        found = self.found or uuid4()
+        return [ask.SearchHit(session=found, at_ms=90_500, kind="output", text=text, channel=0)]
 
     def chunks(self, session_id, from_sequence):
         yield ask.StoredChunk(sequence=from_sequence, digest=b"", encoded=b"")
