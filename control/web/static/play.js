@@ -334,8 +334,8 @@ class Page {
     try {
       const { whole, findings } = await this.source.verify();
       badge.dataset.whole = whole;
-      badge.textContent = whole ? "✓ chain verified" : `✗ ${findings.length} findings`;
-      badge.title = findings.map((one) => one.text).join("\n");
+      const texts = findings.map((one) => one.text);
+      badge.textContent = whole ? "✓ chain verified" : `✗ not as it was made: ${texts.slice(0, 3).join("; ")}`;
     } catch (error) {
       badge.textContent = `not verified: ${error.message}`;
     }
