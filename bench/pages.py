@@ -36,10 +36,10 @@ LIMIT_MS: Final = 300
 HOURS: Final = 1000
 LINES_AN_HOUR: Final = 200
 SEARCH_LIMIT_MS: Final = 1000
-_WORDS: Final = tuple(
-    "systemctl status nginx active running since error failed connection refused from kernel "  # noqa: SIM905
-    "usb disk mounted on ext4 sudo cat grep find ls permission denied root user docker container "
-    "image pulled started exited postgres query select table index row".split()
+_WORDS: Final = (
+    *("systemctl", "status", "nginx", "active", "running", "since", "error", "failed", "sudo"),
+    *("connection", "refused", "kernel", "usb", "disk", "mounted", "ext4", "cat", "grep", "ls"),
+    *("permission", "denied", "root", "docker", "image", "pulled", "postgres", "select", "row"),
 )
 _ROUNDS: Final = 7
 _ADMIN: Final = ("root", "Correct-Horse-9-Battery")
