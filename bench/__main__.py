@@ -10,6 +10,7 @@ from bench import (
     login,
     memory,
     pages,
+    playback,
     pty,
     receipts,
     scale,
@@ -29,6 +30,7 @@ MEASURES = {
     "ingest": ingest.measure,
     "receipts": receipts.measure,
     "scale": scale.measure,
+    "playback": playback.measure,
     "pages": pages.measure,
 }
 

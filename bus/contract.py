@@ -341,6 +341,14 @@ class MessageUser(Struct, frozen=True, kw_only=True, tag="message_user"):
     text: str
 
 
+class PauseSession(Struct, frozen=True, kw_only=True, tag="pause_session"):
+    """Control to engine: let nothing cross, or let it cross again, and show the user this."""
+
+    session_id: UUID
+    paused: bool
+    text: str
+
+
 FEED_LEASE_S = 60.0
 """A live feed whose watcher says nothing for so long is over."""
 
@@ -384,5 +392,5 @@ class CommandResult(Struct, frozen=True, kw_only=True, tag="command_result"):
     """With `watch_session` alone."""
 
 
-SessionCommand = TerminateSession | MessageUser | WatchSession
+SessionCommand = TerminateSession | MessageUser | PauseSession | WatchSession
 Command = SessionCommand | ResendChunks

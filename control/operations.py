@@ -28,6 +28,7 @@ from control.credentials import Gateways
 from control.enrolment_operations import EnrolmentOperations
 from control.errors import ControlError, UnreachableError
 from control.node_operations import NodeOperations
+from control.pause_operations import PauseOperations
 from control.proof_operations import ProofOperations
 from control.proofs import Proofs
 from control.retention import RetentionOperations
@@ -115,6 +116,7 @@ class Operations:
             ProofOperations(node.proofs, node.keys, node.act),
             AuditOperations(node.database),
             RetentionOperations(node.database, node.retention, node.act),
+            PauseOperations(node.database, node.live, node.act),
             AccountOperations(node.database, node.act),
         )
         self._handlers: dict[type[Struct], _Handler] = {}

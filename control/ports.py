@@ -79,6 +79,10 @@ class LiveSessions(Protocol):
         """Show a line in the user's terminal."""
         ...
 
+    def pause(self, engine_id: str, session_id: UUID, text: str, *, paused: bool) -> None:
+        """Let nothing cross, or let it cross again, and tell the user."""
+        ...
+
 
 NodeStatus = Callable[[], Status]
 """Says how this node is."""

@@ -13,6 +13,7 @@ from control.audit_requests import ListAudit
 from control.bus_requests import DeadLetterRequest
 from control.enrolment_requests import EnrolmentRequest
 from control.node_requests import AskStatus, RotateMasterKey
+from control.pause_requests import PauseRequest
 from control.proof_requests import ProofRequest
 from control.request import Line, Name, Port
 from control.request import Request as _Request
@@ -385,5 +386,6 @@ OperatorRequest = (
     | DeadLetterRequest
     | ListAudit
     | RetentionRequest
+    | PauseRequest
     | AccountRequest
 )

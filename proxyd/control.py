@@ -24,6 +24,7 @@ from control.nt_hashes import NTLMCheck
 from control.open_database import open_database
 from control.operations import ControlNode, Operations
 from control.operator_socket import OperatorSocket
+from control.playback import Playback
 from control.ports import ChunkReader, NodeStatus, SessionSearch
 from control.proofs import Proofs
 from control.rpc import EngineRequests
@@ -170,13 +171,14 @@ class Control:
         self,
         operations: Operations,
         keys: StorageKeys,
+        playback: Playback,
         not_ready: NotReady,
         listening: Callable[[], None],
     ) -> None:
         """Answer operators and the page until cancelled; call `listening` once all may."""
         followed = FollowedSessions(self._bus, self._database, keys)
         socket = OperatorSocket(self._settings.state_dir, operations, followed.follow)
-        serving = self.page.serving(operations, followed.follow, not_ready)
+        serving = self.page.serving(operations, playback, followed.follow, not_ready)
         async with socket.serving(), serving as page:
             listening()
             async with asyncio.TaskGroup() as tasks:

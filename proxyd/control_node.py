@@ -109,7 +109,9 @@ class ControlNode:
                 self.operations = control.operations(
                     stored, keys, self.tell, _ports(settings), letters
                 )
-                await control.serve_operators(self.operations, keys, self._not_ready, started)
+                await control.serve_operators(
+                    self.operations, keys, worker.playback, self._not_ready, started
+                )
 
     async def drain(self) -> None:
         """Nothing: sessions are on engines, and go on."""

@@ -12,8 +12,11 @@ from config.model import Settings
 from control.log_in import LogIn
 from control.operations import Operations
 from control.operator_socket import Follow
+from control.playback import Playback
 from control.vault import Vault
 from control.web.certificate import PageCertificate
+from control.web.recordings import Recordings
+from proxyd.exporter import exporter
 from proxyd.metrics import NotReady
 from proxyd.service import listen_error
 from proxyd.surroundings import credentials_dir
@@ -42,7 +45,7 @@ class NodePage:
 
     @contextlib.asynccontextmanager
     async def serving(
-        self, operations: Operations, follow: Follow, not_ready: NotReady
+        self, operations: Operations, playback: Playback, follow: Follow, not_ready: NotReady
     ) -> AsyncIterator["PageServer | None"]:
         """Serve while entered; raise `ConfigError` or `StartError`."""
         settings = self._settings
@@ -61,6 +64,12 @@ class NodePage:
                 passkeys=server.Passkeys(self._vault, settings.public_host),
                 database=self._database,
                 vault=self._vault,
+                recordings=Recordings(
+                    database=self._database,
+                    playback=playback,
+                    export=exporter(operations),
+                    clock=self._clock,
+                ),
                 clock=self._clock,
                 host=settings.public_host,
                 require_second_factor=settings.control.require_second_factor,

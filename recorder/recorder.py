@@ -211,8 +211,14 @@ class Recorder:
             self.record([ClockStepped(at_ms=self.at_ms(), step_ms=step_ms)])
 
     def watch(self, tap: LiveTap) -> DataKey:
-        """Hand each frame body to `tap` from now on; return the session's key."""
+        """Hand each frame body to `tap` from now on; return the session's key.
+
+        What came before is sealed: storage has it at once, and so has whoever watches.
+        """
         self._taps = (*self._taps, tap)
+        if self._segment.first_at is not None:
+            with contextlib.suppress(OSError):
+                self._rotate(SealReason.INTERVAL)
         return self._key
 
     def unwatch(self, tap: LiveTap) -> None:

@@ -31,6 +31,7 @@ from recorder.events import (
 )
 from recorder.replay.channel import Channel, ChannelState
 from recorder.replay.desktop import CLICKED, TYPED, Desktop, DesktopState
+from recorder.replay.outline import encode_outline, outline_of
 from recorder.replay.rdp.bitmaps import BitmapDecoder, PureDecoder
 from recorder.replay.terminal import MAX_LINE
 
@@ -60,6 +61,8 @@ class Comprehension(Struct, frozen=True, kw_only=True):
 
     state: bytes
     lines: list[Line]
+    outline: bytes = b""
+    """What `recorder.replay.outline` reads; empty where the chunk was given up."""
 
 
 class Screen(Struct, frozen=True, kw_only=True):
@@ -70,6 +73,12 @@ class Screen(Struct, frozen=True, kw_only=True):
     rows: int
     dump: str
     """VT text that draws the screen on an empty terminal of that size."""
+    held: str = ""
+    """The beginning of an escape sequence."""
+    tail: bytes = b""
+    """The beginning of a character."""
+    has_terminal: bool = True
+    """Whether the target was asked for one."""
 
 
 class _State(Struct, array_like=True):
@@ -110,7 +119,9 @@ def comprehend(
     reading = _Reading(_decoded(state), draws)
     for event in _as_happened(events):
         reading.take(event)
-    return Comprehension(state=reading.finish(), lines=reading.lines)
+    finished = reading.finish()
+    outline = outline_of(events, reading.with_screens)
+    return Comprehension(state=finished, lines=reading.lines, outline=encode_outline(outline))
 
 
 def screens(state: bytes) -> list[Screen]:
@@ -118,12 +129,15 @@ def screens(state: bytes) -> list[Screen]:
     return [
         Screen(
             channel=number,
-            columns=channel.terminal.columns,
-            rows=channel.terminal.rows,
-            dump=channel.terminal.dump,
+            columns=terminal.columns,
+            rows=terminal.rows,
+            dump=terminal.dump,
+            held=terminal.held,
+            tail=channel.drawn.tail if channel.terminal is None else channel.shown.tail,
+            has_terminal=channel.terminal is not None,
         )
         for number, channel in _decoded(state).channels.items()
-        if channel.terminal is not None
+        if (terminal := channel.screen) is not None
     ]
 
 
@@ -218,6 +232,12 @@ class _Reading:
         if count == MAX_LINES:
             text = _OVERFLOW
         self.lines.append(Line(at_ms=max(at_ms, 0), kind=kind, channel=channel, text=text))
+
+    @property
+    def with_screens(self) -> list[int]:
+        """The channels whose screens the state holds."""
+        channels = self._state.channels
+        return [number for number in channels if channels[number].screen is not None]
 
     def finish(self) -> bytes:
         """Tell what the screens show by now; return the state for the next chunk."""

@@ -15,6 +15,7 @@ from bus.contract import (
     HostKeyPolicy,
     HostKeysPinned,
     MessageUser,
+    PauseSession,
     PinHostKey,
     RedeemCredential,
     SessionReady,
@@ -59,6 +60,7 @@ REPLIES = (
 COMMANDS = (
     TerminateSession(session_id=SESSION, reason="maintenance"),
     MessageUser(session_id=SESSION, text="hello"),
+    PauseSession(session_id=SESSION, paused=True, text="paused"),
     WatchSession(session_id=SESSION, watching=True),
 )
 

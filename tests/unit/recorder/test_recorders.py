@@ -150,6 +150,23 @@ async def test_a_watcher_sees_each_burst_and_the_end(tmp_path: Path):
     assert over == b""
 
 
+async def test_what_was_shown_before_somebody_watches_is_stored_at_once(tmp_path: Path):
+    async with engine(tmp_path) as running:
+        sink = await running.start()
+        sink.record([shown(sink, b"before")])
+        await running.stored()
+        assert not running.store.chunks
+        running.recorders.watch(SESSION, lambda body: None)
+        await until(lambda: running.store.chunks)
+        assert running.store.output() == b"before"
+        running.recorders.watch(SESSION, lambda body: None)
+        sink.record([shown(sink, b"after")])
+        await sink.close(EndReason.CLIENT_LEFT)
+        await running.stored()
+        assert running.store.output() == b"beforeafter"
+        assert len(running.store.chunks[SESSION]) == 2
+
+
 async def test_a_session_that_nobody_has_cannot_be_watched(tmp_path: Path):
     async with engine(tmp_path) as running:
         assert not running.recorders.watch(UUID(int=9), lambda body: None)
