@@ -22,13 +22,19 @@ from config.model import Settings
 from control.live import NoLiveSessions
 from control.log_in import LogIn
 from control.offline import open_operations
+from control.operations import ControlNode
 from control.passkeys import Passkeys
+from control.playback import Playback
 from control.state_dir import Initialiser
 from control.web.app import make_app
 from control.web.page import Page
+from control.web.recordings import Recordings
 from proxyd.page import ASSETS
 from recorder.clock import SystemClock
+from storage.blobs import DatabaseBlobs
 from storage.database import Database
+from storage.reader import Reader
+from storage.search import Search
 from storage.tables import LineRow, SessionRow
 
 SESSIONS: Final = 100_000
@@ -67,6 +73,7 @@ async def _measure(settings: Settings) -> list[Figure]:
             passkeys=Passkeys(node.vault, "localhost"),
             database=node.database,
             vault=node.vault,
+            recordings=_recordings(node),
             clock=node.clock,
             host="localhost",
             require_second_factor=False,
@@ -89,6 +96,16 @@ async def _measure(settings: Settings) -> list[Figure]:
                 await _searched(browser, "one line of 200 000", "needle-500-77"),
                 await _searched(browser, "what nobody typed", "no such thing"),
             ]
+
+
+def _recordings(node: ControlNode) -> Recordings:
+    reader = Reader(node.database, DatabaseBlobs())
+    return Recordings(
+        database=node.database,
+        playback=Playback(reader, Search(node.database), node.keys),
+        export=lambda *_: iter(()),
+        clock=node.clock,
+    )
 
 
 async def _timed(browser: httpx.AsyncClient, name: str, query: str) -> Figure:
