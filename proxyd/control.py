@@ -178,15 +178,17 @@ class Control:
         """Answer operators and the page until cancelled; call `listening` once all may."""
         followed = FollowedSessions(self._bus, self._database, keys)
         socket = OperatorSocket(self._settings.state_dir, operations, followed.follow)
-        serving = self.page.serving(operations, playback, followed.follow, not_ready)
-        async with socket.serving(), serving as page:
-            listening()
-            async with asyncio.TaskGroup() as tasks:
-                if page is not None:
-                    tasks.create_task(page.ended())
-                tasks.create_task(self._trust.run())
-                tasks.create_task(follow_storage_key(keys, self._clock))
-                tasks.create_task(self._wipe_spent())
+        with self.page.listening() as listener:
+            async with socket.serving():
+                listening()
+                async with asyncio.TaskGroup() as tasks:
+                    if listener is not None:
+                        serve = self.page.serve
+                        page = serve(listener, operations, playback, followed.follow, not_ready)
+                        tasks.create_task(page)
+                    tasks.create_task(self._trust.run())
+                    tasks.create_task(follow_storage_key(keys, self._clock))
+                    tasks.create_task(self._wipe_spent())
 
     async def _wipe_spent(self) -> None:
         """Forget the NT hashes of credentials that have just expired, again and again."""

@@ -58,7 +58,7 @@ def _endpoint(call: Call) -> Callable[..., Awaitable[Response]]:
     async def endpoint(
         request: Request,
         page: ThePage,
-        visitor: Annotated[Visitor, require(call.right, proof=call.proof)],
+        visitor: Annotated[Visitor, require(call.right, proof=call.proof, person=call.person)],
     ) -> Response:
         if call.method in IN_QUERY:
             given = _in_query(call, request)

@@ -35,7 +35,9 @@ class Call(NamedTuple):
     own: str = ""
     """The field that is always the one who asks, whatever he sends."""
     proof: bool = False
-    """Whether he must have given his password a short while ago."""
+    """Whether he must have given his password a short while ago, or has a token."""
+    person: bool = False
+    """Whether no token will do."""
 
 
 _SETUP, _MANAGE, _SESSIONS = Right.SEE_SETUP, Right.MANAGE, Right.SEE_SESSIONS
@@ -140,6 +142,15 @@ CALLS: Final[tuple[Call, ...]] = (
         list[account.TokenSummary],
         own="user",
     ),
-    Call("POST", "/me/tokens", account.CreateToken, _ONESELF, account.IssuedToken, own="user"),
+    Call(
+        "POST",
+        "/me/tokens",
+        account.CreateToken,
+        _ONESELF,
+        account.IssuedToken,
+        own="user",
+        proof=True,
+        person=True,
+    ),
     Call("DELETE", "/me/tokens/{id}", account.RevokeToken, _ONESELF, own="user"),
 )

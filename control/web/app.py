@@ -55,6 +55,7 @@ from control.web import (
     playback_routes,
     profile_routes,
     provider_routes,
+    recording_calls,
     secret_routes,
     session_routes,
     vault_routes,
@@ -108,6 +109,7 @@ def routers() -> tuple[APIRouter, ...]:
     return (
         health_routes.router,
         make_router(),
+        recording_calls.router,
         log_in_routes.router,
         home_routes.router,
         session_routes.router,

@@ -35,6 +35,7 @@ EDGES = {
     "control/web/passkey_routes.py": "tests/e2e/test_page.py",
     "control/web/patience.py": "tests/e2e/test_page.py",
     "control/web/rendering.py": "tests/unit/control/web/test_app.py",
+    "control/web/recording_calls.py": "tests/unit/control/web/test_app.py",
     "control/web/server.py": "tests/e2e/test_page.py",
     "control/web/static_files.py": "tests/e2e/test_page.py",
     "control/web/vault_routes.py": "tests/unit/control/web/test_admin_routes.py",

@@ -8,4 +8,5 @@ from unit.control.web.conftest import (  # noqa: F401 - fixtures
     not_ready,
     page,
     people,
+    shell,
 )

@@ -94,9 +94,16 @@ def page(operations, database, vault, clock, people, not_ready) -> Iterator[Page
     loop.close()
 
 
+@pytest.fixture(scope="session")
+def shell():
+    """The app, once: its routes take a while to make. What it works with comes with `app`."""
+    return make_app(None, ASSETS)
+
+
 @pytest.fixture
-def app(page):
-    return make_app(page, ASSETS)
+def app(shell, page):
+    shell.state.page = page
+    return shell
 
 
 @pytest.fixture

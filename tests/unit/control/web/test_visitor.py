@@ -45,6 +45,8 @@ async def test_a_token_does_what_its_user_may_until_it_is_revoked(browse, page):
     assert (await browser.get("/api/v1/sessions")).status_code == 200
     assert (await browser.get("/api/v1/search?text=abc")).status_code == 200
     assert (await browser.post("/api/v1/users", json={})).status_code == 403
+    another = await browser.post("/api/v1/me/tokens", json={"name": "another"})
+    assert (another.status_code, another.json()["kind"]) == (403, "denied")
     assert (await browser.delete(f"/api/v1/me/tokens/{issued.id}")).status_code == 200
     assert (await browser.get("/api/v1/sessions")).status_code == 401
 
