@@ -169,6 +169,15 @@ class SessionFailed(Struct, frozen=True, kw_only=True, tag="session_failed"):
     detail: str
 
 
+class ConnectionLost(Struct, frozen=True, kw_only=True, tag="connection_lost"):
+    """Engine to control: the client of this session is gone without having said so.
+
+    It may come back by itself: a pair that is used up is let in once more for a while.
+    """
+
+    session_id: UUID
+
+
 class EngineStarted(Struct, frozen=True, kw_only=True, tag="engine_started"):
     """Engine to control: what this engine still holds; its other live sessions are lost."""
 
@@ -316,7 +325,8 @@ class ChunkRefused(Struct, frozen=True, kw_only=True, tag="chunk_refused"):
 
 
 LoginRequest = RedeemCredential | ProveNTLM
-SessionRequest = LoginRequest | PinHostKey | SessionReady | SessionFailed | EngineStarted
+SessionReport = SessionReady | SessionFailed | ConnectionLost
+SessionRequest = LoginRequest | PinHostKey | SessionReport | EngineStarted
 EnrolmentRequest = EnrolEngine | FetchTrustedKeys | RotateEngineKey
 EnrolmentReply = EnrolmentPending | EngineEnrolled | EnrolmentRefused | TrustedKeys
 Request = SessionRequest | ValidateUser | Heartbeat | PingStorage | EnrolmentRequest

@@ -118,6 +118,8 @@ class RDPSettings(_Table, frozen=True, kw_only=True):
     max_startups: MaxStartups = "10:30:100"
     max_startups_per_source: Count = 50
     source_penalties: bool = True
+    reconnect_grace_s: SecondsOrOff = 60
+    """How long a used-up pair lets the client back in whose connection broke. For control."""
     target_alive_interval_s: Seconds = 15
     """How long a target may be silent before the kernel asks it for a sign of life."""
     target_alive_count: Annotated[int, Meta(ge=1, le=127)] = 3

@@ -122,14 +122,17 @@ class Control:
         self._settings, self._database, self._vault = settings, database, vault
         self._bus, self._clock = bus, clock
         on_loss = settings.recorder.on_loss
-        grants = Grants(database, vault, clock, default_on_loss=on_loss)
+        grace_s = settings.rdp.reconnect_grace_s
+        grants = Grants(
+            database, vault, clock, default_on_loss=on_loss, reconnect_grace_s=grace_s
+        )
         self._trust = trust
         self.heartbeats = Heartbeats(clock)
         """Which engines are there."""
         user_check = UserCheck(database, vault, clock)
-        self._ntlm_check = ntlm_check = NTLMCheck(database, vault, clock)
+        self._ntlm_check = NTLMCheck(database, vault, clock, reconnect_grace_s=grace_s)
         requests = EngineRequests(
-            database, grants, clock, self.heartbeats, user_check, ntlm_check
+            database, grants, clock, self.heartbeats, user_check, self._ntlm_check
         )
         bus.answer(requests.answer)
 

@@ -23,6 +23,7 @@ from peers.freerdp import (
     rdp_login,
     start_shadow,
 )
+from peers.link import link_to
 from peers.needed import answers, wait_until
 from peers.xrdp import XRDP
 
@@ -58,8 +59,8 @@ def view(desk: Display) -> Iterator[View]:
     """Starts viewers and ends them with the test."""
     started: list[Viewer] = []
 
-    def start(login: RDPLogin, *words: str) -> Viewer:
-        started.append(login.view(desk, *words))
+    def start(login: RDPLogin, *words: str, port: int | None = None) -> Viewer:
+        started.append(login.view(desk, *words, port=port))
         return started[-1]
 
     yield start
@@ -166,6 +167,30 @@ def test_a_pair_that_is_used_up_opens_nothing(
     before = xrdp_server.connections()
     assert view(login, f"/sec:{security}").wait() in {LOGON_FAILURE, DENIED}
     assert xrdp_server.connections() == before
+
+
+def test_a_client_whose_connection_breaks_comes_back_by_itself(
+    desktops: Daemon, view: View
+) -> None:
+    login, before = rdp_login(desktops, "shadow", uses=1), len(desktops.sessions())
+    with link_to(desktops.rdp_port) as link:
+        viewer = view(login, "/sec:nla", "+auto-reconnect", port=link.port)
+        viewer.shows(SHADOW_DESKTOP)
+        broken = desktops.live()
+        link.cut()
+        wait_until(
+            lambda: (
+                [row["state"] for row in desktops.sessions()].count("live") == 1
+                and len(desktops.sessions()) == before + 2
+            ),
+            f"it does not come back: {viewer.said[-1500:]}",
+            seconds=30,
+            every=0.3,
+        )
+        assert desktops.live().id != broken.id
+        viewer.shows(SHADOW_DESKTOP)
+        viewer.close()
+    desktops.recorded()
 
 
 def test_rdp_without_tls_and_logins_without_a_password_are_refused(

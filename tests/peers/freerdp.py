@@ -72,9 +72,10 @@ class RDPLogin:
     username: str
     password: str
 
-    def view(self, display: Display, *words: str) -> Viewer:
+    def view(self, display: Display, *words: str, port: int | None = None) -> Viewer:
+        """Start a viewer; `port` is where it connects, by default proxyd's."""
         credential = (f"/u:{self.username}", f"/p:{self.password}")
-        return Viewer(display, self.daemon.rdp_port, *credential, *words)
+        return Viewer(display, port or self.daemon.rdp_port, *credential, *words)
 
 
 def rdp_login(daemon: Daemon, secret: str, *, uses: int = 1000, ttl: str = "1h") -> RDPLogin:
