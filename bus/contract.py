@@ -380,6 +380,8 @@ class LiveFeed(Struct, frozen=True, kw_only=True):
     """The session's data key."""
     position: Annotated[int, Meta(ge=0)]
     """How many bytes the feed has carried."""
+    first_sequence: Annotated[int, Meta(ge=0)] | None = None
+    """The chunk that it began with, all of it; None where it began in the middle of one."""
 
 
 class CommandResult(Struct, frozen=True, kw_only=True, tag="command_result"):

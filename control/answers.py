@@ -12,7 +12,6 @@ from control.requests import (
     CredentialSummary,
     Done,
     FetchChunks,
-    FollowSession,
     IssuedCredential,
     ListAccess,
     ListCredentials,
@@ -20,6 +19,8 @@ from control.requests import (
     ListSessions,
     ListUsers,
     LiveFrames,
+    LivePicture,
+    LiveRequest,
     OperatorRequest,
     SearchHit,
     SearchSessions,
@@ -48,7 +49,7 @@ ManyRequest = (
     | ListSessions
     | SearchSessions
     | FetchChunks
-    | FollowSession
+    | LiveRequest
     | ListDeadLetters
     | ListAudit
     | ShowRetention
@@ -73,6 +74,7 @@ Result = (
     | LogChecked
     | TreeHead
     | LiveFrames
+    | LivePicture
     | DeadLetterSummary
     | AuditEntry
     | RetentionRule

@@ -19,6 +19,7 @@ from control.following import FollowedSessions
 from control.grants import Grants
 from control.heartbeats import Heartbeats
 from control.live import BusLiveSessions
+from control.live_desktops import LiveDesktops
 from control.nt_hashes import NTLMCheck
 from control.open_database import open_database
 from control.operations import ControlNode, Operations
@@ -165,11 +166,18 @@ class Control:
         )
 
     async def serve_operators(
-        self, operations: Operations, keys: StorageKeys, listening: Callable[[], None]
+        self,
+        operations: Operations,
+        chunks: ChunkReader,
+        keys: StorageKeys,
+        listening: Callable[[], None],
     ) -> None:
         """Answer operators until cancelled; call `listening` once they can come."""
         followed = FollowedSessions(self._bus, self._database, keys)
-        socket = OperatorSocket(self._settings.state_dir, operations, followed.follow)
+        desktops = LiveDesktops(followed, chunks)
+        socket = OperatorSocket(
+            self._settings.state_dir, operations, followed.follow, desktops.pictures
+        )
         async with socket.serving():
             listening()
             async with asyncio.TaskGroup() as tasks:

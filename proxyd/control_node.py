@@ -109,7 +109,7 @@ class ControlNode:
                 self.operations = control.operations(
                     stored, keys, self.tell, _ports(settings), letters
                 )
-                await control.serve_operators(self.operations, keys, started)
+                await control.serve_operators(self.operations, stored.chunks, keys, started)
 
     async def drain(self) -> None:
         """Nothing: sessions are on engines, and go on."""

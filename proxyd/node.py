@@ -117,7 +117,7 @@ class WholeNode:
                     retention=worker.retention,
                 )
                 self.operations = control.operations(stored, keys, self.tell, engine.ports)
-                await control.serve_operators(self.operations, keys, started)
+                await control.serve_operators(self.operations, stored.chunks, keys, started)
 
     def _admit(self, database: Database, name: str) -> None:
         """Enrol the engine of this process, which needs no operator for it."""

@@ -127,6 +127,11 @@ def screens(state: bytes) -> list[Screen]:
     ]
 
 
+def desktop_of(state: bytes) -> DesktopState | None:
+    """Return the desktop in a keyframe's state; None where there is none."""
+    return _decoded(state).desktop
+
+
 def without_screens(state: bytes | None) -> bytes:
     """Return `state` with empty screens, to go on with behind a chunk that was given up."""
     loose = _decoded(state)

@@ -3,6 +3,7 @@
 import base64
 import datetime as dt
 import io
+import subprocess
 import time
 import uuid
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ pytestmark = [pytest.mark.peers, pytest.mark.timeout(150)]
 DESKTOP = bytes.fromhex("204060")
 TEXT = 'echo "Az{}|~" \\$HOME ^_^?'
 SMALLER = (800, 600)
+LIVE_S = 2 + 1
+"""The command line takes a second to start on a loaded machine."""
 COPIED = "hier-żółw-漢字-" * 250
 
 
@@ -165,6 +168,40 @@ def test_so_it_is_after_the_desktop_took_another_size(
     shown = rgb_of(daemon.recorded())
     assert len(shown) == SMALLER[0] * SMALLER[1] * 3
     assert shown == parts(screenshot)
+
+
+def test_who_watches_it_live_sees_it_within_two_seconds_and_to_the_pixel(
+    daemon: Daemon, desk: Display, tmp_path: Path
+) -> None:
+    viewer = rdp_login(daemon, "shadow").view(desk)
+    newest = tmp_path / "newest.png"
+    try:
+        viewer.shows(bytes.fromhex("402020"))
+        desk.xdotool("mousemove", "1000", "700")
+        before = settled(desk)
+        argv = [*daemon.argv, "session", "watch", daemon.live().id, "--out", str(newest)]
+        begun = time.monotonic()
+        with subprocess.Popen(argv, stderr=subprocess.PIPE) as watching:
+            wait_until(newest.exists, "no picture comes", every=0.02)
+            assert time.monotonic() - begun < LIVE_S
+            assert rgb_in(newest) == before
+            desk.xdotool("mousemove", "300", "200", "click", "1")
+            desk.type("seq 40")
+            desk.press("Return")
+            screenshot = settled(desk)
+            wait_until(lambda: rgb_in(newest) == screenshot, "it shows something else")
+            viewer.close()
+            assert watching.wait(10) == 0
+    finally:
+        viewer.close()
+    daemon.recorded()
+
+
+def rgb_in(path: Path) -> bytes:
+    """Return a PNG's pixels as a screenshot is."""
+    with av.open(str(path)) as file:
+        [frame] = file.decode(video=0)
+    return bytes(frame.reformat(format="rgb24").planes[0])
 
 
 def parts(screenshot: bytes) -> bytes:
