@@ -2,7 +2,19 @@
 
 import sys
 
-from bench import bulk, hostile, ingest, latency, login, memory, pty, receipts, scale, sftp
+from bench import (
+    bulk,
+    hostile,
+    ingest,
+    latency,
+    login,
+    memory,
+    pty,
+    rdp,
+    receipts,
+    scale,
+    sftp,
+)
 from bench.figures import Figure, keep, show
 from bench.rig import Rig
 
@@ -14,6 +26,7 @@ MEASURES = {
     "pty": pty.measure,
     "hostile": hostile.measure,
     "memory": memory.measure,
+    "rdp": rdp.measure,
     "ingest": ingest.measure,
     "receipts": receipts.measure,
     "scale": scale.measure,
