@@ -10,6 +10,7 @@ this repository's own machines.
 import asyncio
 import contextlib
 import json
+import random
 import ssl
 import subprocess
 import sys
@@ -151,7 +152,7 @@ class Target:
 
 async def _show(leg: Leg, pause_s: float, share: float) -> None:
     due_s = time.monotonic() + share * pause_s
-    filling = bytes(_PDU_BYTES)
+    filling = random.randbytes(_PDU_BYTES)  # noqa: S311 - noise
     while True:
         await asyncio.sleep(max(0.0, due_s - time.monotonic()))
         stamp = time.monotonic_ns().to_bytes(8, "little")
