@@ -16,6 +16,7 @@ from msgspec import Struct
 from protocols.errors import RemoteProtocolError
 from protocols.rdp import capabilities
 from protocols.rdp.acceptor import IO_CHANNEL, ClientSide
+from protocols.rdp.clipboard_policy import CHANNEL_NAME, without_files
 from protocols.rdp.connector import TargetSide
 from protocols.rdp.wire import mcs, slowpath
 from protocols.rdp.wire.errinfo import ErrorInfo
@@ -85,6 +86,11 @@ class Relay:
         }
         self._to_client = {theirs: ours for ours, theirs in self._to_target.items()}
         self._refused = frozenset(client.channel_ids) - target.channel_ids.keys()
+        named = zip(client.channel_ids, client.channels, strict=True)
+        self._clipboard = next(
+            (number for number, one in named if one.name.lower() == CHANNEL_NAME), None
+        )
+        self._files_refused = False
         self._ended: Ended | None = None
         self.active_ms = 0
         """When the client last sent anything, in session time."""
@@ -185,6 +191,8 @@ class Relay:
         channel = self._to_target.get(sent.channel)
         if channel is None or sent.initiator != self._client.user:
             raise RemoteProtocolError(f"data for channel {sent.channel}, which is not there")
+        if sent.channel == self._clipboard:
+            return self._clipped(packet, sent.offset, self._target.user, channel)
         if sent.channel != IO_CHANNEL:
             return _renumbered(packet, self._target.user, channel)
         changed = self._client_share(packet, sent.offset)
@@ -205,6 +213,20 @@ class Relay:
             if not flags & _LICENSING_FLAG or flags & ~_LICENSING_FLAGS:
                 # A second Client Info would be one with a password of the user's choice.
                 raise RemoteProtocolError("neither a share PDU nor licensing from the client")
+        return None
+
+    def _clipped(self, packet: bytes, start: int, initiator: int, channel: int) -> bytes | None:
+        """Return a packet of the clipboard in the other leg's numbers; None for files."""
+        allowed = without_files(packet, start)
+        if allowed is not None:
+            return _renumbered(allowed, initiator, channel)
+        if not self._files_refused:
+            self._files_refused = True
+            at_ms = self._sink.at_ms()
+            refused = ChannelRefused(
+                at_ms=at_ms, kind=CHANNEL_NAME, detail="a file's contents", reason="not allowed"
+            )
+            self._sink.record([refused])
         return None
 
     # --- from the target
@@ -235,6 +257,8 @@ class Relay:
         if channel is None:
             raise RemoteProtocolError(f"data on channel {sent.channel}, which nobody joined")
         initiator = self._to_client.get(sent.initiator, sent.initiator)
+        if channel == self._clipboard:
+            return self._clipped(packet, sent.offset, initiator, channel)
         if channel != IO_CHANNEL:
             return _renumbered(packet, initiator, channel)
         changed = self._target_share(packet, sent.offset)

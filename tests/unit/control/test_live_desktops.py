@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import io
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from uuid import UUID
 
 import av
@@ -16,7 +16,7 @@ from control import live_desktops
 from control.following import Joined
 from control.live_desktops import LiveDesktops
 from control.requests import LivePicture, StoredChunk
-from recorder.chunk import Chunk, read_frames
+from recorder.chunk import read_frames
 from recorder.replay.comprehend import comprehend
 
 CHUNKS = desktop_chunks("shadow", 30)

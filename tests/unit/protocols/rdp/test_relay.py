@@ -226,3 +226,19 @@ def test_licensing_passes(relay: Relay):
 def test_the_farewell_is_recorded(relay: Relay, sink: Sink):
     relay.record_farewell(ErrorInfo.IDLE_TIMEOUT)
     assert recorded(sink) == [relay.farewell(ErrorInfo.IDLE_TIMEOUT)]
+
+
+@pytest.mark.parametrize("side", [Side.CLIENT, Side.TARGET])
+def test_a_file_on_the_clipboard_stays_where_it_is_and_that_is_recorded_once(
+    relay: Relay, sink: Sink, side: Side
+) -> None:
+    asks = bytes.fromhex("24000000030000000800000000000000") + bytes(28)
+    if side is Side.CLIENT:
+        packet = mcs.send_request(USER, CLIPBOARD, asks)
+    else:
+        packet = mcs.send_indication(THEIR_USER, THEIR_CLIPBOARD, asks)
+    assert relay.receive(side, packet * 2).data == b""
+    [refused] = sink.events
+    assert refused == ChannelRefused(
+        at_ms=1234, kind="cliprdr", detail="a file's contents", reason="not allowed"
+    )
