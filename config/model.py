@@ -109,6 +109,10 @@ class RDPSettings(_Table, frozen=True, kw_only=True):
     """PEM, with its chain. None: `rdp_certificate.pem` in the state directory."""
     key_file: Path | None = None
     """PEM. None: `rdp_key.pem` in the state directory."""
+    signing_certificate_file: Path | None = None
+    """PEM, with its chain: signs `.rdp` files. None: they are not signed."""
+    signing_key_file: Path | None = None
+    """PEM, of mode 0600."""
     ca_file: Path | None = None
     """For secrets with `--certificate-ca`. None: the authorities that the system trusts."""
     login_timeout_s: Seconds = 60
