@@ -16,6 +16,7 @@ from peers.daemon import Daemon
 from peers.display import Display
 from peers.freerdp import RDPLogin, Viewer, rdp_login
 from peers.needed import program, wanted
+from peers.stopwatch import Screen
 from peers.xrdp import XRDP, start_xrdp
 
 from bench import rdp_paint
@@ -23,7 +24,6 @@ from bench.cpu import Meter
 from bench.figures import Figure, median, quantile
 from bench.rdp_crowd import crowd_figures
 from bench.rdp_paint import BLUE, RED
-from bench.rdp_screen import Screen
 from bench.rig import Rig
 
 ROUNDS = wanted("PROXYD_RDP_ROUNDS", 3)

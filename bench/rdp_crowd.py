@@ -21,20 +21,17 @@ from typing import Any, Final, Self
 from peers.certificates import Authority
 from peers.daemon import Daemon
 from peers.freerdp import rdp_login
+from peers.light_rdp import connected, log_on
 from peers.needed import environment, rss_bytes
-from samples.rdp import ScriptedTarget, accepted_client
+from samples.rdp import ScriptedTarget
 
 from bench import ROOT
 from bench.cpu import Meter
 from bench.figures import Figure, median, quantile
 from protocols.rdp.acceptor import IO_CHANNEL
-from protocols.rdp.certificates import subject_public_key
-from protocols.rdp.connector import Connector, Logon
 from protocols.rdp.leg import READ_BYTES, Leg, LegClosedError
-from protocols.rdp.steps import Ready, Send, StartTLS, Step
 from protocols.rdp.wire import mcs
 from protocols.rdp.wire.framing import Splitter
-from protocols.rdp.wire.ts_request import PasswordCredentials
 
 SESSIONS: Final = 25
 MBIT_PER_S: Final = 2.0
@@ -173,30 +170,15 @@ def _is_info(packet: bytes) -> bool:
 
 async def _client(port: int, username: str, password: str, late_ms: list[float]) -> None:
     """Log on with NLA, then note how late what comes is."""
-    leg = Leg(*await asyncio.open_connection("127.0.0.1", port, limit=READ_BYTES))
+    leg = await connected(port)
     try:
-        await _watch(leg, username, password, late_ms)
+        await log_on(leg, username, password)
+        await _watch(leg, late_ms)
     finally:
         leg.abort()
 
 
-async def _watch(leg: Leg, username: str, password: str, late_ms: list[float]) -> None:
-    credentials = PasswordCredentials(domain="", username=username, password=password)
-    logon = Logon(host="127.0.0.1", credentials=credentials, allowed_channels=frozenset())
-    connector = Connector(accepted_client(()), logon)
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    steps: list[Step] = connector.start()
-    while not any(isinstance(step, Ready) for step in steps):
-        for step in list(steps):
-            if isinstance(step, Send):
-                leg.write(step.data)
-            elif isinstance(step, StartTLS):
-                await leg.start_tls(context)
-                steps = connector.tls_started(subject_public_key(leg.certificate))
-                leg.write(b"".join(one.data for one in steps if isinstance(one, Send)))
-        steps = connector.receive(await leg.read())
-    leg.write(b"".join(step.data for step in steps if isinstance(step, Send)))
+async def _watch(leg: Leg, late_ms: list[float]) -> None:
     splitter = Splitter()
     while True:
         for packet in splitter.feed(await leg.read()):

@@ -3,6 +3,7 @@
 import base64
 import datetime as dt
 import io
+import statistics
 import subprocess
 import time
 import uuid
@@ -15,6 +16,7 @@ from peers.daemon import Daemon, MakeDaemon, Recording
 from peers.display import Display
 from peers.freerdp import Shadow, rdp_login
 from peers.needed import wait_until
+from peers.stopwatch import Screen
 from peers.xrdp import XRDP
 from samples.desktops import Watched
 
@@ -24,6 +26,8 @@ pytestmark = [pytest.mark.peers, pytest.mark.timeout(150)]
 DESKTOP = bytes.fromhex("204060")
 TEXT = 'echo "Az{}|~" \\$HOME ^_^?'
 SMALLER = (800, 600)
+KEY_A = b"\x04\x04\x00\x1e"
+"""FastPath: it is pressed."""
 LIVE_S = 2 + 1
 """The command line takes a second to start on a loaded machine."""
 COPIED = "hier-żółw-漢字-" * 250
@@ -38,6 +42,8 @@ class Session:
     mark: str
     typed_at: dt.datetime
     """When its first key was pressed."""
+    keys_at: list[dt.datetime]
+    """When the key A was pressed, the last times."""
     screenshot: bytes
     """RGB of the client's whole display, just before the end."""
 
@@ -73,10 +79,21 @@ def session(daemon: Daemon, xrdp_server: XRDP, desk: Display) -> Session:
         desk.type(f"until {paste}; do sleep 1; done")
         desk.press("Return")
         paste_into(done, desk, COPIED + mark)
+        keys_at = pressed(desk)
         screenshot = settled(desk)
     finally:
         viewer.close()
-    return Session(daemon, daemon.recorded(), mark, typed_at, screenshot)
+    return Session(daemon, daemon.recorded(), mark, typed_at, keys_at, screenshot)
+
+
+def pressed(desk: Display) -> list[dt.datetime]:
+    """Press the key A some times; return when."""
+    screen, times = Screen(desk.name), []
+    for _ in range(9):
+        times.append(dt.datetime.now(dt.UTC))
+        screen.press("a")
+        time.sleep(0.1)
+    return times
 
 
 def paste_into(path: Path, display: Display, text: str) -> None:
@@ -214,11 +231,28 @@ def parts(screenshot: bytes) -> bytes:
 def test_what_was_typed_is_found_at_the_time_it_was_typed(session: Session) -> None:
     [hit] = found(session, f"{TEXT} {session.mark}", "input")
     assert hit["text"] == f"{TEXT} {session.mark}[Left][End][Backspace]x"
-    [started] = session.recording.events("session_started")
-    began = dt.datetime.fromisoformat(started["info"]["started_at"])
-    at = began + dt.timedelta(milliseconds=int(str(hit["at_ms"])))
+    at = began_at(session.recording) + dt.timedelta(milliseconds=int(str(hit["at_ms"])))
     # xdotool, the X server and xfreerdp take their time, too.
     assert abs(at - session.typed_at) < dt.timedelta(seconds=0.5)
+
+
+def test_keys_have_their_time_within_a_tenth_of_a_second(session: Session) -> None:
+    began = began_at(session.recording)
+    recorded = [
+        began + dt.timedelta(milliseconds=event["at_ms"])
+        for event in session.recording.events("client_data")
+        if base64.b64decode(event["data_base64"]) == KEY_A
+    ]
+    late = [
+        recorded_at - at for recorded_at, at in zip(recorded[-9:], session.keys_at, strict=True)
+    ]
+    # One of them may meet a moment at which the machine does something else.
+    assert dt.timedelta() <= statistics.median(late) <= dt.timedelta(seconds=0.1)
+
+
+def began_at(recording: Recording) -> dt.datetime:
+    [started] = recording.events("session_started")
+    return dt.datetime.fromisoformat(started["info"]["started_at"])
 
 
 def test_what_was_copied_is_found(session: Session) -> None:
