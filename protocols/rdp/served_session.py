@@ -170,7 +170,12 @@ class ServedSession:
             return
         self._life.happened(Happened.TARGET_READY)
         try:
-            relay = self._relay = Relay(self._granted.client, connector.target, sink)
+            relay = self._relay = Relay(
+                self._granted.client,
+                connector.target,
+                sink,
+                mask_typed=self.grant.terms.mask_typed,
+            )
             relay.start()
             await self._relayed(relay, target, connector.take_rest())
         except RecordingLostError as error:
