@@ -166,8 +166,9 @@ async def test_a_watch_begins_with_a_chunk_and_what_was_before_is_sealed(tmp_pat
     # Nothing was recorded between the two.
     assert (tapped.first_sequence, again.first_sequence) == (1, 1)
     before, watched = running.store.chunks[SESSION]
-    assert before.unpack()[-1].data == b"before"
-    assert decode_burst(seen[0]) == watched.unpack()[:1]
+    # The beginning and what was shown; what was shown and the end.
+    assert (before.header.events, watched.header.events) == (2, 2)
+    assert decode_burst(seen[0])[0].data == b"watched"
 
 
 async def test_a_session_that_nobody_has_cannot_be_watched(tmp_path: Path):
