@@ -16,7 +16,7 @@ def watch_pictures(session: StoredSession, out: str) -> None:
     A file always holds the newest one, whole; a pipe gets one PNG behind the other. Raises
     the errors of `control.errors`, and `CommandFailedError` where nothing can be written.
     """
-    if out == STANDARD_OUTPUT and sys.stdout.isatty():
+    if out == STANDARD_OUTPUT and is_terminal():
         raise click.UsageError(
             "a desktop is shown as pictures, which a terminal cannot show: `--out FILE` keeps "
             "the newest one in a file, and a pipe gets all of them, one PNG behind the other: "
@@ -27,3 +27,8 @@ def watch_pictures(session: StoredSession, out: str) -> None:
     )
     for picture in pictures:
         write_all([picture.png], out)
+
+
+def is_terminal() -> bool:
+    """Say whether standard output is one."""
+    return sys.stdout.isatty()
