@@ -12,6 +12,7 @@ from control.account_requests import (
 from control.audit_requests import AuditEntry, ListAudit
 from control.bus_requests import DeadLetterSummary, ListDeadLetters
 from control.enrolment_requests import EngineSummary, ListEngines
+from control.live_requests import LiveFrames, LivePicture, LiveRequest
 from control.node_requests import Status
 from control.proof_requests import BundleSignature, LogChecked, SessionProof
 from control.requests import (
@@ -19,14 +20,12 @@ from control.requests import (
     CredentialSummary,
     Done,
     FetchChunks,
-    FollowSession,
     IssuedCredential,
     ListAccess,
     ListCredentials,
     ListSecrets,
     ListSessions,
     ListUsers,
-    LiveFrames,
     OperatorRequest,
     SearchHit,
     SearchSessions,
@@ -55,7 +54,7 @@ ManyRequest = (
     | ListSessions
     | SearchSessions
     | FetchChunks
-    | FollowSession
+    | LiveRequest
     | ListDeadLetters
     | ListAudit
     | ListTokens
@@ -85,6 +84,7 @@ Result = (
     | LogChecked
     | TreeHead
     | LiveFrames
+    | LivePicture
     | DeadLetterSummary
     | AuditEntry
     | RetentionRule

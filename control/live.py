@@ -3,8 +3,9 @@
 import asyncio
 from uuid import UUID
 
-from bus.contract import Command, MessageUser, PauseSession, TerminateSession
+from bus.contract import Command, MessageUser, TerminateSession
 from bus.errors import BusError
+from bus.pause import PauseSession
 from bus.ports import ControlBus
 from control.errors import UnreachableError
 

@@ -14,13 +14,14 @@ from control.answers import Result, whole_answer
 from control.credentials import Gateways
 from control.errors import UnreachableError
 from control.live import NoLiveSessions
+from control.live_requests import LiveRequest
 from control.node_requests import Status
 from control.open_database import open_blob_store, open_database
 from control.operations import ControlNode, Operations
 from control.operator_name import operator_name
 from control.ports import CarriesOut, LiveSessions
 from control.proofs import Proofs
-from control.requests import FollowSession, OperatorRequest
+from control.requests import OperatorRequest
 from control.storage_keys import StorageKeys
 from control.stored import IndexSearch, StoredChunks
 from control.target_test import OneDial
@@ -84,7 +85,7 @@ class InProcess:
 
     def stream(self, request: OperatorRequest) -> Iterator[Result]:
         """Yield the results as they come."""
-        if isinstance(request, FollowSession):
+        if isinstance(request, LiveRequest):
             raise UnreachableError("no proxyd is running here, so no session is live")
         # Through the codec, which checks what was given, as a node would.
         checked = decode_request(encode_request(request))

@@ -10,23 +10,16 @@ from typing import Any
 
 from msgspec import Struct
 
-from control import (
-    access,
-    credentials,
-    dead_letter_operations,
-    logins,
-    ports,
-    secrets,
-    sessions,
-    users,
-)
+from control import access, credentials, logins, ports, secrets, sessions, users
+from control import dead_letter_operations as letters
 from control import requests as ask
 from control.account_operations import AccountOperations
 from control.answers import Result
 from control.audit import Act, AuditOperations
 from control.credentials import Gateways
 from control.enrolment_operations import EnrolmentOperations
-from control.errors import ControlError, UnreachableError
+from control.errors import ConflictError, ControlError, UnreachableError
+from control.live_requests import FollowSession, LiveRequest, WatchDesktop
 from control.node_operations import NodeOperations
 from control.pause_operations import PauseOperations
 from control.proof_operations import ProofOperations
@@ -36,6 +29,7 @@ from control.storage_keys import StorageKeys
 from control.trust import ControlKeyFile
 from control.vault import Vault
 from recorder.ports import Clock
+from recorder.session_info import TargetProtocol
 from storage.database import Database
 from storage.errors import StorageError
 from storage.retention import Retention
@@ -61,7 +55,7 @@ class ControlNode:
     tester: ports.TargetTester
     status: ports.NodeStatus
     retention: Retention
-    dead_letters: dead_letter_operations.Letters | None = None
+    dead_letters: letters.Letters | None = None
 
     def act(self, who: str) -> Act:
         """Return `who`, acting now."""
@@ -112,7 +106,7 @@ class Operations:
             SessionOperations(node),
             EnrolmentOperations(node.database, node.control_key, node.keys, node.act, node.end),
             NodeOperations(node.vault, node.database, node.act, node.status),
-            dead_letter_operations.of(node.dead_letters, node.database, node.act),
+            letters.of(node.dead_letters, node.database, node.act),
             ProofOperations(node.proofs, node.keys, node.act),
             AuditOperations(node.database),
             RetentionOperations(node.database, node.retention, node.act),
@@ -126,7 +120,7 @@ class Operations:
     def carry_out(self, request: ask.OperatorRequest, who: str) -> Iterator[Result]:
         """Yield the results; raise the errors of `control.errors`.
 
-        Nothing happens before the first result is asked for. `FollowSession` yields none:
+        Nothing happens before the first result is asked for. A `LiveRequest` yields none:
         it needs an engine's live feed, which the socket's server has.
         """
         try:
@@ -341,7 +335,8 @@ class SessionOperations:
             ask.ShowSession: self.show,
             ask.SearchSessions: self.search,
             ask.FetchChunks: self.fetch,
-            ask.FollowSession: self.follow,
+            FollowSession: self.follow,
+            WatchDesktop: self.follow,
             ask.TerminateSession: self.terminate,
             ask.MessageSession: self.message,
         }
@@ -371,11 +366,13 @@ class SessionOperations:
             act.note(session, "session.read", str(request.id))
         return self.node.chunks.chunks(request.id, request.from_sequence)
 
-    def follow(self, request: ask.FollowSession, who: str) -> Iterable[Result]:
+    def follow(self, request: LiveRequest, who: str) -> Iterable[Result]:
         """Admit a watcher; the frames themselves come from the session's engine."""
         act = self.node.act(who)
         with self.node.database.transaction() as session:
-            sessions.find_live(session, request.id)
+            row = sessions.find_live(session, request.id)
+            if isinstance(request, WatchDesktop) and row.protocol != TargetProtocol.RDP:
+                raise ConflictError(f"session {row.id} is no desktop: follow its frames")
             act.note(session, "session.followed", str(request.id))
         return ()
 

@@ -12,6 +12,7 @@ from control.account_requests import AccountRequest
 from control.audit_requests import ListAudit
 from control.bus_requests import DeadLetterRequest
 from control.enrolment_requests import EnrolmentRequest
+from control.live_requests import LiveRequest
 from control.node_requests import AskStatus, RotateMasterKey
 from control.pause_requests import PauseRequest
 from control.proof_requests import ProofRequest
@@ -329,18 +330,6 @@ class StoredChunk(Struct, frozen=True, kw_only=True):
     stored_at: dt.datetime | None = None
 
 
-class FollowSession(_Request, frozen=True, kw_only=True):
-    """Stream the frame bodies of a live session from now on, each a `LiveFrames`."""
-
-    id: UUID
-
-
-class LiveFrames(Struct, frozen=True, kw_only=True):
-    """One frame body (`recorder.events.decode_burst` reads it)."""
-
-    body: bytes
-
-
 class TerminateSession(_Request, frozen=True, kw_only=True):
     """End a live session and tell its user why."""
 
@@ -377,7 +366,7 @@ OperatorRequest = (
     | SearchSessions
     | FetchChunks
     | ProofRequest
-    | FollowSession
+    | LiveRequest
     | TerminateSession
     | MessageSession
     | EnrolmentRequest

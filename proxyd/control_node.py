@@ -103,6 +103,7 @@ class ControlNode:
                 stored = Stored(
                     search=worker.search,
                     chunks=worker.chunks,
+                    playback=worker.playback,
                     proofs=proofs,
                     retention=worker.retention,
                 )
@@ -110,7 +111,7 @@ class ControlNode:
                     stored, keys, self.tell, _ports(settings), letters
                 )
                 await control.serve_operators(
-                    self.operations, keys, worker.playback, self._not_ready, started
+                    self.operations, stored, keys, self._not_ready, started
                 )
 
     async def drain(self) -> None:

@@ -22,12 +22,12 @@ from bus.contract import (
     EngineStarted,
     Heartbeat,
     MessageUser,
-    PauseSession,
     ResendChunks,
     TerminateSession,
     WatchSession,
 )
 from bus.errors import BusError
+from bus.pause import PauseSession
 from bus.ports import EngineBus
 from config.model import OnLoss, Settings
 from proxyd.bus_broker import BusBroker, Unseal

@@ -115,12 +115,13 @@ class WholeNode:
                 stored = Stored(
                     search=worker.search,
                     chunks=worker.chunks,
+                    playback=worker.playback,
                     proofs=proofs,
                     retention=worker.retention,
                 )
                 self.operations = control.operations(stored, keys, self.tell, engine.ports)
                 await control.serve_operators(
-                    self.operations, keys, worker.playback, self._not_ready, started
+                    self.operations, stored, keys, self._not_ready, started
                 )
 
     def _admit(self, database: Database, name: str) -> None:

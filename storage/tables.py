@@ -22,6 +22,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from storage.moments import UTC
 
+_LIVE = sql("state = 'live'")
 _TOLD = sql("kind <> 'output'")
 """Few lines, among many that were shown."""
 
@@ -139,6 +140,10 @@ class CredentialRow(Table):
     revoked_at: Mapped[dt.datetime | None]
     nt_hash: Mapped[bytes | None]
     """Of a credential for RDP, while it opens anything: sealed by `control.nt_hashes`."""
+    lost_at: Mapped[dt.datetime | None]
+    """When the connection of its last session broke; None once its client has come back."""
+    lost_from: Mapped[str | None]
+    """The client's address in that session."""
 
 
 class SessionRow(Table):
@@ -150,12 +155,7 @@ class SessionRow(Table):
         Index("ix_sessions_user", "user", "started_at"),
         Index("ix_sessions_secret", "secret", "started_at"),
         Index("ix_sessions_site", "site", "started_at"),
-        Index(
-            "ix_sessions_live",
-            "started_at",
-            sqlite_where=sql("state = 'live'"),
-            postgresql_where=sql("state = 'live'"),
-        ),
+        Index("ix_sessions_live", "started_at", sqlite_where=_LIVE, postgresql_where=_LIVE),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

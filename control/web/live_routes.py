@@ -9,8 +9,9 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from control.errors import ControlError
+from control.live_requests import FollowSession
 from control.pause_requests import PauseSession, ResumeSession
-from control.requests import FollowSession, MessageSession, TerminateSession
+from control.requests import MessageSession, TerminateSession
 from control.rights import Right
 from control.watching import Watch, across
 from control.web.page import ThePage

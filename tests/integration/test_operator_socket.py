@@ -34,6 +34,7 @@ from control.errors import (
 )
 from control.grants import Grants
 from control.live import BusLiveSessions
+from control.live_requests import FollowSession, LiveFrames
 from control.offline import open_operations
 from control.operations import Operations
 from control.operator_client import connect
@@ -43,14 +44,12 @@ from control.requests import (
     AddUser,
     AskStatus,
     Done,
-    FollowSession,
     GrantAccess,
     IssueCredential,
     IssuedCredential,
     ListCredentials,
     ListSecrets,
     ListSessions,
-    LiveFrames,
     MessageSession,
     RevokeCredential,
     ShowSecret,

@@ -10,6 +10,7 @@ from samples.chunks import SESSION, STARTED, Signers, data_key
 
 from config.model import Settings
 from control.errors import NotFoundError
+from control.live_requests import FollowSession, LiveFrames
 from control.pause_requests import PauseSession, ResumeSession
 from control.proof_requests import (
     BundleSignature,
@@ -20,9 +21,7 @@ from control.proof_requests import (
 from control.requests import (
     Done,
     FetchChunks,
-    FollowSession,
     ListSessions,
-    LiveFrames,
     MessageSession,
     OperatorRequest,
     SearchHit,

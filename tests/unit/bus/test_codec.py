@@ -7,6 +7,7 @@ from samples.chunks import SESSION
 from bus import codec
 from bus.contract import (
     CommandResult,
+    ConnectionLost,
     DenialReason,
     Denied,
     Done,
@@ -15,7 +16,6 @@ from bus.contract import (
     HostKeyPolicy,
     HostKeysPinned,
     MessageUser,
-    PauseSession,
     PinHostKey,
     RedeemCredential,
     SessionReady,
@@ -23,6 +23,7 @@ from bus.contract import (
     WatchSession,
 )
 from bus.errors import BadMessageError
+from bus.pause import PauseSession
 from recorder.session_info import RecordingTerms, Target, TargetProtocol
 
 TARGET = Target(host="10.0.0.5", port=22, protocol=TargetProtocol.SSH)
@@ -38,6 +39,7 @@ REQUESTS = (
     ),
     PinHostKey(session_id=SESSION, host_key="ssh-ed25519 AAAA"),
     SessionReady(session_id=SESSION),
+    ConnectionLost(session_id=SESSION),
     EngineStarted(engine_id="engine-1", site="default", spooled_sessions=(SESSION,)),
 )
 REPLIES = (

@@ -3,8 +3,9 @@ from uuid import UUID
 
 import pytest
 
-from bus.contract import CommandResult, MessageUser, PauseSession, TerminateSession
+from bus.contract import CommandResult, MessageUser, TerminateSession
 from bus.memory import MemoryBus
+from bus.pause import PauseSession
 from control.errors import UnreachableError
 from control.live import BusLiveSessions, NoLiveSessions
 

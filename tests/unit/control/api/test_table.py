@@ -2,8 +2,9 @@ from typing import get_args
 
 from control.api.table import CALLS
 from control.bus_requests import DeadLetterRequest
+from control.live_requests import FollowSession
 from control.proof_requests import SignBundle
-from control.requests import FetchChunks, FollowSession, OperatorRequest
+from control.requests import FetchChunks, OperatorRequest
 from control.rights import Right
 
 ELSEWHERE = {FetchChunks, FollowSession, SignBundle}

@@ -8,7 +8,8 @@ from samples.operator import NodeInMemory, summary
 from samples.screens import screen
 from samples.terminal_session import chunks_of, terminal_events
 
-from control.requests import FetchChunks, FollowSession, LiveFrames, OperatorRequest
+from control.live_requests import FollowSession, LiveFrames
+from control.requests import FetchChunks, OperatorRequest
 from proxyd.cli import main
 from proxyd.cli.invocation import Invocation
 from proxyd.cli.session_play import BELOW
