@@ -19,7 +19,6 @@ from control.requests import (
     CredentialSummary,
     Done,
     FetchChunks,
-    FollowSession,
     IssuedCredential,
     ListAccess,
     ListCredentials,
@@ -27,6 +26,8 @@ from control.requests import (
     ListSessions,
     ListUsers,
     LiveFrames,
+    LivePicture,
+    LiveRequest,
     OperatorRequest,
     SearchHit,
     SearchSessions,
@@ -55,7 +56,7 @@ ManyRequest = (
     | ListSessions
     | SearchSessions
     | FetchChunks
-    | FollowSession
+    | LiveRequest
     | ListDeadLetters
     | ListAudit
     | ListTokens
@@ -85,6 +86,7 @@ Result = (
     | LogChecked
     | TreeHead
     | LiveFrames
+    | LivePicture
     | DeadLetterSummary
     | AuditEntry
     | RetentionRule

@@ -20,7 +20,7 @@ from control.operations import ControlNode, Operations
 from control.operator_name import operator_name
 from control.ports import CarriesOut, LiveSessions
 from control.proofs import Proofs
-from control.requests import FollowSession, OperatorRequest
+from control.requests import LiveRequest, OperatorRequest
 from control.storage_keys import StorageKeys
 from control.stored import IndexSearch, StoredChunks
 from control.target_test import OneDial
@@ -84,7 +84,7 @@ class InProcess:
 
     def stream(self, request: OperatorRequest) -> Iterator[Result]:
         """Yield the results as they come."""
-        if isinstance(request, FollowSession):
+        if isinstance(request, LiveRequest):
             raise UnreachableError("no proxyd is running here, so no session is live")
         # Through the codec, which checks what was given, as a node would.
         checked = decode_request(encode_request(request))

@@ -335,6 +335,20 @@ class FollowSession(_Request, frozen=True, kw_only=True):
     id: UUID
 
 
+class WatchDesktop(_Request, frozen=True, kw_only=True):
+    """Stream what a live desktop session shows, each time it changed, as a `LivePicture`."""
+
+    id: UUID
+
+
+class LivePicture(Struct, frozen=True, kw_only=True):
+    """What a desktop showed."""
+
+    at_ms: int
+    """In session time."""
+    png: bytes
+
+
 class LiveFrames(Struct, frozen=True, kw_only=True):
     """One frame body (`recorder.events.decode_burst` reads it)."""
 
@@ -363,6 +377,7 @@ class Done(Struct, frozen=True, kw_only=True):
 
 SecretRequest = AddSecret | EditSecret | ListSecrets | ShowSecret | RemoveSecret | TestSecret
 CredentialRequest = IssueCredential | ListCredentials | RevokeCredential
+LiveRequest = FollowSession | WatchDesktop
 OperatorRequest = (
     SecretRequest
     | AddUser
@@ -377,7 +392,7 @@ OperatorRequest = (
     | SearchSessions
     | FetchChunks
     | ProofRequest
-    | FollowSession
+    | LiveRequest
     | TerminateSession
     | MessageSession
     | EnrolmentRequest

@@ -19,6 +19,7 @@ from control.following import FollowedSessions
 from control.grants import Grants
 from control.heartbeats import Heartbeats
 from control.live import BusLiveSessions
+from control.live_desktops import LiveDesktops
 from control.log_in import LogIn
 from control.nt_hashes import NTLMCheck
 from control.open_database import open_database
@@ -126,16 +127,19 @@ class Control:
         self._settings, self._database, self._vault = settings, database, vault
         self._bus, self._clock = bus, clock
         on_loss = settings.recorder.on_loss
-        grants = Grants(database, vault, clock, default_on_loss=on_loss)
+        grace_s = settings.rdp.reconnect_grace_s
+        grants = Grants(
+            database, vault, clock, default_on_loss=on_loss, reconnect_grace_s=grace_s
+        )
         self._trust = trust
         self.heartbeats = Heartbeats(clock)
         """Which engines are there."""
         log_in = LogIn(database, vault, clock)
         self.page = NodePage(settings, database, vault, log_in, clock)
         user_check = UserCheck(log_in, vault)
-        self._ntlm_check = ntlm_check = NTLMCheck(database, vault, clock)
+        self._ntlm_check = NTLMCheck(database, vault, clock, reconnect_grace_s=grace_s)
         requests = EngineRequests(
-            database, grants, clock, self.heartbeats, user_check, ntlm_check
+            database, grants, clock, self.heartbeats, user_check, self._ntlm_check
         )
         bus.answer(requests.answer)
 
@@ -170,6 +174,7 @@ class Control:
     async def serve_operators(
         self,
         operations: Operations,
+        chunks: ChunkReader,
         keys: StorageKeys,
         playback: Playback,
         not_ready: NotReady,
@@ -177,7 +182,10 @@ class Control:
     ) -> None:
         """Answer operators and the page until cancelled; call `listening` once all may."""
         followed = FollowedSessions(self._bus, self._database, keys)
-        socket = OperatorSocket(self._settings.state_dir, operations, followed.follow)
+        desktops = LiveDesktops(followed, chunks)
+        socket = OperatorSocket(
+            self._settings.state_dir, operations, followed.follow, desktops.pictures
+        )
         with self.page.listening() as listener:
             async with socket.serving():
                 listening()

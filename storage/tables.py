@@ -139,6 +139,10 @@ class CredentialRow(Table):
     revoked_at: Mapped[dt.datetime | None]
     nt_hash: Mapped[bytes | None]
     """Of a credential for RDP, while it opens anything: sealed by `control.nt_hashes`."""
+    lost_at: Mapped[dt.datetime | None]
+    """When the connection of its last session broke; None once its client has come back."""
+    lost_from: Mapped[str | None]
+    """The client's address in that session."""
 
 
 class SessionRow(Table):

@@ -22,6 +22,7 @@ from recorder.events import (
     DesktopStarted,
     Event,
     FileTouched,
+    InputMasked,
     RecordingGap,
     SessionEnded,
     TargetData,
@@ -43,6 +44,7 @@ REPEAT_MS = 30_000
 _MAX_REMEMBERED = 1024
 _MAX_CHANNELS = 256
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_MASKED = "(proxyd: what was typed here is not kept: a screen asked for a password)"
 _OVERFLOW = "(this session shows more than is indexed: the rest is only in the recording)"
 
 
@@ -141,6 +143,11 @@ def screens(state: bytes) -> list[Screen]:
     ]
 
 
+def desktop_of(state: bytes) -> DesktopState | None:
+    """Return the desktop in a keyframe's state; None where there is none."""
+    return _decoded(state).desktop
+
+
 def without_screens(state: bytes | None) -> bytes:
     """Return `state` with empty screens, to go on with behind a chunk that was given up."""
     loose = _decoded(state)
@@ -209,10 +216,17 @@ class _Reading:
                 self._state.desktop = DesktopState.begun(event)
                 self._desktop = self._desktop_of(self._state.desktop)
                 self._desktop.resize(event.at_ms, event.width_px, event.height_px)
-            case RecordingGap(at_ms=at_ms) if self._desktop is not None:
-                self._desktop.lose(at_ms)
+            case InputMasked() | RecordingGap() if self._desktop is not None:
+                self._lack(self._desktop, event)
             case _:
                 pass
+
+    def _lack(self, desktop: Desktop, event: InputMasked | RecordingGap) -> None:
+        """Take note of what is not in the recording of a desktop."""
+        if isinstance(event, RecordingGap):
+            desktop.lose(event.at_ms)
+        else:
+            self.tell(event.at_ms, TYPED, event.channel, _MASKED)
 
     def tell(self, at_ms: int, kind: str, channel: int | None, text: str) -> None:
         """Add a line, unless it is a redraw or past the limit."""

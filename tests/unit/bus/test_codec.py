@@ -7,6 +7,7 @@ from samples.chunks import SESSION
 from bus import codec
 from bus.contract import (
     CommandResult,
+    ConnectionLost,
     DenialReason,
     Denied,
     Done,
@@ -38,6 +39,7 @@ REQUESTS = (
     ),
     PinHostKey(session_id=SESSION, host_key="ssh-ed25519 AAAA"),
     SessionReady(session_id=SESSION),
+    ConnectionLost(session_id=SESSION),
     EngineStarted(engine_id="engine-1", site="default", spooled_sessions=(SESSION,)),
 )
 REPLIES = (
