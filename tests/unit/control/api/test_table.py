@@ -2,12 +2,12 @@ from typing import get_args
 
 from control.api.table import CALLS
 from control.bus_requests import DeadLetterRequest
-from control.live_requests import FollowSession
+from control.live_requests import FollowSession, WatchDesktop
 from control.proof_requests import SignBundle
 from control.requests import FetchChunks, OperatorRequest
 from control.rights import Right
 
-ELSEWHERE = {FetchChunks, FollowSession, SignBundle}
+ELSEWHERE = {FetchChunks, FollowSession, SignBundle, WatchDesktop}
 """What a recording is made of: it is played, watched and exported, not handed out raw."""
 
 
