@@ -8,24 +8,20 @@ from typing import Final
 
 from sqlalchemy import select
 
-from bus.contract import DenialReason, Denied, UserValidated, ValidateUser
+from bus.contract import DenialReason, Denied
+from bus.own_account import UserValidated, ValidateUser, password_info
 from bus.sealed import open_with, public_half
 from control import users
 from control.audit import Act
+from control.logons import Logon, Logons
 from control.vault import Vault
 from recorder.ports import Clock
 from storage.database import Database
 from storage.tables import UserRow
 
 _PURPOSE: Final = b"proxyd key for users' passwords v1"
-_INFO: Final = b"proxyd user password\x00"
 _AT_ONCE: Final = 2
 """argon2id takes 19 MiB and tens of milliseconds: strangers must not use up the machine."""
-
-
-def password_info(username: str) -> bytes:
-    """Return the `info` under which the password of `username` is sealed."""
-    return _INFO + username.encode("utf-8", "surrogatepass")
 
 
 class UserCheck:
@@ -34,6 +30,7 @@ class UserCheck:
     def __init__(self, database: Database, vault: Vault, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._logons = Logons(vault)
         # Every control node of one vault has the same key, and no file holds it.
         self._key = vault.mac(_PURPOSE)
         self._turns = threading.Semaphore(_AT_ONCE)
@@ -52,10 +49,18 @@ class UserCheck:
             matches = users.verifies(stored, password)
         verdict = _verdict(row, matches=matches)
         if row is not None and verdict is None:
-            return UserValidated(user=row.name, role=row.role)
+            return self._validated(request, row)
         reason = verdict or DenialReason.UNKNOWN
         self._note(request, row, reason)
         return Denied(reason=reason)
+
+    def _validated(self, request: ValidateUser, row: UserRow) -> UserValidated:
+        now = self._clock.now()
+        logon = Logon(user=row.name, engine_id=request.engine_id, at=now)
+        with self._database.transaction() as session:
+            detail = f"from {request.client_address} by {request.engine_id}"
+            Act(row.name, now).note(session, "user.logged_on", row.name, detail)
+        return UserValidated(user=row.name, role=row.role, logon=self._logons.write(logon))
 
     def _note(self, request: ValidateUser, row: UserRow | None, reason: DenialReason) -> None:
         # Who mistypes puts a password where the name belongs.

@@ -13,6 +13,7 @@ from bus.ports import ControlBus
 from config.errors import ConfigError
 from config.model import Settings
 from control import master_key
+from control.account_requests import AccountRequests
 from control.credentials import Gateways
 from control.errors import ControlError
 from control.following import FollowedSessions
@@ -128,8 +129,11 @@ class Control:
         """Which engines are there."""
         user_check = UserCheck(database, vault, clock)
         self._ntlm_check = ntlm_check = NTLMCheck(database, vault, clock)
+        accounts = AccountRequests(
+            database, vault, clock, user_check, grants, Gateways.of(settings)
+        )
         requests = EngineRequests(
-            database, grants, clock, self.heartbeats, user_check, ntlm_check
+            database, grants, clock, self.heartbeats, accounts, ntlm_check
         )
         bus.answer(requests.answer)
 

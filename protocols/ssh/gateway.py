@@ -7,9 +7,9 @@ session and no other.
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import asyncssh
@@ -17,14 +17,17 @@ import structlog
 
 from bus.contract import Grant, RedeemCredential
 from bus.errors import BusError
+from bus.own_account import LaunchWaits
 from bus.proof import proof
 from bus.sealed import Opener
 from protocols.addresses import split_address
 from protocols.admission import Admission, Admitted, Departure, Refused
 from protocols.errors import AccessDeniedError
 from protocols.ssh import algorithms
-from protocols.ssh.auth import Redeemed
-from protocols.ssh.legs import UserLeg
+from protocols.ssh.accounts import AskedAccount, LaunchOrder, Place, Visitor
+from protocols.ssh.auth import Entered, Redeemed
+from protocols.ssh.legs import UserLeg, Wiring
+from protocols.ssh.own_login import Account, OwnLogon
 from protocols.ssh.served_session import ServedSession, Surroundings
 from protocols.ssh.serving import chosen
 from recorder.events import EndReason
@@ -162,16 +165,60 @@ class SSHGateway:
         """End a session whose client has left before it was served."""
         self._group.create_task(self._give_back(grant))
 
-    def completed(self, leg: UserLeg, ticket: Admitted, redeemed: Redeemed) -> None:
-        """Serve the session that was granted."""
+    def account(self, leg: UserLeg) -> Account:
+        """Return what judges those who come from there by their own name."""
+        return AskedAccount(self._place(leg))
+
+    def completed(self, leg: UserLeg, ticket: Admitted, entered: Entered) -> None:
+        """Serve the session that was granted, or whoever has logged on."""
         self._admission.authenticated(ticket)
-        session = ServedSession(leg, redeemed, self._around, self._serving, self._ticking.add)
+        if isinstance(entered, Redeemed):
+            self._spawn(self._guard(self._session(leg, entered, self._serving)))
+        else:
+            self._spawn(self._receive(leg, entered))
+
+    # --- inside
+
+    def _place(self, leg: UserLeg) -> Place:
+        around = self._around
+        return Place(
+            broker=around.broker,
+            engine_id=around.engine_id,
+            site=around.site,
+            client_address=leg.peer_address,
+        )
+
+    def _session(self, leg: UserLeg, redeemed: Redeemed, wiring: Wiring) -> ServedSession:
+        session = ServedSession(leg, redeemed, self._around, wiring, self._ticking.add)
         self._sessions[redeemed.grant.session_id] = session
-        task = self._group.create_task(self._guard(session))
+        return session
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._group.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    # --- inside
+    async def _receive(self, leg: UserLeg, logon: OwnLogon) -> None:
+        """Serve somebody who has logged on with his own account."""
+        visitor = Visitor(self._place(leg), logon)
+        if logon.secret is None:
+            leg.leave(asyncssh.DISC_BY_APPLICATION, "proxyd: the terminal is not there yet")
+            return
+        opener = Opener()
+        try:
+            granted = await visitor.launch(LaunchOrder(secret=logon.secret), opener)
+        except AccessDeniedError as error:
+            leg.leave(asyncssh.DISC_BY_APPLICATION, f"proxyd: {error.detail or 'not allowed'}")
+            return
+        except BusError as error:
+            leg.leave(asyncssh.DISC_BY_APPLICATION, f"proxyd: {error}; try again")
+            return
+        if isinstance(granted, LaunchWaits):
+            text = f"proxyd: `{logon.secret}` demands a reason: log on with your name and launch it"
+            leg.leave(asyncssh.DISC_BY_APPLICATION, text)
+            return
+        redeemed = Redeemed(logon.username, granted, opener)
+        await self._guard(self._session(leg, redeemed, self._serving))
 
     async def _ask(self, request: RedeemCredential, answer: asyncio.Future[Grant]) -> None:
         """Ask to the end, also when the client leaves meanwhile: a grant is a session."""
@@ -235,7 +282,7 @@ def _options(
         mac_algs=list(algorithms.CLIENT_MACS),
         signature_algs=list(algorithms.SIGNATURES),
         compression_algs=None,
-        public_key_auth=False,
+        public_key_auth=True,
         host_based_auth=False,
         agent_forwarding=False,
         x11_forwarding=False,
