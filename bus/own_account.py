@@ -46,7 +46,7 @@ class ValidateUser(OfEngine, frozen=True, kw_only=True, tag="validate_user"):
 
 
 class ValidateKey(OfEngine, frozen=True, kw_only=True, tag="validate_key"):
-    """Engine to control: somebody offers this public key as this user's, or has signed with it."""
+    """Engine to control: somebody offers this key as that user's, or has signed with it."""
 
     username: str
     public_key: Annotated[str, Meta(max_length=16384)]
@@ -127,8 +127,14 @@ class LaunchWaits(Struct, frozen=True, kw_only=True, tag="launch_waits"):
     """The request that somebody else has to approve."""
 
 
+class WithdrawRequest(_OfUser, frozen=True, kw_only=True, tag="withdraw_request"):
+    """Engine to control: he does not want any more what is to be approved."""
+
+    asked: UUID
+
+
 class FindSecrets(_OfUser, frozen=True, kw_only=True, tag="find_secrets"):
-    """Engine to control: which secrets may he reach?"""
+    """Engine to control: which secrets he may reach."""
 
     text: ShortText = ""
     field: ShortText = ""
@@ -173,7 +179,7 @@ class SecretsFound(Struct, frozen=True, kw_only=True, tag="secrets_found"):
 
 
 class WhoIsOn(_OfUser, frozen=True, kw_only=True, tag="who_is_on"):
-    """Engine to control: who else is at this secret's target?"""
+    """Engine to control: who else is at this secret's target."""
 
     secret: ShortText
 
@@ -230,7 +236,13 @@ class OwnCredential(Struct, frozen=True, kw_only=True, tag="own_credential"):
 
 
 UserRequest = (
-    OpenTerminal | LaunchSecret | FindSecrets | WhoIsOn | ChangePassword | IssueOwnCredential
+    OpenTerminal
+    | LaunchSecret
+    | WithdrawRequest
+    | FindSecrets
+    | WhoIsOn
+    | ChangePassword
+    | IssueOwnCredential
 )
 LogonRequest = ValidateUser | ValidateKey | ContinueLogon
 AccountRequest = LogonRequest | UserRequest

@@ -30,6 +30,7 @@ from bus.own_account import (
     ValidateKey,
     ValidateUser,
     WhoIsOn,
+    WithdrawRequest,
     answer_info,
     change_info,
     pair_info,
@@ -130,12 +131,16 @@ class Visitor:
     async def launch(
         self, order: LaunchOrder, opener: Opener, asked: UUID | None = None
     ) -> Grant | LaunchWaits:
-        """Return the grant of a session whose credential `opener` opens, or what it waits for."""
+        """Return a grant, whose credential `opener` opens, or what it waits for."""
         fields = msgspec.structs.asdict(order)
         reply = await self._ask(LaunchSecret, **fields, seal_to=opener.public, asked=asked)
         if isinstance(reply, Grant | LaunchWaits):
             return reply
         raise _unexpected()
+
+    async def withdraw(self, asked: UUID) -> None:
+        """Take back what somebody else was to approve."""
+        await self._ask(WithdrawRequest, asked=asked)
 
     async def find(self, **wanted: object) -> SecretsFound:
         """Return the secrets that he may reach; `wanted` are the fields of `FindSecrets`."""

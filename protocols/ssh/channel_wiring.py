@@ -61,6 +61,9 @@ class ChannelWiring:
         """Return what asks `door` about the user of a connection."""
         return ChannelLogin(door)
 
+    def new_terminal(self, *_asked: object) -> None:
+        """Return none: a launch needs the packets of a connection, not its channels."""
+
     async def dial(
         self, target: Target, credential: TargetCredential, keys: HostKeys, limit_s: float
     ) -> Leg:

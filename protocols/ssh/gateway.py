@@ -26,10 +26,11 @@ from protocols.errors import AccessDeniedError
 from protocols.ssh import algorithms
 from protocols.ssh.accounts import AskedAccount, LaunchOrder, Place, Visitor
 from protocols.ssh.auth import Entered, Redeemed
-from protocols.ssh.legs import UserLeg, Wiring
+from protocols.ssh.legs import UserLeg
 from protocols.ssh.own_login import Account, OwnLogon
 from protocols.ssh.served_session import ServedSession, Surroundings
-from protocols.ssh.serving import chosen
+from protocols.ssh.serving import Terminal, chosen
+from protocols.ssh.terminal.pages import plain
 from recorder.events import EndReason
 from recorder.session_info import TargetProtocol
 
@@ -54,8 +55,8 @@ class SSHGateway:
             max_startups_per_source=settings.max_startups_per_source,
         )
         self._options = _options(host_key_paths, settings.login_timeout_s, self._new_login)
-        self._sessions: dict[UUID, ServedSession] = {}
-        self._ticking: set[ServedSession] = set()
+        self._sessions: dict[UUID, Terminal] = {}
+        self._ticking: set[Terminal] = set()
         self._running: set[asyncio.Task[None]] = set()
         self._servers: list[asyncio.Server] = []
         self._group = asyncio.TaskGroup()
@@ -173,7 +174,7 @@ class SSHGateway:
         """Serve the session that was granted, or whoever has logged on."""
         self._admission.authenticated(ticket)
         if isinstance(entered, Redeemed):
-            self._spawn(self._guard(self._session(leg, entered, self._serving)))
+            self._spawn(self._guard(self._session(leg, entered)))
         else:
             self._spawn(self._receive(leg, entered))
 
@@ -188,37 +189,54 @@ class SSHGateway:
             client_address=leg.peer_address,
         )
 
-    def _session(self, leg: UserLeg, redeemed: Redeemed, wiring: Wiring) -> ServedSession:
-        session = ServedSession(leg, redeemed, self._around, wiring, self._ticking.add)
-        self._sessions[redeemed.grant.session_id] = session
+    def _session(self, leg: UserLeg, redeemed: Redeemed) -> ServedSession:
+        session = ServedSession(leg, redeemed, self._around, self._serving, self._ticking.add)
+        self._sessions[session.session_id] = session
         return session
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._group.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+        return task
 
     async def _receive(self, leg: UserLeg, logon: OwnLogon) -> None:
         """Serve somebody who has logged on with his own account."""
         visitor = Visitor(self._place(leg), logon)
-        if logon.secret is None:
-            leg.leave(asyncssh.DISC_BY_APPLICATION, "proxyd: the terminal is not there yet")
-            return
-        opener = Opener()
         try:
-            granted = await visitor.launch(LaunchOrder(secret=logon.secret), opener)
+            if logon.secret is None:
+                await self._serve_terminal(leg, visitor)
+            else:
+                await self._serve_secret(leg, visitor, logon.username, logon.secret)
         except AccessDeniedError as error:
-            leg.leave(asyncssh.DISC_BY_APPLICATION, f"proxyd: {error.detail or 'not allowed'}")
-            return
+            _turn_away(leg, error.detail or "you may not")
         except BusError as error:
-            leg.leave(asyncssh.DISC_BY_APPLICATION, f"proxyd: {error}; try again")
-            return
+            _turn_away(leg, f"{error}; try again")
+
+    async def _serve_secret(
+        self, leg: UserLeg, visitor: Visitor, username: str, secret: str
+    ) -> None:
+        opener = Opener()
+        granted = await visitor.launch(LaunchOrder(secret=secret), opener)
         if isinstance(granted, LaunchWaits):
-            text = f"proxyd: `{logon.secret}` demands a reason: log on with your name and launch it"
-            leg.leave(asyncssh.DISC_BY_APPLICATION, text)
+            _turn_away(leg, f"{secret} demands a reason: log on with your name, and launch it")
             return
-        redeemed = Redeemed(logon.username, granted, opener)
-        await self._guard(self._session(leg, redeemed, self._serving))
+        redeemed = Redeemed(username, granted, opener)
+        await self._guard(self._session(leg, redeemed))
+
+    async def _serve_terminal(self, leg: UserLeg, visitor: Visitor) -> None:
+        async def serve(launched: UserLeg, redeemed: Redeemed) -> None:
+            # It winds up by itself, even where the terminal is cancelled.
+            session = self._session(launched, redeemed)
+            await asyncio.shield(self._spawn(self._guard(session)))
+
+        opened = await visitor.open_terminal()
+        terminal = self._serving.new_terminal(leg, visitor, opened, self._around, serve)
+        if terminal is None:
+            _turn_away(leg, "no terminal here: name a secret behind your name, as alice%web01")
+            return
+        self._sessions[terminal.session_id] = terminal
+        await self._guard(terminal)
 
     async def _ask(self, request: RedeemCredential, answer: asyncio.Future[Grant]) -> None:
         """Ask to the end, also when the client leaves meanwhile: a grant is a session."""
@@ -246,9 +264,9 @@ class SSHGateway:
     def _new_login(self) -> asyncssh.SSHServer:
         return self._serving.new_login(self)
 
-    async def _guard(self, session: ServedSession) -> None:
+    async def _guard(self, session: Terminal) -> None:
         """Run a session; whatever it dies of ends here."""
-        session_id = session.grant.session_id
+        session_id = session.session_id
         try:
             await session.run()
         except Exception:  # noqa: BLE001 - one session never takes another with it
@@ -263,6 +281,10 @@ class SSHGateway:
             for session in list(self._ticking):
                 if not session.tick():
                     self._ticking.discard(session)
+
+
+def _turn_away(leg: UserLeg, text: str) -> None:
+    leg.leave(asyncssh.DISC_BY_APPLICATION, plain(f"proxyd: {text}"))
 
 
 def _options(

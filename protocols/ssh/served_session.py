@@ -9,6 +9,7 @@ one, however it ends.
 import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
+from uuid import UUID
 
 import asyncssh
 import msgspec
@@ -86,6 +87,11 @@ class ServedSession:
         self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self._tasks = asyncio.TaskGroup()
         self._checking: asyncio.TimerHandle | None = None
+
+    @property
+    def session_id(self) -> UUID:
+        """The session that it is."""
+        return self.grant.session_id
 
     def end(self, reason: EndReason, text: str) -> None:
         """End the session; the first reason given is the one that counts."""
