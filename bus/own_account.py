@@ -84,14 +84,14 @@ class UserValidated(Struct, frozen=True, kw_only=True, tag="user_validated"):
     """To be shown with whatever is asked for him."""
 
 
-class _OfUser(OfEngine, frozen=True, kw_only=True):
+class OfUser(OfEngine, frozen=True, kw_only=True):
     """A request for somebody who has logged on."""
 
     logon: Annotated[bytes, Meta(max_length=4096)]
     client_address: str
 
 
-class OpenTerminal(_OfUser, frozen=True, kw_only=True, tag="open_terminal"):
+class OpenTerminal(OfUser, frozen=True, kw_only=True, tag="open_terminal"):
     """Engine to control: his terminal begins, which is a session of its own."""
 
 
@@ -102,7 +102,7 @@ class TerminalOpened(Struct, frozen=True, kw_only=True, tag="terminal_opened"):
     terms: RecordingTerms
 
 
-class LaunchSecret(_OfUser, frozen=True, kw_only=True, tag="launch_secret"):
+class LaunchSecret(OfUser, frozen=True, kw_only=True, tag="launch_secret"):
     """Engine to control: he wants a session with this secret's target.
 
     Answered by a `Grant`, by `Denied`, or by `LaunchWaits`; then it is asked again.
@@ -127,13 +127,13 @@ class LaunchWaits(Struct, frozen=True, kw_only=True, tag="launch_waits"):
     """The request that somebody else has to approve."""
 
 
-class WithdrawRequest(_OfUser, frozen=True, kw_only=True, tag="withdraw_request"):
+class WithdrawRequest(OfUser, frozen=True, kw_only=True, tag="withdraw_request"):
     """Engine to control: he does not want any more what is to be approved."""
 
     asked: UUID
 
 
-class FindSecrets(_OfUser, frozen=True, kw_only=True, tag="find_secrets"):
+class FindSecrets(OfUser, frozen=True, kw_only=True, tag="find_secrets"):
     """Engine to control: which secrets he may reach."""
 
     text: ShortText = ""
@@ -178,7 +178,7 @@ class SecretsFound(Struct, frozen=True, kw_only=True, tag="secrets_found"):
     """How many there are beyond these."""
 
 
-class WhoIsOn(_OfUser, frozen=True, kw_only=True, tag="who_is_on"):
+class WhoIsOn(OfUser, frozen=True, kw_only=True, tag="who_is_on"):
     """Engine to control: who else is at this secret's target."""
 
     secret: ShortText
@@ -199,7 +199,7 @@ class PeopleOn(Struct, frozen=True, kw_only=True, tag="people_on"):
     people: tuple[Presence, ...]
 
 
-class ChangePassword(_OfUser, frozen=True, kw_only=True, tag="change_password"):
+class ChangePassword(OfUser, frozen=True, kw_only=True, tag="change_password"):
     """Engine to control: he wants another password."""
 
     sealed_passwords: bytes
@@ -216,7 +216,7 @@ class PasswordChange(Struct, frozen=True, kw_only=True):
         return "PasswordChange(<redacted>)"
 
 
-class IssueOwnCredential(_OfUser, frozen=True, kw_only=True, tag="issue_own_credential"):
+class IssueOwnCredential(OfUser, frozen=True, kw_only=True, tag="issue_own_credential"):
     """Engine to control: he wants a pair for another client, good once."""
 
     secret: ShortText

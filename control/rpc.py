@@ -35,7 +35,7 @@ from bus.own_account import OfEngine
 from bus.sealed import SealError
 from bus.signed import introduced
 from control import authority, engines, pins, sessions, succession
-from control.account_requests import AccountRequests
+from control.own_account import AccountRequests
 from control.audit import Act
 from control.errors import ControlError, DeniedError
 from control.grants import Grants

@@ -41,18 +41,25 @@ class UserCheck:
     def validate(self, request: ValidateUser) -> UserValidated | Denied:
         """Return who it is, or why not. Raises `SealError`."""
         sealed, info = request.sealed_password, password_info(request.username)
-        password = open_with(self._key, sealed, info).decode("utf-8", "surrogatepass")
+        password = self.open(sealed, info).decode("utf-8", "surrogatepass")
         with self._database.read() as session:
             row = session.scalar(select(UserRow).where(UserRow.name == request.username))
         stored = self._dummy_hash if row is None else row.password_hash
-        with self._turns:
-            matches = users.verifies(stored, password)
-        verdict = _verdict(row, matches=matches)
+        verdict = _verdict(row, matches=self.matches(stored, password))
         if row is not None and verdict is None:
             return self._validated(request, row)
         reason = verdict or DenialReason.UNKNOWN
         self._note(request, row, reason)
         return Denied(reason=reason)
+
+    def open(self, sealed: bytes, info: bytes) -> bytes:
+        """Return what an engine sealed; raise `SealError`."""
+        return open_with(self._key, sealed, info)
+
+    def matches(self, password_hash: str, password: str) -> bool:
+        """Say whether it is the password; waits for its turn."""
+        with self._turns:
+            return users.verifies(password_hash, password)
 
     def _validated(self, request: ValidateUser, row: UserRow) -> UserValidated:
         now = self._clock.now()

@@ -13,7 +13,7 @@ from bus.ports import ControlBus
 from config.errors import ConfigError
 from config.model import Settings
 from control import master_key
-from control.account_requests import AccountRequests
+from control.own_account import AccountRequests
 from control.credentials import Gateways
 from control.errors import ControlError
 from control.following import FollowedSessions

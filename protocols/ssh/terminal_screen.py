@@ -30,7 +30,7 @@ class Screen:
         changed: asyncio.Event,
         idle_s: float,
     ) -> None:
-        """`idle_s`: how long a line may take, 0 for ever. Whoever hears the client sets `changed`."""
+        """`idle_s`: how long a line may take, 0 for ever. Who hears the client sets `changed`."""
         self.channel = channel
         self._leg, self._sink, self._changed = leg, sink, changed
         self._idle_s = idle_s or None

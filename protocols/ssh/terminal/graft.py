@@ -15,6 +15,7 @@ more than it may send on.
 """
 
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from protocols.errors import RemoteProtocolError
@@ -51,6 +52,15 @@ class Graft:
         """How what ran on the target ended."""
         self.refusal = ""
         """Why the target opened nothing."""
+        self._takers: dict[int, Callable[[bytes, list[bytes]], None]] = {
+            Message.CHANNEL_EXTENDED_DATA: self._errors,
+            Message.CHANNEL_WINDOW_ADJUST: self._adjusted,
+            Message.CHANNEL_OPEN_CONFIRMATION: self._opened,
+            Message.CHANNEL_OPEN_FAILURE: self._not_opened,
+            Message.CHANNEL_REQUEST: self._asked,
+            Message.CHANNEL_EOF: self._ended,
+            Message.CHANNEL_CLOSE: self._closed,
+        }
         if channel.typed:
             self._hold(body_of(packets.channel_data(0, bytes(channel.typed))))
             channel.typed.clear()
@@ -157,33 +167,34 @@ class Graft:
         return shown
 
     def _told(self, kind: int, body: bytes, shown: list[bytes]) -> None:
-        match kind:
-            case Message.CHANNEL_EXTENDED_DATA:
-                self._channel.room_bytes -= int.from_bytes(body[10:14], "big")
-                shown.append(body)
-            case Message.CHANNEL_WINDOW_ADJUST:
-                self._granted(Reader(body, 6).uint32(), shown)
-            case Message.CHANNEL_OPEN_CONFIRMATION:
-                self._opened(packets.OpenConfirmation.read(payload_of(body)), shown)
-            case Message.CHANNEL_OPEN_FAILURE:
-                self.refusal = packets.OpenRefusal.read(payload_of(body)).reason
-                self.over = True
-            case Message.CHANNEL_SUCCESS | Message.CHANNEL_FAILURE if self._owed:
-                self._answered(kind)
-            case Message.CHANNEL_REQUEST:
-                self._asked(body, shown)
-            case Message.CHANNEL_EOF if self._stays:
-                pass
-            case Message.CHANNEL_CLOSE:
-                self._closed(body, shown)
-            case _:
-                shown.append(body)
+        if kind in {Message.CHANNEL_SUCCESS, Message.CHANNEL_FAILURE} and self._owed:
+            self._answered(kind)
+        elif take := self._takers.get(kind):
+            take(body, shown)
+        else:
+            shown.append(body)
+
+    def _errors(self, body: bytes, shown: list[bytes]) -> None:
+        self._channel.room_bytes -= int.from_bytes(body[10:14], "big")
+        shown.append(body)
+
+    def _adjusted(self, body: bytes, shown: list[bytes]) -> None:
+        self._granted(Reader(body, 6).uint32(), shown)
+
+    def _not_opened(self, body: bytes, _shown: list[bytes]) -> None:
+        self.refusal = packets.OpenRefusal.read(payload_of(body)).reason
+        self.over = True
+
+    def _ended(self, body: bytes, shown: list[bytes]) -> None:
+        if not self._stays:
+            shown.append(body)
 
     @property
     def _stays(self) -> bool:
         return self._lasts and not self._channel.left
 
-    def _opened(self, answer: packets.OpenConfirmation, shown: list[bytes]) -> None:
+    def _opened(self, body: bytes, shown: list[bytes]) -> None:
+        answer = packets.OpenConfirmation.read(payload_of(body))
         self._number = packets.uint32(answer.sender)
         self._packet_bytes = max(1, answer.packet_bytes)
         asks = [("env", rest, False) for rest in self._channel.environment]

@@ -29,6 +29,13 @@ MOST_VARIABLES: Final = 64
 """Of the environment, that are handed on to targets."""
 
 _ELSEWHERE: Final = "name the target with your user name, as in alice%web01"
+_HARMLESS: Final = frozenset(
+    {
+        *("signal", "break", "eow@openssh.com", "xon-xoff"),
+        "simple@putty.projects.tartarus.org",
+    }
+)
+"""Requests that are granted, and mean nothing here."""
 _OWN: Final = packets.uint32(OWN_NUMBER)
 
 
@@ -230,26 +237,21 @@ class ChannelHost:
 
     def _carry_out(self, channel: HostedChannel, request: packets.ChannelRequest) -> str | None:
         """Do what is asked; return why not, if not."""
-        match request.kind:
+        kind, rest = request.kind, request.rest
+        if kind in _HARMLESS:
+            return None
+        match kind:
             case "pty-req" if not channel.begun:
-                channel.terminal = Terminal.read(request.rest)
+                channel.terminal = Terminal.read(rest)
             case "env":
-                if len(channel.environment) < MOST_VARIABLES:
-                    channel.environment.append(request.rest)
+                channel.environment = [*channel.environment, rest][:MOST_VARIABLES]
             case "shell" | "exec" if not channel.begun:
                 channel.begun = True
-                if request.kind == "exec":
-                    channel.command = Reader(request.rest).text()
+                channel.command = Reader(rest).text() if kind == "exec" else None
             case "window-change":
-                channel.resized(request.rest)
-            case "signal" | "break" | "eow@openssh.com" | "xon-xoff":
-                pass
-            case "simple@putty.projects.tartarus.org":
-                pass
-            case "subsystem":
-                return f"the terminal has no {Reader(request.rest).text()}: {_ELSEWHERE}"
+                channel.resized(rest)
             case _:
-                return f"the terminal does not know {request.kind}"
+                return f"the terminal has no {kind}: {_ELSEWHERE}"
         return None
 
     def _adjusted(self, payload: bytes, heard: Heard) -> None:

@@ -17,6 +17,10 @@ LONGEST_CHARACTERS: Final = 4096
 """Of a line; more is not taken."""
 HISTORY_LINES: Final = 200
 
+_MOVES: Final = frozenset(
+    (Key.LEFT, Key.RIGHT, Key.HOME, Key.END, Key.WORD_LEFT, Key.WORD_RIGHT)
+)
+
 Complete = Callable[[str], Sequence[str]]
 """Is handed what stands left of the cursor; returns what it may become."""
 
@@ -101,17 +105,17 @@ class LineEditor:
         return line
 
     def _press(self, key: Key) -> str:
+        if key in _MOVES:
+            return self._move(key)
+        if key in {Key.UP, Key.DOWN}:
+            return self._recall(-1 if key is Key.UP else 1)
+        if key in {Key.CLEAR, Key.INTERRUPT}:
+            return self._restart(key)
         match key:
-            case Key.LEFT | Key.RIGHT | Key.HOME | Key.END | Key.WORD_LEFT | Key.WORD_RIGHT:
-                return self._move(key)
-            case Key.UP | Key.DOWN:
-                return self._recall(-1 if key is Key.UP else 1)
             case Key.TAB:
                 return self._completed()
             case Key.YANK:
                 return self._insert(self._killed)
-            case Key.CLEAR | Key.INTERRUPT:
-                return self._restart(key)
             case Key.PASTE_BEGINS | Key.PASTE_ENDS:
                 self._pasting = key is Key.PASTE_BEGINS
                 return ""
