@@ -23,6 +23,7 @@ class DenialReason(enum.StrEnum):
 
     UNKNOWN = "unknown"
     WRONG_PASSWORD = "wrong_password"  # noqa: S105 - a reason, not a password
+    WRONG_SECOND_FACTOR = "wrong_second_factor"
     EXPIRED = "expired"
     USED_UP = "used_up"
     REVOKED = "revoked"
@@ -34,6 +35,8 @@ class DenialReason(enum.StrEnum):
     SECRET_REMOVED = "secret_removed"  # noqa: S105 - a reason, not a password
     LOCKED_OUT = "locked_out"
     ENGINE_REVOKED = "engine_revoked"
+    KEY_DEMANDED = "key_demanded"
+    NOT_APPROVED = "not_approved"
 
 
 class HostKeyPolicy(enum.StrEnum):

@@ -141,7 +141,7 @@ class FindSecrets(OfUser, frozen=True, kw_only=True, tag="find_secrets"):
     """Look for the text in this alone: `name host username site`."""
     folder: ShortText = ""
     """Whose names begin so."""
-    site: ShortText = ""
+    of_site: ShortText = ""
     protocol: ShortText = ""
     favourites: bool = False
     recent: bool = False

@@ -201,9 +201,12 @@ class RetentionSettings(_Table, frozen=True, kw_only=True):
 class ControlSettings(_Table, frozen=True, kw_only=True):
     """`[control]`: the vault, the grants and the page."""
 
-    listen: Address = "127.0.0.1:8443"
+    listen: AddressOrOff = "127.0.0.1:8443"
+    """Of the page and its API. Empty: there is none."""
     tls: str = "self-signed"
+    """Or `/path/certificate.pem, /path/key.pem`."""
     require_second_factor: bool = False
+    """Whoever has none enrols one before anything else."""
     master_key_file: Path | None = None
     """None: the systemd credential `master-key`, else `master.key` in the state directory."""
     session_lost_after_s: Annotated[float, Meta(ge=600, le=_A_CENTURY_S)] = 86400

@@ -2,6 +2,14 @@
 
 from collections.abc import Iterator
 
+from control.account_requests import (
+    IssuedToken,
+    ListReachable,
+    ListTokens,
+    ReachableSecret,
+    TokenSummary,
+)
+from control.approval_requests import AccessRequestSummary, ListAccessRequests
 from control.audit_requests import AuditEntry, ListAudit
 from control.bus_requests import DeadLetterSummary, ListDeadLetters
 from control.enrolment_requests import EngineSummary, ListEngines
@@ -37,6 +45,7 @@ from control.retention_requests import (
     ShowRetention,
     SweepBlobs,
 )
+from control.user_key_requests import ListUserKeys, UserKeySummary
 from recorder.tree_head import TreeHead
 
 ManyRequest = (
@@ -51,6 +60,10 @@ ManyRequest = (
     | FollowSession
     | ListDeadLetters
     | ListAudit
+    | ListTokens
+    | ListReachable
+    | ListUserKeys
+    | ListAccessRequests
     | ShowRetention
     | RunRetention
     | SweepBlobs
@@ -62,6 +75,11 @@ Result = (
     | SecretTested
     | UserSummary
     | AccessSummary
+    | IssuedToken
+    | TokenSummary
+    | ReachableSecret
+    | UserKeySummary
+    | AccessRequestSummary
     | IssuedCredential
     | CredentialSummary
     | EngineSummary

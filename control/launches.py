@@ -9,8 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bus.contract import DenialReason, Denied, Grant
-from bus.own_account import LaunchSecret
-from control import engines
+from bus.own_account import LaunchSecret, LaunchWaits
+from control import approvals, engines
 from control.audit import Act
 from control.grants import Admitted, Grants
 from recorder.session_info import TargetProtocol
@@ -25,16 +25,19 @@ class Launches:
 
     def launch(
         self, session: Session, user: UserRow, request: LaunchSecret, now: dt.datetime
-    ) -> Grant | Denied:
-        """Return the grant of a new session, or why there is none."""
+    ) -> Grant | Denied | LaunchWaits:
+        """Return the grant of a new session, what it waits for, or why there is none."""
         act = Act(user.name, now)
         secret = reachable(session, user, request.secret)
-        if secret is None:
-            denied = Denied(reason=DenialReason.NO_ACCESS, detail=_unknown(request.secret))
-        elif denial := _objection(session, user, secret, request):
-            denied = denial
-        else:
-            return self._grants.grant(session, act, request, Admitted(user, secret))
+        answer: Denied | LaunchWaits | None = _objection(session, user, secret, request)
+        if answer is None and secret is not None:
+            answer = approvals.objection(session, user, secret, request, now)
+            if answer is None:
+                _note_reasons(session, act, secret, request)
+                return self._grants.grant(session, act, request, Admitted(user, secret))
+        if isinstance(answer, LaunchWaits):
+            return answer
+        denied = answer or Denied(reason=DenialReason.NO_ACCESS)
         subject = "(not a secret)" if secret is None else secret.name
         detail = f"{denied.reason} from {request.client_address} by {request.engine_id}"
         act.note(session, "launch.denied", subject, detail)
@@ -56,15 +59,22 @@ def engines_of(session: Session, site: str) -> list[str]:
     return list(session.scalars(query.order_by(EngineRow.id)))
 
 
-def _unknown(name: str) -> str:
+def unknown(name: str) -> str:
+    """Say that there is no such secret, or not for whoever asks."""
     return f"there is no secret `{name}` that you may reach; `search` shows those that are"
 
 
+def _note_reasons(session: Session, act: Act, secret: SecretRow, request: LaunchSecret) -> None:
+    reasons = {"comment": request.comment, "ticket": request.ticket}
+    if told := "; ".join(f"{name}: {text}" for name, text in reasons.items() if text):
+        act.note(session, "launch.explained", secret.name, told)
+
+
 def _objection(
-    session: Session, user: UserRow, secret: SecretRow, request: LaunchSecret
+    session: Session, user: UserRow, secret: SecretRow | None, request: LaunchSecret
 ) -> Denied | None:
-    if user.disabled:
-        return Denied(reason=DenialReason.USER_DISABLED)
+    if secret is None:
+        return Denied(reason=DenialReason.NO_ACCESS, detail=unknown(request.secret))
     if not engines.stays_active(session, request.engine_id):
         return Denied(reason=DenialReason.ENGINE_REVOKED)
     if secret.protocol != TargetProtocol.SSH:

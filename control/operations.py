@@ -10,9 +10,20 @@ from typing import Any
 
 from msgspec import Struct
 
-from control import access, credentials, dead_letter_operations, ports, secrets, sessions, users
+from control import (
+    access,
+    credentials,
+    dead_letter_operations,
+    logins,
+    ports,
+    secrets,
+    sessions,
+    users,
+)
 from control import requests as ask
+from control.account_operations import AccountOperations
 from control.answers import Result
+from control.approval_operations import ApprovalOperations
 from control.audit import Act, AuditOperations
 from control.credentials import Gateways
 from control.enrolment_operations import EnrolmentOperations
@@ -23,6 +34,7 @@ from control.proofs import Proofs
 from control.retention import RetentionOperations
 from control.storage_keys import StorageKeys
 from control.trust import ControlKeyFile
+from control.user_key_operations import UserKeyOperations
 from control.vault import Vault
 from recorder.ports import Clock
 from storage.database import Database
@@ -103,7 +115,10 @@ class Operations:
             dead_letter_operations.of(node.dead_letters, node.database, node.act),
             ProofOperations(node.proofs, node.keys, node.act),
             AuditOperations(node.database),
+            UserKeyOperations(node.database, node.act),
+            ApprovalOperations(node.database, node.act, node.end),
             RetentionOperations(node.database, node.retention, node.act),
+            AccountOperations(node.database, node.act),
         )
         self._handlers: dict[type[Struct], _Handler] = {}
         for noun in nouns:
@@ -226,6 +241,7 @@ class UserOperations:
         act = self.node.act(who)
         with self.node.database.transaction() as session:
             row = users.disable(session, request.name)
+            logins.end_all(session, row.id)
             credentials.revoke_all(session, act.at, user_id=row.id)
             ending = sessions.live_of(session, user=request.name)
             act.note(session, "user.disabled", request.name)

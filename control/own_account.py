@@ -16,6 +16,7 @@ from bus.contract import DenialReason, Denied, Done, Reply
 from bus.errors import BadMessageError
 from bus.own_account import (
     ChangePassword,
+    ContinueLogon,
     FindSecrets,
     IssueOwnCredential,
     LaunchSecret,
@@ -25,18 +26,21 @@ from bus.own_account import (
     OwnCredential,
     PasswordChange,
     TerminalOpened,
+    ValidateKey,
     ValidateUser,
     WhoIsOn,
+    WithdrawRequest,
     change_info,
     pair_info,
 )
 from bus.sealed import seal
-from control import credentials, own_secrets, users
+from control import approvals, credentials, own_secrets
 from control.audit import Act
 from control.credentials import Gateways
-from control.errors import ControlError, InvalidError
+from control.errors import ControlError
 from control.grants import Grants
-from control.launches import Launches
+from control.launches import Launches, reachable, unknown
+from control.log_in import Origin
 from control.logons import Logons
 from control.requests import IssueCredential
 from control.user_check import UserCheck
@@ -73,6 +77,7 @@ class AccountRequests:
             OpenTerminal: self._open,
             LaunchSecret: self._launch,
             FindSecrets: own_secrets.find,
+            WithdrawRequest: self._withdraw,
             WhoIsOn: own_secrets.who,
             IssueOwnCredential: self._issue,
         }
@@ -87,6 +92,14 @@ class AccountRequests:
         match request:
             case ValidateUser():
                 return self._check.validate(request)
+            case ValidateKey():
+                return (
+                    self._check.signed(request)
+                    if request.signed
+                    else self._check.offer(request)
+                )
+            case ContinueLogon():
+                return self._check.go_on(request)
             case ChangePassword():
                 return self._change_password(request)
             case OfUser():
@@ -139,9 +152,13 @@ class AccountRequests:
         wanted = IssueCredential(
             secret=request.secret, user=user.name, ttl_s=_PAIR_TTL_S, source=None
         )
+        secret = reachable(session, user, request.secret)
+        if secret is None:
+            return Denied(reason=DenialReason.NO_ACCESS, detail=unknown(request.secret))
+        if approvals.demands_of(secret):
+            detail = f"`{secret.name}` demands a reason each time: launch it"
+            return Denied(reason=DenialReason.NOT_APPROVED, detail=detail)
         try:
-            if not own_secrets.may_use(session, user, request.secret):
-                raise InvalidError(f"there is no secret `{request.secret}` that you may reach")
             pair = credentials.issue(session, self._vault, self._gateways, wanted, act.at)
         except ControlError as error:
             return Denied(reason=DenialReason.NO_ACCESS, detail=str(error))
@@ -156,22 +173,27 @@ class AccountRequests:
             sealed_password=seal(request.seal_to, pair.password.encode(), info),
         )
 
+    def _withdraw(self, session: Session, user: UserRow, request: WithdrawRequest) -> Done:
+        act = Act(user.name, self._clock.now())
+        try:
+            approvals.withdraw(session, request.asked, act, user.name)
+        except ControlError:
+            # It was decided just now: then there is nothing to take back.
+            return Done()
+        act.note(session, "access.withdrawn", user.name, f"request {request.asked}")
+        return Done()
+
     def _change_password(self, request: ChangePassword) -> Reply:
         """Give somebody another password; argon2 takes its time outside of a transaction."""
         opened = self._check.open(request.sealed_passwords, change_info(request.logon))
         change = msgspec.json.decode(opened, type=PasswordChange)
         with self._database.read() as session:
             user = self._user(session, request)
-            stored = "" if user is None else user.password_hash
-        if user is None or not self._check.matches(stored, change.old):
-            detail = "the old password is not right; nothing was changed"
-            return Denied(reason=DenialReason.WRONG_PASSWORD, detail=detail)
+        if user is None:
+            return Denied(reason=DenialReason.USER_DISABLED)
+        origin = Origin(address=request.client_address, by=request.engine_id)
         try:
-            hashed = users.hash_password(change.new)
-        except InvalidError as error:
+            self._check.change_password(user.name, change, origin)
+        except ControlError as error:
             return Denied(reason=DenialReason.WRONG_PASSWORD, detail=str(error))
-        act = Act(user.name, self._clock.now())
-        with self._database.transaction() as session:
-            users.find(session, user.name).password_hash = hashed
-            act.note(session, "user.password_changed", user.name)
         return Done()

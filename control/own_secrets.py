@@ -6,7 +6,9 @@ from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from bus.own_account import FindSecrets, PeopleOn, Presence, SecretSeen, SecretsFound, WhoIsOn
-from control.launches import engines_of, reachable
+from control import approvals
+from control.launches import engines_of
+from storage.account_tables import FavouriteRow
 from storage.tables import AccessRow, SecretRow, SessionRow, UserRow
 
 _FIELDS = {
@@ -21,11 +23,14 @@ _MOST_PEOPLE = 200
 def find(session: Session, user: UserRow, wanted: FindSecrets) -> SecretsFound:
     """Return those that he may reach and that fit."""
     query = select(SecretRow).join(AccessRow, AccessRow.secret_id == SecretRow.id)
-    query = query.where(AccessRow.user_id == user.id, *_conditions(wanted))
+    query = query.where(AccessRow.user_id == user.id, *_conditions(user, wanted))
     total = session.scalar(select(func.count()).select_from(query.subquery())) or 0
     page = _ordered(query, user, wanted).offset(wanted.skip).limit(wanted.take)
     rows = session.scalars(page).all()
-    found = tuple(_seen(session, row) for row in rows)
+    liked = set(
+        session.scalars(select(FavouriteRow.secret_id).where(FavouriteRow.user_id == user.id))
+    )
+    found = tuple(_seen(session, row, favourite=row.id in liked) for row in rows)
     return SecretsFound(secrets=found, more=max(0, total - wanted.skip - len(found)))
 
 
@@ -56,12 +61,7 @@ def who(session: Session, user: UserRow, wanted: WhoIsOn) -> PeopleOn:
     return PeopleOn(people=people)
 
 
-def may_use(session: Session, user: UserRow, name: str) -> bool:
-    """Say whether there is such a secret for him."""
-    return reachable(session, user, name) is not None
-
-
-def _conditions(wanted: FindSecrets) -> list[ColumnElement[bool]]:
+def _conditions(user: UserRow, wanted: FindSecrets) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if wanted.exact:
         conditions.append(SecretRow.name == wanted.text)
@@ -72,8 +72,11 @@ def _conditions(wanted: FindSecrets) -> list[ColumnElement[bool]]:
         )
     if wanted.folder:
         conditions.append(SecretRow.name.startswith(wanted.folder, autoescape=True))
-    if wanted.site:
-        conditions.append(SecretRow.site == wanted.site)
+    if wanted.of_site:
+        conditions.append(SecretRow.site == wanted.of_site)
+    if wanted.favourites:
+        favourites = select(FavouriteRow.secret_id).where(FavouriteRow.user_id == user.id)
+        conditions.append(SecretRow.id.in_(favourites))
     if wanted.protocol:
         conditions.append(SecretRow.protocol == wanted.protocol)
     return conditions
@@ -91,7 +94,7 @@ def _ordered(query: Select[SecretRow], user: UserRow, wanted: FindSecrets) -> Se
     return query.join(last, last.c.secret == SecretRow.name).order_by(last.c.at.desc())
 
 
-def _seen(session: Session, row: SecretRow) -> SecretSeen:
+def _seen(session: Session, row: SecretRow, *, favourite: bool) -> SecretSeen:
     there: Sequence[str] = engines_of(session, row.site) if row.site else ()
     return SecretSeen(
         name=row.name,
@@ -101,6 +104,7 @@ def _seen(session: Session, row: SecretRow) -> SecretSeen:
         username=row.username,
         site=row.site or "",
         channels=tuple(filter(None, row.channels.split(","))),
-        demands=(),
+        demands=approvals.demands_of(row),
         engines=tuple(there),
+        favourite=favourite,
     )

@@ -8,6 +8,8 @@ from msgspec import Meta, Struct
 
 from bus.contract import HostKeyPolicy
 from config.model import OnLoss
+from control.account_requests import AccountRequest
+from control.approval_requests import ApprovalRequest
 from control.audit_requests import ListAudit
 from control.bus_requests import DeadLetterRequest
 from control.enrolment_requests import EnrolmentRequest
@@ -16,6 +18,7 @@ from control.proof_requests import ProofRequest
 from control.request import Line, Name, Port
 from control.request import Request as _Request
 from control.retention_requests import RetentionRequest
+from control.user_key_requests import UserKeyRequest
 from recorder.session_info import Capture, RecordingMode, TargetProtocol
 
 MAX_USES = 1_000_000
@@ -130,6 +133,8 @@ class AddUser(_Request, frozen=True, kw_only=True):
     password: str
     role: str = "user"
     """`user`, `auditor` or `admin`."""
+    must_change_password: bool = False
+    """Before anything else, once he has logged in."""
 
 
 class ListUsers(_Request, frozen=True, kw_only=True):
@@ -149,6 +154,8 @@ class UserSummary(Struct, frozen=True, kw_only=True):
     role: str
     disabled: bool
     created_at: dt.datetime
+    second_factor: bool = False
+    must_change_password: bool = False
 
 
 class GrantAccess(_Request, frozen=True, kw_only=True):
@@ -349,6 +356,8 @@ SecretRequest = AddSecret | EditSecret | ListSecrets | ShowSecret | RemoveSecret
 CredentialRequest = IssueCredential | ListCredentials | RevokeCredential
 OperatorRequest = (
     SecretRequest
+    | UserKeyRequest
+    | ApprovalRequest
     | AddUser
     | ListUsers
     | DisableUser
@@ -370,4 +379,5 @@ OperatorRequest = (
     | DeadLetterRequest
     | ListAudit
     | RetentionRequest
+    | AccountRequest
 )

@@ -35,12 +35,12 @@ from bus.own_account import OfEngine
 from bus.sealed import SealError
 from bus.signed import introduced
 from control import authority, engines, pins, sessions, succession
-from control.own_account import AccountRequests
 from control.audit import Act
 from control.errors import ControlError, DeniedError
 from control.grants import Grants
 from control.heartbeats import Heartbeats
 from control.nt_hashes import NTLMCheck
+from control.own_account import AccountRequests
 from recorder.ports import Clock
 from storage.database import Database
 from storage.errors import StorageUnavailableError

@@ -13,17 +13,18 @@ from bus.ports import ControlBus
 from config.errors import ConfigError
 from config.model import Settings
 from control import master_key
-from control.own_account import AccountRequests
 from control.credentials import Gateways
 from control.errors import ControlError
 from control.following import FollowedSessions
 from control.grants import Grants
 from control.heartbeats import Heartbeats
 from control.live import BusLiveSessions
+from control.log_in import LogIn
 from control.nt_hashes import NTLMCheck
 from control.open_database import open_database
 from control.operations import ControlNode, Operations
 from control.operator_socket import OperatorSocket
+from control.own_account import AccountRequests
 from control.ports import ChunkReader, NodeStatus, SessionSearch
 from control.proofs import Proofs
 from control.rpc import EngineRequests
@@ -37,6 +38,8 @@ from control.trust import (
 )
 from control.user_check import UserCheck
 from control.vault import Vault, open_vault
+from proxyd.metrics import NotReady
+from proxyd.page import NodePage
 from proxyd.service import StartError
 from proxyd.surroundings import credentials_dir
 from recorder.ports import Clock
@@ -127,7 +130,15 @@ class Control:
         self._trust = trust
         self.heartbeats = Heartbeats(clock)
         """Which engines are there."""
-        user_check = UserCheck(database, vault, clock)
+        log_in = LogIn(database, vault, clock)
+        self.page = NodePage(settings, database, vault, log_in, clock)
+        user_check = UserCheck(
+            log_in,
+            database,
+            vault,
+            clock,
+            demands_second_factor=settings.control.require_second_factor,
+        )
         self._ntlm_check = ntlm_check = NTLMCheck(database, vault, clock)
         accounts = AccountRequests(
             database, vault, clock, user_check, grants, Gateways.of(settings)
@@ -166,14 +177,21 @@ class Control:
         )
 
     async def serve_operators(
-        self, operations: Operations, keys: StorageKeys, listening: Callable[[], None]
+        self,
+        operations: Operations,
+        keys: StorageKeys,
+        not_ready: NotReady,
+        listening: Callable[[], None],
     ) -> None:
-        """Answer operators until cancelled; call `listening` once they can come."""
+        """Answer operators and the page until cancelled; call `listening` once all may."""
         followed = FollowedSessions(self._bus, self._database, keys)
         socket = OperatorSocket(self._settings.state_dir, operations, followed.follow)
-        async with socket.serving():
+        serving = self.page.serving(operations, followed.follow, not_ready)
+        async with socket.serving(), serving as page:
             listening()
             async with asyncio.TaskGroup() as tasks:
+                if page is not None:
+                    tasks.create_task(page.ended())
                 tasks.create_task(self._trust.run())
                 tasks.create_task(follow_storage_key(keys, self._clock))
                 tasks.create_task(self._wipe_spent())

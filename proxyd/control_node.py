@@ -109,17 +109,19 @@ class ControlNode:
                 self.operations = control.operations(
                     stored, keys, self.tell, _ports(settings), letters
                 )
-                await control.serve_operators(self.operations, keys, started)
+                await control.serve_operators(self.operations, keys, self._not_ready, started)
 
     async def drain(self) -> None:
         """Nothing: sessions are on engines, and go on."""
 
     def reload(self) -> None:
-        """Read the log level, and what the broker is reached with; the rest wants a restart."""
+        """Read log level, certificate, and what the broker is reached with; not the rest."""
         settings = self._reread()
         consuming = [] if self._consuming is None else [self._consuming.broker]
         broker.reread(settings, *self._brokers, *consuming)
         logs.set_up(settings.log_level)
+        if self._control is not None:
+            self._control.page.reload()
 
     def status(self) -> str:
         """Say in one line how it is."""

@@ -67,6 +67,7 @@ class WholeNode:
         self._clock = SystemClock()
         self._engine: Engine | None = None
         self._worker: Worker | None = None
+        self._control: Control | None = None
         self._export: AuditExport | None = None
         self._master_key = ""
         self._draining = False
@@ -90,6 +91,7 @@ class WholeNode:
             sealing = self._sealing_keys(database, keys)
             trust = control_trust(settings, database, self._clock)
             control = Control(settings, database, vault, bus, trust, self._clock)
+            self._control = control
             self._worker = worker = Worker(settings, database, self._clock, self.metrics, keys)
             bus.store(worker.store)
             gateway_keys = usable_keys(settings, self._clock.now())
@@ -117,7 +119,7 @@ class WholeNode:
                     retention=worker.retention,
                 )
                 self.operations = control.operations(stored, keys, self.tell, engine.ports)
-                await control.serve_operators(self.operations, keys, started)
+                await control.serve_operators(self.operations, keys, self._not_ready, started)
 
     def _admit(self, database: Database, name: str) -> None:
         """Enrol the engine of this process, which needs no operator for it."""
@@ -135,8 +137,10 @@ class WholeNode:
             await self._engine.drain()
 
     def reload(self) -> None:
-        """Read the log level again; every other setting waits for a restart."""
+        """Read log level and certificate again; every other setting waits for a restart."""
         logs.set_up(self._reread().log_level)
+        if self._control is not None:
+            self._control.page.reload()
 
     def status(self) -> str:
         """Say in one line how it is."""

@@ -72,6 +72,8 @@ class SecretRow(Table):
     capture: Mapped[str]
     mask_typed: Mapped[bool]
     site: Mapped[str | None]
+    demands: Mapped[str] = mapped_column(default="", server_default="")
+    """Comma-separated: what is to be there before it is launched."""
     created_at: Mapped[dt.datetime]
     changed_at: Mapped[dt.datetime]
 
@@ -97,7 +99,12 @@ class UserRow(Table):
     role: Mapped[str]
     password_hash: Mapped[str]
     """argon2id, with its parameters."""
+    must_change_password: Mapped[bool] = mapped_column(
+        default=False, server_default=sql("false")
+    )
     disabled: Mapped[bool]
+    ssh_login: Mapped[str] = mapped_column(default="either", server_default="either")
+    """What he shows at the SSH gateway: `either both key`."""
     created_at: Mapped[dt.datetime]
 
 

@@ -130,7 +130,7 @@ class UserLogin(asyncssh.SSHServer):
 
     def public_key_auth_supported(self) -> bool:
         """Take a user's own key; nobody else has one."""
-        return self._own is not None
+        return self._own is not None and self._own.takes_keys
 
     async def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         """Say whether it is worth to sign with `key`: a mere offer, which decides nothing."""

@@ -219,7 +219,8 @@ class SSHGateway:
         opener = Opener()
         granted = await visitor.launch(LaunchOrder(secret=secret), opener)
         if isinstance(granted, LaunchWaits):
-            _turn_away(leg, f"{secret} demands a reason: log on with your name, and launch it")
+            wants = "waits for approval" if granted.asked else "demands a reason"
+            _turn_away(leg, f"{secret} {wants}: log on with your name alone, and launch it")
             return
         redeemed = Redeemed(username, granted, opener)
         await self._guard(self._session(leg, redeemed))

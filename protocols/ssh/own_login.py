@@ -86,6 +86,11 @@ class OwnLogin:
         """Whether the name is none that can be."""
         return self._name is None
 
+    @property
+    def takes_keys(self) -> bool:
+        """Whether a key is of use; one is enough."""
+        return not self._behind_key
+
     async def offered(self, public_key: str) -> bool:
         """Say whether it is worth to sign with a key."""
         return self._name is not None and await self._account.offered(

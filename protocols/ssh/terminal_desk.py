@@ -108,7 +108,7 @@ class Desk:
             text=order.operand,
             field=field,
             folder=order.options.get("-f", ""),
-            site=order.options.get("-s", ""),
+            of_site=order.options.get("-s", ""),
             protocol=order.options.get("-t", ""),
             favourites="-fav" in order.options,
             recent="-r" in order.options,

@@ -30,7 +30,7 @@ class Screen:
         changed: asyncio.Event,
         idle_s: float,
     ) -> None:
-        """`idle_s`: how long a line may take, 0 for ever. Who hears the client sets `changed`."""
+        """`idle_s`: how long a line may take, 0 for ever; `changed`: set when the client is heard."""
         self.channel = channel
         self._leg, self._sink, self._changed = leg, sink, changed
         self._idle_s = idle_s or None
@@ -105,7 +105,7 @@ class Screen:
         channel = self.channel
         try:
             async with asyncio.timeout(limit_s):
-                while not (channel.left or channel.ended or _INTERRUPT in channel.typed):
+                while not (channel.left or _INTERRUPT in channel.typed):
                     await self._wait()
         except TimeoutError:
             return False

@@ -176,7 +176,7 @@ class TerminalSession:
         elif not graft.over:
             # It went away, and has left the screen as it was.
             screen.write(_RESET if screen.interactive and leg.related else "")
-            screen.say(plain(leg.farewell))
+            screen.say(*([] if leg.related else [plain(leg.farewell)]))
         if graft.refusal:
             screen.say(plain(f"proxyd: {graft.refusal}"))
         return LOST if graft.status is None else graft.status

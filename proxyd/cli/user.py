@@ -2,11 +2,18 @@
 
 import click
 
+from control.account_requests import (
+    EnableUser,
+    ResetSecondFactor,
+    SetPassword,
+    SetRole,
+)
 from control.requests import AddUser, DisableUser, ListUsers, UserSummary
 from proxyd.cli.invocation import Invocation, pass_invocation
 from proxyd.cli.output import OutputFormat, print_json, print_table
 from proxyd.cli.request import build
 from proxyd.cli.typed import from_stdin
+from proxyd.cli.user_keys import keys
 
 
 @click.group()
@@ -55,6 +62,55 @@ def list_(invocation: Invocation) -> None:
     )
 
 
+@user.command("set-password")
+@click.argument("name")
+@click.option("--password-stdin", is_flag=True, help="Read the password, one line.")
+@click.option("--keep", is_flag=True, help="NAME need not change it at his next log-in.")
+@pass_invocation
+def set_password(
+    invocation: Invocation, name: str, *, password_stdin: bool, keep: bool
+) -> None:
+    """Give NAME another password; he is logged out of the page."""
+    if not password_stdin:
+        raise click.UsageError("give the password on standard input, with --password-stdin")
+    password = from_stdin("password")
+    request = build(SetPassword, name=name, password=password, must_change_password=not keep)
+    with invocation.operator() as operator:
+        operator.call(request)
+    click.echo(f"changed the password of {name}", err=True)
+
+
+@user.command("set-role")
+@click.argument("name")
+@click.argument("role", type=click.Choice(["user", "auditor", "admin"]))
+@pass_invocation
+def set_role(invocation: Invocation, name: str, role: str) -> None:
+    """Make NAME a user, an auditor or an admin."""
+    with invocation.operator() as operator:
+        operator.call(SetRole(name=name, role=role))
+    click.echo(f"{name} is {role} now", err=True)
+
+
+@user.command("reset-totp")
+@click.argument("name")
+@pass_invocation
+def reset_totp(invocation: Invocation, name: str) -> None:
+    """Forget the second factors of NAME: device, recovery codes, passkeys."""
+    with invocation.operator() as operator:
+        operator.call(ResetSecondFactor(name=name))
+    click.echo(f"{name} has no second factor any more", err=True)
+
+
+@user.command()
+@click.argument("name")
+@pass_invocation
+def enable(invocation: Invocation, name: str) -> None:
+    """Let NAME in again."""
+    with invocation.operator() as operator:
+        operator.call(EnableUser(name=name))
+    click.echo(f"enabled the user {name}", err=True)
+
+
 @user.command()
 @click.argument("name")
 @pass_invocation
@@ -63,3 +119,6 @@ def disable(invocation: Invocation, name: str) -> None:
     with invocation.operator() as operator:
         operator.call(DisableUser(name=name))
     click.echo(f"disabled the user {name}", err=True)
+
+
+user.add_command(keys)

@@ -40,6 +40,7 @@ from control.audit import Act
 from control.credentials import Gateways
 from control.grants import Grants
 from control.heartbeats import Heartbeats
+from control.log_in import LogIn
 from control.requests import AddSecret, AddUser, IssueCredential, IssuedCredential
 from control.rpc import EngineRequests
 from control.state_dir import Initialiser
@@ -80,7 +81,7 @@ class World:
             vhost.parameters(), self.trust.identity, (SITE,), LIMIT_S
         )
         grants = Grants(self.database, vault, CLOCK, default_on_loss=OnLoss.REQUIRE)
-        check = UserCheck(self.database, vault, CLOCK)
+        check = UserCheck(LogIn(self.database, vault, CLOCK), vault)
         requests = EngineRequests(self.database, grants, CLOCK, Heartbeats(CLOCK), check, None)
         self.control.answer(requests.answer)
 

@@ -111,14 +111,11 @@ class LineEditor:
             return self._recall(-1 if key is Key.UP else 1)
         if key in {Key.CLEAR, Key.INTERRUPT}:
             return self._restart(key)
-        match key:
-            case Key.TAB:
-                return self._completed()
-            case Key.YANK:
-                return self._insert(self._killed)
-            case Key.PASTE_BEGINS | Key.PASTE_ENDS:
-                self._pasting = key is Key.PASTE_BEGINS
-                return ""
+        if key in {Key.PASTE_BEGINS, Key.PASTE_ENDS}:
+            self._pasting = key is Key.PASTE_BEGINS
+            return ""
+        if key in {Key.TAB, Key.YANK}:
+            return self._completed() if key is Key.TAB else self._insert(self._killed)
         return self._delete(Key.DELETE if key is Key.END_OF_INPUT else key)
 
     def _restart(self, key: Key) -> str:

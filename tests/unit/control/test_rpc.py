@@ -26,6 +26,7 @@ from bus.errors import BadMessageError, BusUnavailableError
 from bus.signed import introduction
 from control import authority, engines, node_keys
 from control.heartbeats import Heartbeats
+from control.log_in import LogIn
 from control.node_keys import CONTROL, Purpose
 from control.nt_hashes import NTLMCheck
 from control.rpc import EngineRequests
@@ -47,7 +48,7 @@ def heartbeats(clock):
 
 @pytest.fixture
 def user_check(database, vault, clock):
-    return UserCheck(database, vault, clock)
+    return UserCheck(LogIn(database, vault, clock), vault)
 
 
 @pytest.fixture

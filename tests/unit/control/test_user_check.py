@@ -3,6 +3,7 @@ import pytest
 from bus.contract import DenialReason, Denied, UserValidated, ValidateUser
 from bus.sealed import SealError, seal
 from control import users
+from control.log_in import LogIn
 from control.requests import AddUser
 from control.user_check import UserCheck, password_info
 
@@ -14,7 +15,7 @@ def check(database, vault, clock):
     hashed = users.hash_password(PASSWORD)
     with database.transaction() as session:
         users.add(session, AddUser(name="bea", password="", role="user"), hashed, clock.now())
-    return UserCheck(database, vault, clock)
+    return UserCheck(LogIn(database, vault, clock), vault)
 
 
 def ask(check: UserCheck, name: str, password: str, sealed_for: str | None = None):
@@ -51,7 +52,7 @@ def test_a_password_sealed_for_one_name_opens_for_no_other(check):
 
 
 def test_every_control_node_of_a_vault_has_the_same_key(check, database, vault, clock):
-    assert UserCheck(database, vault, clock).public == check.public
+    assert UserCheck(LogIn(database, vault, clock), vault).public == check.public
 
 
 def test_a_password_is_not_in_the_message_s_representation():

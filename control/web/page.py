@@ -1,0 +1,68 @@
+"""What the routes work with."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, ParamSpec, TypeVar
+from uuid import UUID
+
+import anyio.to_thread
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from control.answers import Result, whole_answer
+from control.log_in import LogIn
+from control.operations import Operations
+from control.requests import OperatorRequest
+from control.vault import Vault
+from control.wire import decode_request, encode_request
+from recorder.ports import Clock
+from storage.database import Database
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+Follow = Callable[[UUID], AsyncIterator[bytes]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """One a node. Everything blocking runs on the page's few threads: see `run`."""
+
+    operations: Operations
+    log_in: LogIn
+    database: Database
+    vault: Vault
+    clock: Clock
+    host: str
+    """What users know this node by."""
+    require_second_factor: bool
+    not_ready: Callable[[], Sequence[str]]
+    follow: Follow
+    """Yields the frame bodies of a live session. Of `node_loop`: run it there."""
+    node_loop: asyncio.AbstractEventLoop
+    """The node's; the page has another one, in a thread of its own."""
+
+    def ask(self, request: OperatorRequest, who: str) -> Result | list[Result]:
+        """Carry out what `who` asks, as the command line would; raise `ControlError`.
+
+        Blocking: from a plain `def` route, or by `run`.
+        """
+        # Through the codec, which checks what was given, as for the command line.
+        checked = decode_request(encode_request(request))
+        return whole_answer(checked, self.operations.carry_out(checked, who))
+
+    async def run(self, work: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
+        """Return what `work` returns, from one of the page's threads."""
+        return await anyio.to_thread.run_sync(partial(work, *args, **options))
+
+
+def page_of(connection: HTTPConnection) -> Page:
+    """Return what this request is to work with."""
+    page: Page = connection.app.state.page
+    return page
+
+
+ThePage = Annotated[Page, Depends(page_of)]
+"""The type of a route's parameter that is to be the `Page`."""

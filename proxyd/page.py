@@ -1,0 +1,98 @@
+"""Starts the page of a node. FastAPI is imported only when it is."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Final
+
+from config.model import Settings
+from control.log_in import LogIn
+from control.operations import Operations
+from control.operator_socket import Follow
+from control.vault import Vault
+from control.web.certificate import PageCertificate
+from proxyd.metrics import NotReady
+from proxyd.service import listen_error
+from recorder.ports import Clock
+from storage.database import Database
+
+if TYPE_CHECKING:
+    from control.web.server import PageServer
+
+ASSETS: Final = Path(__file__).with_name("assets")
+_BACKLOG: Final = 256
+
+
+class NodePage:
+    """The page of a control node, where its settings want one."""
+
+    def __init__(
+        self, settings: Settings, database: Database, vault: Vault, log_in: LogIn, clock: Clock
+    ) -> None:
+        self._settings = settings
+        self._database, self._vault = database, vault
+        self._log_in, self._clock = log_in, clock
+        self._certificate = PageCertificate(
+            settings.state_dir, settings.control.tls, settings.public_host
+        )
+
+    @contextlib.asynccontextmanager
+    async def serving(
+        self, operations: Operations, follow: Follow, not_ready: NotReady
+    ) -> AsyncIterator["PageServer | None"]:
+        """Serve while entered; raise `ConfigError` or `StartError`."""
+        settings = self._settings
+        if not settings.control.listen:
+            yield None
+            return
+        with contextlib.closing(_listen(settings.control.listen)) as listener:
+            await asyncio.to_thread(self._certificate.load, self._clock.now())
+            server = await asyncio.to_thread(_import_server)
+            page = server.Page(
+                operations=operations,
+                log_in=self._log_in,
+                database=self._database,
+                vault=self._vault,
+                clock=self._clock,
+                host=settings.public_host,
+                require_second_factor=settings.control.require_second_factor,
+                not_ready=not_ready,
+                follow=follow,
+                node_loop=asyncio.get_running_loop(),
+            )
+            made = server.PageServer(page, ASSETS, listener, self._certificate)
+            async with made.serving():
+                yield made
+
+    def reload(self) -> None:
+        """Read the certificate again; raise `ConfigError`."""
+        if self._settings.control.listen:
+            self._certificate.load(self._clock.now())
+
+
+def _import_server() -> ModuleType:
+    from control.web import server  # noqa: PLC0415 - a second, and 40 MB
+
+    return server
+
+
+def _listen(address: str) -> socket.socket:
+    host, _, port = address.rpartition(":")
+    try:
+        [(family, kind, protocol, _, where), *_] = socket.getaddrinfo(
+            host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(where)
+            listener.listen(_BACKLOG)
+        except BaseException:
+            listener.close()
+            raise
+    except OSError as error:
+        raise listen_error("control.listen", address, error) from error
+    return listener
