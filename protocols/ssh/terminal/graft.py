@@ -44,6 +44,8 @@ class Graft:
         """What the target can still take."""
         self._packet_bytes = 1
         self._due: list[bytes] = []
+        self._closes = False
+        """Whether we have closed the channel in the client's name."""
         self._owed = 0
         """Answers of the target to what we asked in the client's name."""
         self.over = False
@@ -212,7 +214,7 @@ class Graft:
         self._owed -= 1
         if not self._owed and kind == Message.CHANNEL_FAILURE:
             self.refusal, self._lasts = "the target starts no shell", True
-            self._due.append(body_of(packets.channel_close(self._target_number)))
+            self._close()
 
     def _granted(self, size_bytes: int, shown: list[bytes]) -> None:
         """Take room that the target grants, and let the client have what is new of it."""
@@ -236,10 +238,16 @@ class Graft:
     def _closed(self, body: bytes, shown: list[bytes]) -> None:
         self.over = True
         if self._stays:
-            self._due.append(body_of(packets.channel_close(self._target_number)))
+            self._close()
             return
         shown.append(body)
         self._channel.finished = True
+
+    def _close(self) -> None:
+        """Close the channel in the client's name, once."""
+        if not self._closes:
+            self._closes = True
+            self._due.append(body_of(packets.channel_close(self._target_number)))
 
     def give_back(self) -> None:
         """Let what the target never took be typed at our own line."""
