@@ -160,19 +160,22 @@ class UserLogin(asyncssh.SSHServer):
 
     async def validate_password(self, username: str, password: str) -> bool:
         """Redeem the proxy credential; every refusal looks and lasts the same."""
-        return await self._judge(username, (password,)) is Outcome.COMPLETE
+        return await self._judge(username, (password,), last=True) is Outcome.COMPLETE
 
-    async def _judge(self, username: str, answers: Sequence[str]) -> Outcome:
+    async def _judge(
+        self, username: str, answers: Sequence[str], *, last: bool = False
+    ) -> Outcome:
+        """Return what the answers come to; `last` says that nothing more can be asked."""
         if (own := self._own) is None:
             return await self._patiently(self._redeem(username, answers[0]))
         if own.username != username:
             return Outcome.REFUSED
-        return await self._patiently(own.answered(answers))
+        return await self._patiently(own.answered(answers), last=last)
 
-    async def _patiently(self, judging: Awaitable[Outcome]) -> Outcome:
+    async def _patiently(self, judging: Awaitable[Outcome], *, last: bool = False) -> Outcome:
         """Return what `judging` comes to; every refusal looks and lasts the same."""
         try:
-            return await self._refuse_late(judging)
+            return await self._refuse_late(judging, last=last)
         except asyncio.CancelledError:
             # The client gave it up for another one (RFC 4252 5.1), at once and unanswered.
             # That counts as well, or a guesser would neither wait nor run out of tries.
@@ -182,7 +185,7 @@ class UserLogin(asyncssh.SSHServer):
                 self._leg.leave(asyncssh.DISC_PROTOCOL_ERROR, reason)
             raise
 
-    async def _refuse_late(self, judging: Awaitable[Outcome]) -> Outcome:
+    async def _refuse_late(self, judging: Awaitable[Outcome], *, last: bool) -> Outcome:
         loop = asyncio.get_running_loop()
         until = loop.time() + REFUSAL_S
         try:
@@ -193,6 +196,8 @@ class UserLogin(asyncssh.SSHServer):
             outcome = Outcome.REFUSED
         except BusUnavailableError as error:
             _log.error("login.unanswered", error=str(error))
+            outcome = Outcome.REFUSED
+        if last and outcome is Outcome.CONTINUES:
             outcome = Outcome.REFUSED
         if outcome is Outcome.REFUSED:
             self._wrong_passwords += 1

@@ -187,9 +187,11 @@ class ChannelLogin(UserLogin):
         """Take no keys: only the packet relay's leg tells which one has signed."""
         return False
 
-    async def _judge(self, username: str, answers: Sequence[str]) -> Outcome:
+    async def _judge(
+        self, username: str, answers: Sequence[str], *, last: bool = False
+    ) -> Outcome:
         """Judge what was answered; disconnect when a try was one too many."""
-        outcome = await super()._judge(username, answers)
+        outcome = await super()._judge(username, answers, last=last)
         if outcome is Outcome.REFUSED and self._user and not self._user.may_fail():
             text = "Too many authentication failures"
             self._user.disconnect(asyncssh.DISC_PROTOCOL_ERROR, text)

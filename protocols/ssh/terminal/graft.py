@@ -232,7 +232,9 @@ class Graft:
                 self.status = Reader(request.rest).uint32()
             case "exit-signal":
                 self.status = _SIGNALLED
-        if not self._stays or request.kind not in {"exit-status", "exit-signal"}:
+        # What ends on the target does not end here: nor may the client stop sending, as
+        # `eow@openssh.com` would have it do.
+        if request.want_reply or not self._stays:
             shown.append(body)
 
     def _closed(self, body: bytes, shown: list[bytes]) -> None:

@@ -184,7 +184,9 @@ def test_a_request_is_taken_back_by_who_made_it(ask, database, clock):
 def test_secrets_are_found_by_any_of_their_fields(ask):
     assert [seen.name for seen in ask(FindSecrets).secrets] == ["far", "web1"]
     assert [seen.name for seen in ask(FindSecrets, text="WEB").secrets] == ["far", "web1"]
-    assert [seen.name for seen in ask(FindSecrets, text="web", field="name").secrets] == ["web1"]
+    assert [seen.name for seen in ask(FindSecrets, text="web", field="name").secrets] == [
+        "web1"
+    ]
     assert [seen.name for seen in ask(FindSecrets, text="berlin").secrets] == ["far"]
     assert ask(FindSecrets, text="%").secrets == ()
     assert ask(FindSecrets, take=1).more == 1

@@ -59,7 +59,12 @@ def test_names_of_commands_options_and_secrets_are_completed():
     secrets = ["web01", "web02", "db"]
     assert completions("la", secrets) == ["launch"]
     assert completions("launch we", secrets) == ["launch web01", "launch web02"]
-    assert completions("search -f", secrets) == ["search -f", "search -folder", "search -fav", "search -field"]
+    assert completions("search -f", secrets) == [
+        "search -f",
+        "search -folder",
+        "search -fav",
+        "search -field",
+    ]
     assert completions("man cr", secrets) == ["man credential"]
     assert completions("nothing we", secrets) == []
 

@@ -173,7 +173,10 @@ def test_a_client_that_sends_more_than_it_may_is_cut_off():
 def test_where_the_channel_lasts_the_client_hears_nothing_of_the_target_s_end():
     launch = Launch().stand()
     launch.to_client.clear()
-    launch.target(exit_status(CLIENT, 3), channel_eof(CLIENT), channel_close(CLIENT))
+    end_of_write = request("eow@openssh.com", to=CLIENT, reply=False)
+    launch.target(
+        end_of_write, exit_status(CLIENT, 3), channel_eof(CLIENT), channel_close(CLIENT)
+    )
     assert launch.to_client == []
     assert (launch.graft.over, launch.graft.status) == (True, 3)
     assert launch.to_target[-1] == body_of(channel_close(TARGET))
