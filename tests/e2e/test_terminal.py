@@ -468,7 +468,7 @@ def test_nothing_is_opened_or_forwarded_while_it_waits(
     terminal.type("\x03")
     terminal.expect("given up")
     terminal.wait()
-    refused = guarded.recorded().events("ChannelRefused", "RequestRefused")
+    refused = guarded.recorded().events("channel_refused", "request_refused")
     assert len(refused) >= 13
 
 

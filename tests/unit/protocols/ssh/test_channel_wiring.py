@@ -94,7 +94,7 @@ async def test_who_has_logged_on_may_send_more(port: int, door: OpenDoor):
     async with asyncssh.connect(
         "127.0.0.1",
         port,
-        username="ana",
+        username="anaanaanaanaa",
         password="right",
         known_hosts=None,
         client_keys=None,

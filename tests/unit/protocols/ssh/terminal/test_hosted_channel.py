@@ -28,7 +28,6 @@ from protocols.ssh.terminal.hosted_channel import (
 )
 from recorder.events import ChannelOpened, ChannelRefused, RequestRefused
 
-
 TERMINAL = Terminal("xterm", 80, 24, b"").write()
 
 
