@@ -74,6 +74,10 @@ class Door(Protocol):
         """Return what judges those who come from there by their own name."""
         ...
 
+    def greeting(self) -> str:
+        """Return what they are shown before they have logged on."""
+        ...
+
     def completed(self, leg: UserLeg, ticket: Admitted, entered: Entered) -> None:
         """Serve the session that was granted, or whoever has logged on."""
         ...
@@ -120,8 +124,8 @@ class UserLogin(asyncssh.SSHServer):
         self._own = None
         if self._leg and not is_generated(username):
             self._own = OwnLogin(username, self._door.account(self._leg))
-            if self._own.unreadable:
-                self._leg.banner(UNREADABLE)
+            if text := UNREADABLE if self._own.unreadable else self._door.greeting():
+                self._leg.banner(text)
         return True
 
     def password_auth_supported(self) -> bool:

@@ -170,6 +170,10 @@ class SSHGateway:
         """Return what judges those who come from there by their own name."""
         return AskedAccount(self._place(leg))
 
+    def greeting(self) -> str:
+        """Return what they are shown before they have logged on."""
+        return self._around.settings.terminal_banner
+
     def completed(self, leg: UserLeg, ticket: Admitted, entered: Entered) -> None:
         """Serve the session that was granted, or whoever has logged on."""
         self._admission.authenticated(ticket)

@@ -30,7 +30,7 @@ class Screen:
         changed: asyncio.Event,
         idle_s: float,
     ) -> None:
-        """`idle_s`: how long a line may take, 0 for ever; `changed`: set when the client is heard."""
+        """`idle_s`: for so long nobody may type, 0 for ever; `changed` is set by whoever hears."""
         self.channel = channel
         self._leg, self._sink, self._changed = leg, sink, changed
         self._idle_s = idle_s or None

@@ -451,7 +451,7 @@ def test_nothing_is_opened_or_forwarded_while_it_waits(
     guarded: Daemon, alice: Login, open_terminal: OpenTerminal
 ):
     guarded.forget_sessions()
-    control = Path(f"/tmp/proxyd-mux-{os.getpid()}")
+    control = guarded.folder / "mux"
     shared = ("-o", "ControlMaster=auto", "-o", f"ControlPath={control}")
     terminal = open_terminal([*alice.ssh("-tt", *shared), "launch web"], alice.env)
     terminal.expect("Somebody else has to approve")

@@ -73,8 +73,8 @@ def ask(accounts, vault, clock):
     return ask
 
 
-def launch(ask, secret: str = "web1", **fields: object):
-    return ask(LaunchSecret, secret=secret, seal_to=Opener().public, **fields)
+def launch(ask, name: str = "web1", **fields: object):
+    return ask(LaunchSecret, secret=name, seal_to=Opener().public, **fields)
 
 
 def demand(database, *demands: str) -> None:

@@ -85,6 +85,6 @@ def test_what_is_no_key_is_refused(session, clock, line):
 
 
 def test_a_short_rsa_key_is_refused(session, clock):
-    short = line_of(generate_private_key(65537, 1024))
+    short = line_of(generate_private_key(65537, 1024))  # noqa: S505 - that is the point
     with pytest.raises(InvalidError, match="2048"):
         user_keys.add(session, "bea", short, "", clock.now(), None)

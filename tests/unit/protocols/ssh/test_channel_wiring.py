@@ -40,6 +40,12 @@ class OpenDoor:
     def completed(self, _leg, _ticket, redeemed: Redeemed) -> None:
         self.inside.append(redeemed)
 
+    def account(self, _leg) -> None:
+        return None
+
+    def greeting(self) -> str:
+        return ""
+
     def abandoned(self, _grant: str) -> None:
         pass
 
