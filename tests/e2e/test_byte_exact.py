@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from peers.daemon import Daemon, Login, Recording
+from peers.daemon import Daemon, Json, Login, Recording
 from peers.needed import environment
 from peers.openssh import OpenSSHServer
 from peers.output import run
@@ -51,7 +51,11 @@ def full(daemon: Daemon, openssh_server: OpenSSHServer) -> Login:
 
 def digest_of(recording: Recording, stream: str) -> tuple[int, str]:
     """What the recording says of a whole stream: its length and its SHA-256."""
-    rows = [r for r in recording.events("stream_digested") if r["stream"] == stream]
+    return digest_in(recording.events("stream_digested"), stream)
+
+
+def digest_in(events: list[Json], stream: str) -> tuple[int, str]:
+    rows = [r for r in events if r["type"] == "stream_digested" and r["stream"] == stream]
     assert len(rows) == 1, rows
     return rows[0]["size_bytes"], rows[0]["sha256"]
 
@@ -135,9 +139,10 @@ def full_home(blob: Path) -> Path:
 
 def check_ledger(recording: Recording, operation: str, source: str, *, stream: str) -> None:
     """The ledger names the file's digest; the export is the stream that the digest is of."""
-    files = [row for row in recording.events("file_touched") if row["operation"] == operation]
+    events = recording.events("file_touched", "stream_digested")
+    files = [row for row in events if row.get("operation") == operation]
     assert [(row["size_bytes"], row["sha256"]) for row in files] == [(SIZE_BYTES, source)]
-    whole = digest_of(recording, {"input": "client", "output": "target"}[stream])
+    whole = digest_in(events, {"input": "client", "output": "target"}[stream])
     exported = recording.export(stream)
     assert whole == (len(exported), sha256(exported))
 

@@ -2,6 +2,7 @@
 
 import time
 
+from peers.needed import wait_until
 from peers.postgresql import PostgreSQLServer
 from peers.site import Site, Typist
 
@@ -50,6 +51,8 @@ def test_a_killed_database_loses_nothing_of_a_session_that_goes_on(
 def test_without_workers_a_required_recording_ends_its_session_after_ten_seconds(roles: Site):
     with Typist(roles.control.login("web")) as typist:
         typist.type()
+        # The workers may have just come back from what an earlier test did to them.
+        wait_until(lambda: roles.engine.json("status")["unreachable_s"] == 0, "no worker")
         stopped_s = time.monotonic()
         for worker in roles.workers:
             worker.kill9()

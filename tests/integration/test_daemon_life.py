@@ -61,6 +61,7 @@ def test_its_metrics_can_be_scraped(daemon: Daemon) -> None:
 
 
 def test_it_says_that_it_turns_and_that_it_can_take_work(daemon: Daemon) -> None:
+    daemon.json("status", "--wait", "20")
     assert daemon.asked("/healthz") == (200, '{"healthy":true}\n')
     assert daemon.asked("/readyz") == (200, '{"ready":true,"why":[]}\n')
 

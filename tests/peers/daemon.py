@@ -20,6 +20,7 @@ import pytest
 from peers.needed import ROOT, answers, environment, free_port, program, wait_until
 from peers.openssh import OpenSSHServer
 from peers.output import Output, run
+from peers.warm import run_warm
 
 SETTINGS: Final = """\
 state_dir = "{state}"
@@ -109,11 +110,17 @@ class Recording:
             return out.read_bytes()
 
     def events(self, *types: str) -> list[Json]:
-        rows = [json.loads(line) for line in self.export("events").splitlines()]
+        # Of a large recording few lines are wanted: the others are not worth reading.
+        marks = [f'"{type_}"'.encode() for type_ in types]
+        lines = self.export("events").splitlines()
+        rows = [json.loads(line) for line in lines if any(m in line for m in marks or [b""])]
         return [row for row in rows if not types or row["type"] in types]
 
     def verify(self) -> int:
-        return self.daemon.cli("session", "verify", self.id, check=False).status
+        done = self.daemon.cli("session", "verify", self.id, check=False)
+        # pytest shows it where the test fails.
+        sys.stdout.write(done.text)
+        return done.status
 
 
 class Daemon:
@@ -205,9 +212,11 @@ class Daemon:
         self, *args: str, typed: str = "", check: bool = True, seconds: float = 60
     ) -> Output:
         """Run one command; fail the test where it fails, unless told otherwise."""
-        done = run(
-            [*self.argv, *args], typed=typed.encode(), env=self._env, cwd=ROOT, seconds=seconds
-        )
+        words, env = [*self.argv, *args], self._env
+        if Path(words[0]).name == "proxyd":
+            done = run_warm(words[1:], typed=typed.encode(), env=env, seconds=seconds)
+        else:
+            done = run(words, typed=typed.encode(), env=env, cwd=ROOT, seconds=seconds)
         if check and done.status != 0:
             pytest.fail(f"proxyd {' '.join(args)}: exit {done.status}: {done.said[-800:]}")
         return done
