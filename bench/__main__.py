@@ -2,7 +2,19 @@
 
 import sys
 
-from bench import bulk, hostile, ingest, latency, login, memory, pty, receipts, scale, sftp
+from bench import (
+    bulk,
+    hostile,
+    ingest,
+    latency,
+    login,
+    memory,
+    pages,
+    pty,
+    receipts,
+    scale,
+    sftp,
+)
 from bench.figures import Figure, keep, show
 from bench.rig import Rig
 
@@ -17,6 +29,7 @@ MEASURES = {
     "ingest": ingest.measure,
     "receipts": receipts.measure,
     "scale": scale.measure,
+    "pages": pages.measure,
 }
 
 

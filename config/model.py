@@ -38,6 +38,13 @@ SyslogOrOff = Annotated[
         description='udp://, tcp:// or tls:// with an address and a port, or "" for none',
     ),
 ]
+HTTPSOrOff = Annotated[
+    str,
+    Meta(
+        pattern=r"^(?:https://\S+|http://(?:127\.0\.0\.1|localhost)[:/]?\S*)?$",
+        description='an address with https://, or "" for none',
+    ),
+]
 MaxStartups = Annotated[
     str,
     Meta(
@@ -213,6 +220,21 @@ class ControlSettings(_Table, frozen=True, kw_only=True):
     """A live session is lost when nothing was heard of it or its engine for so long."""
 
 
+class OIDCSettings(_Table, frozen=True, kw_only=True):
+    """`[oidc]`: an identity provider that vouches for users of the page."""
+
+    issuer: HTTPSOrOff = ""
+    """Empty: none. Users log in with their passwords beside it."""
+    client_id: str = ""
+    client_secret_file: Path | None = None
+    """None: the systemd credential `oidc-client-secret`."""
+    name: str = "your organisation"
+    """What the button says behind "Log in with"."""
+    username_claim: str = "preferred_username"
+    """What of the provider's word is the user's name here."""
+    timeout_s: Seconds = 10
+
+
 class AuditSettings(_Table, frozen=True, kw_only=True):
     """`[audit]`: where the audit trail is copied to."""
 
@@ -254,6 +276,7 @@ class Settings(_Table, frozen=True, kw_only=True):
     blobs: BlobSettings = BlobSettings()
     retention: RetentionSettings = RetentionSettings()
     control: ControlSettings = ControlSettings()
+    oidc: OIDCSettings = OIDCSettings()
     audit: AuditSettings = AuditSettings()
     metrics: MetricsSettings = MetricsSettings()
     proof: ProofSettings = ProofSettings()

@@ -105,10 +105,16 @@ def issue(
     )
 
 
-def revoke(session: Session, credential_id: str, now: dt.datetime) -> CredentialRow:
-    """Take a credential back; raise `NotFoundError`. Twice is harmless."""
+def revoke(
+    session: Session, credential_id: str, now: dt.datetime, user: str | None = None
+) -> CredentialRow:
+    """Take a credential back, `user`'s or anybody's; raise `NotFoundError`.
+
+    Twice is harmless.
+    """
     row = session.get(CredentialRow, credential_id)
-    if row is None:
+    is_his = user is None or (row is not None and row.user_id == users.find(session, user).id)
+    if row is None or not is_his:
         raise NotFoundError(
             f"no credential has the id `{credential_id}`; `proxyd credential list` shows them"
         )
@@ -126,14 +132,18 @@ def revoke_all(session: Session, now: dt.datetime, **of: object) -> None:
     )
 
 
-def list_all(session: Session, now: dt.datetime) -> list[CredentialSummary]:
-    """Return all credentials, newest first."""
+def list_all(
+    session: Session, now: dt.datetime, user: str | None = None
+) -> list[CredentialSummary]:
+    """Return the credentials of `user`, or all, newest first; raise `NotFoundError`."""
     query = (
         select(CredentialRow, UserRow.name, SecretRow.name)
         .join(UserRow, UserRow.id == CredentialRow.user_id)
         .outerjoin(SecretRow, SecretRow.id == CredentialRow.secret_id)
         .order_by(CredentialRow.issued_at.desc(), CredentialRow.id)
     )
+    if user is not None:
+        query = query.where(CredentialRow.user_id == users.find(session, user).id)
     return [_summary(row, user, secret, now) for row, user, secret in session.execute(query)]
 
 

@@ -104,6 +104,7 @@ class Operations:
     """Carries out each request by its type."""
 
     def __init__(self, node: ControlNode) -> None:
+        self.node = node
         nouns = (
             SecretOperations(node),
             UserOperations(node),
@@ -313,16 +314,16 @@ class CredentialOperations:
             act.note(session, "credential.issued", issued.id, detail)
         return issued
 
-    def list(self, _request: ask.ListCredentials, _who: str) -> Iterable[ask.CredentialSummary]:
+    def list(self, request: ask.ListCredentials, _who: str) -> Iterable[ask.CredentialSummary]:
         """List all."""
         with self.node.database.read() as session:
-            return credentials.list_all(session, self.node.clock.now())
+            return credentials.list_all(session, self.node.clock.now(), request.user)
 
     def revoke(self, request: ask.RevokeCredential, who: str) -> ask.Done:
         """Take a credential back and end what it opened."""
         act = self.node.act(who)
         with self.node.database.transaction() as session:
-            row = credentials.revoke(session, request.id, act.at)
+            row = credentials.revoke(session, request.id, act.at, request.user)
             ending = sessions.live_of(session, credential_id=row.id)
             act.note(session, "credential.revoked", row.id)
         self.node.end(ending, "credential revoked")

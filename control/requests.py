@@ -198,11 +198,16 @@ class IssueCredential(_Request, frozen=True, kw_only=True):
 class ListCredentials(_Request, frozen=True, kw_only=True):
     """Credentials that were issued, newest first; without their passwords."""
 
+    user: str | None = None
+    """None: of everybody."""
+
 
 class RevokeCredential(_Request, frozen=True, kw_only=True):
     """Take a credential back; the sessions it opened end."""
 
     id: str
+    user: str | None = None
+    """Only if it is his; None: whoever's it is."""
 
 
 class IssuedCredential(Struct, frozen=True, kw_only=True):
@@ -247,6 +252,11 @@ class ListSessions(_Request, frozen=True, kw_only=True):
     secret: str | None = None
     since: dt.datetime | None = None
     until: dt.datetime | None = None
+    state: str | None = None
+    protocol: str | None = None
+    site: str | None = None
+    after: UUID | None = None
+    """Go on behind this session of the list."""
     limit: Annotated[int, Meta(ge=1, le=100_000)] = 10_000
 
 

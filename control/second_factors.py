@@ -142,6 +142,12 @@ def verify(session: Session, vault: Vault, user_id: UUID, code: str, now: dt.dat
     return True
 
 
+def remove_totp(session: Session, user_id: UUID) -> None:
+    """Forget a user's device, and the codes that stand in for it."""
+    for table in (TOTPRow, RecoveryCodeRow):
+        session.execute(delete(table).where(table.user_id == user_id))
+
+
 def reset(session: Session, user_id: UUID) -> None:
     """Forget every second factor of a user."""
     for table in (TOTPRow, RecoveryCodeRow, PasskeyRow):

@@ -3,7 +3,7 @@
 import datetime as dt
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
 from control.errors import ConflictError, NotFoundError
@@ -51,19 +51,33 @@ def find_live(session: Session, session_id: UUID) -> SessionRow:
 
 
 def list_all(session: Session, wanted: ListSessions) -> list[SessionSummary]:
-    """Return sessions, newest first."""
+    """Return sessions, newest first; raise `NotFoundError` for one that is to be behind."""
+    query = narrowed(wanted)
+    if wanted.after is not None:
+        last = find(session, wanted.after)
+        same_moment = (SessionRow.started_at == last.started_at) & (SessionRow.id > last.id)
+        query = query.where((SessionRow.started_at < last.started_at) | same_moment)
+    return [summary(row) for row in session.scalars(query.limit(wanted.limit))]
+
+
+def narrowed(wanted: ListSessions) -> Select[SessionRow]:
+    """Return the query for sessions, newest first; not what `after` and `limit` say."""
     query = select(SessionRow).order_by(SessionRow.started_at.desc(), SessionRow.id)
-    if wanted.live:
-        query = query.where(SessionRow.state == "live")
-    if wanted.user is not None:
-        query = query.where(SessionRow.user == wanted.user)
-    if wanted.secret is not None:
-        query = query.where(SessionRow.secret == wanted.secret)
+    equal = {
+        SessionRow.state: "live" if wanted.live else wanted.state,
+        SessionRow.user: wanted.user,
+        SessionRow.secret: wanted.secret,
+        SessionRow.protocol: wanted.protocol,
+        SessionRow.site: wanted.site,
+    }
+    for column, value in equal.items():
+        if value is not None:
+            query = query.where(column == value)
     if wanted.since is not None:
         query = query.where(SessionRow.started_at >= wanted.since)
     if wanted.until is not None:
         query = query.where(SessionRow.started_at < wanted.until)
-    return [summary(row) for row in session.scalars(query.limit(wanted.limit))]
+    return query
 
 
 def live_of(session: Session, **of: str) -> list[SessionRow]:

@@ -75,6 +75,14 @@ class Passwords(Struct, frozen=True, kw_only=True):
     user: str
 
 
+class PageLogin(Struct, frozen=True, kw_only=True):
+    """How the page is reached, and by whom."""
+
+    url: str
+    username: str
+    password: str
+
+
 class Target(Struct, frozen=True, kw_only=True):
     """What `protocols.ssh.demo_target` says of itself."""
 
@@ -171,7 +179,11 @@ class Demo:
         if self._as_json:
             click.echo(self._json(login, host_key.split()[-1]))
         else:
-            click.echo(_words(login, host_key, self._config_path))
+            click.echo(_words(login, host_key, self._config_path, self._page()))
+
+    def _page(self) -> PageLogin:
+        url = f"https://{self._settings.control.listen}/"
+        return PageLogin(url=url, username=_ADMIN, password=self._passwords.admin)
 
     def _json(self, login: IssuedCredential, host_key_fingerprint: str) -> bytes:
         return msgspec.json.encode(
@@ -183,11 +195,7 @@ class Demo:
                     "password": login.password,
                     "host_key_fingerprint": host_key_fingerprint,
                 },
-                "page": {
-                    "url": None,
-                    "username": _ADMIN,
-                    "password": self._passwords.admin,
-                },
+                "page": self._page(),
                 "config": str(self._config_path),
                 "pid": os.getpid(),
             }
@@ -258,7 +266,7 @@ def _free_ports(count: int) -> list[int]:
         return [int(probe.getsockname()[1]) for probe in probes]
 
 
-def _words(login: IssuedCredential, host_key: str, config_path: Path) -> str:
+def _words(login: IssuedCredential, host_key: str, config_path: Path, page: PageLogin) -> str:
     program = f"{_from_here(Path(sys.executable).with_name('proxyd'))}"
     proxyd = f"{program} --config {_from_here(config_path)}"
     commands = login.commands
@@ -277,6 +285,12 @@ Log on with one of these, do something, then look at it from another terminal:
   {proxyd} session list
   {proxyd} session play ID
   {proxyd} session search TEXT
+
+Or on the page, whose certificate is its own:
+
+  page       {page.url}
+  user name  {page.username}
+  password   {page.password}
 """
 
 

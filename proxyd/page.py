@@ -16,6 +16,7 @@ from control.vault import Vault
 from control.web.certificate import PageCertificate
 from proxyd.metrics import NotReady
 from proxyd.service import listen_error
+from proxyd.surroundings import credentials_dir
 from recorder.ports import Clock
 from storage.database import Database
 
@@ -54,6 +55,10 @@ class NodePage:
             page = server.Page(
                 operations=operations,
                 log_in=self._log_in,
+                provider=server.provider_of(
+                    settings, self._vault, self._clock, credentials_dir()
+                ),
+                passkeys=server.Passkeys(self._vault, settings.public_host),
                 database=self._database,
                 vault=self._vault,
                 clock=self._clock,

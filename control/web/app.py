@@ -3,7 +3,7 @@
 How something is added:
 
 - A **router** is a module `control/web/<noun>_routes.py` with `router = APIRouter()`; list
-  it in `_routers` below. Pages say `include_in_schema=False`: OpenAPI is for the API.
+  it in `routers` below. Pages say `include_in_schema=False`: OpenAPI is for the API.
 - A **route** that blocks is a plain `def` and runs on one of the page's few threads; an
   `async def` awaits `page.run(work, …)` for what blocks. Its parameters:
   `page: ThePage`, `visitor: Annotated[Visitor, require(Right.SEE_RECORDINGS)]`, with
@@ -28,11 +28,14 @@ from typing import Any, Final
 import structlog
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount
 
+from control.api import described
+from control.api.routes import make_router
 from control.errors import (
     ConflictError,
     ControlError,
@@ -42,7 +45,19 @@ from control.errors import (
     NotFoundError,
     UnreachableError,
 )
-from control.web import health_routes, home_routes, log_in_routes
+from control.web import (
+    admin_routes,
+    health_routes,
+    home_routes,
+    log_in_routes,
+    passkey_routes,
+    profile_routes,
+    provider_routes,
+    secret_routes,
+    session_routes,
+    vault_routes,
+    watch_routes,
+)
 from control.web.limits import Limits
 from control.web.page import Page
 from control.web.rendering import STATIC, render
@@ -55,7 +70,18 @@ from control.web.visitor import (
     came_from,
 )
 
-OPEN: Final = frozenset({"/healthz", "/readyz", "/openapi.json", "/login"})
+OPEN: Final = frozenset(
+    {
+        "/healthz",
+        "/readyz",
+        "/openapi.json",
+        "/login",
+        "/login/passkey",
+        "/login/passkey/options",
+        "/login/provider",
+        "/login/provider/back",
+    }
+)
 """What strangers may ask for, beside static files."""
 
 STATUSES: Final[tuple[tuple[type[ControlError], HTTPStatus], ...]] = (
@@ -63,17 +89,34 @@ STATUSES: Final[tuple[tuple[type[ControlError], HTTPStatus], ...]] = (
     (ConflictError, HTTPStatus.CONFLICT),
     (InvalidError, HTTPStatus.BAD_REQUEST),
     (DeniedError, HTTPStatus.FORBIDDEN),
-    (UnreachableError, HTTPStatus.BAD_GATEWAY),
+    (UnreachableError, HTTPStatus.FAILED_DEPENDENCY),
     (IntegrityError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (ControlError, HTTPStatus.SERVICE_UNAVAILABLE),
 )
-"""What an error of an operation is in HTTP; the first that fits."""
+"""What an error of an operation is in HTTP; the first that fits.
+
+An engine that does not answer is no 502: a load balancer would take this node for ill.
+"""
 
 _log = structlog.get_logger()
 
 
-def _routers() -> tuple[APIRouter, ...]:
-    return (health_routes.router, log_in_routes.router, home_routes.router)
+def routers() -> tuple[APIRouter, ...]:
+    """Return every router of the page and of the API."""
+    return (
+        health_routes.router,
+        make_router(),
+        log_in_routes.router,
+        home_routes.router,
+        session_routes.router,
+        secret_routes.router,
+        passkey_routes.router,
+        provider_routes.router,
+        profile_routes.router,
+        admin_routes.router,
+        vault_routes.router,
+        watch_routes.router,
+    )
 
 
 def make_app(page: Page, assets: Path) -> FastAPI:
@@ -91,16 +134,28 @@ def make_app(page: Page, assets: Path) -> FastAPI:
     app.state.assets = others = Assets("/assets", assets)
     for served in (static, others):
         app.router.routes.append(Mount(served.prefix, Unchanging(directory=served.folder)))
-    for router in _routers():
+    for router in routers():
         app.include_router(router)
     for kind, answer in _ANSWERS.items():
         app.add_exception_handler(kind, answer)
     app.add_middleware(Limits)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 
 
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        app.openapi_schema = get_openapi(
+            title=app.title, version=app.version, routes=app.routes, description=app.description
+        )
+        app.openapi_schema["components"] = described.components()
+    return app.openapi_schema
+
+
 def _is_api(request: Request) -> bool:
-    return request.url.path.startswith("/api/")
+    """Whether a script asks, which reads JSON."""
+    wants_json = request.headers.get("accept") == "application/json"
+    return wants_json or request.url.path.startswith("/api/")
 
 
 def _tell(request: Request, status: int, kind: str, text: str, **headers: str) -> Response:

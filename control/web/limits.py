@@ -13,7 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY_BYTES: Final = 256 * 1024
 """Keys and certificates are the largest things that are sent here."""
-BODY_LIMIT_S: Final = 15.0
+BODY_LIMIT_S: Final = 10.0
+_MOST_DIGITS: Final = 20
 
 SECURITY_HEADERS: Final = {
     "Content-Security-Policy": "; ".join(
@@ -79,7 +80,8 @@ class Limits:
 
 async def _read(headers: Headers, receive: Receive) -> bytes:
     declared = headers.get("content-length", "0")
-    if not declared.isdecimal() or int(declared) > MAX_BODY_BYTES:
+    is_number = declared.isdecimal() and len(declared) < _MOST_DIGITS
+    if not is_number or int(declared) > MAX_BODY_BYTES:
         raise _TooLargeError
     body = bytearray()
     while True:

@@ -2,6 +2,7 @@
 
 from http import HTTPStatus
 from typing import Annotated, Final
+from urllib.parse import quote
 
 import anyio.to_thread
 from anyio import CapacityLimiter
@@ -17,7 +18,9 @@ from control.web.page import Page, ThePage
 from control.web.rendering import render
 from control.web.visitor import (
     COOKIE,
+    ENROL,
     LOG_IN,
+    NEW_PASSWORD,
     PROVE,
     SECOND_FACTOR,
     NotAllowedError,
@@ -32,7 +35,7 @@ router = APIRouter(include_in_schema=False)
 Text = Annotated[str, Form(max_length=2048)]
 OnTheWay = Annotated[Visitor, require(Right.ONESELF, steps=(SECOND_FACTOR,))]
 """He has given his password, and perhaps no more."""
-ThereAnyway = Annotated[Visitor, require(Right.ONESELF)]
+ThereAnyway = Annotated[Visitor, require(Right.ONESELF, steps=(ENROL, NEW_PASSWORD))]
 
 _REFUSED: Final = "This is not right. Check the user name and the password, and try again."
 _CODE_REFUSED: Final = "This is not right. Wait for the next code, and try again."
@@ -143,7 +146,8 @@ def let_in(
         )
         if is_whole:
             act.note(session, "user.logged_in", known.name, str(where))
-    path = local(target) if is_whole else f"{SECOND_FACTOR}?next={local(target)}"
+    target = local(target)
+    path = target if is_whole else f"{SECOND_FACTOR}?next={quote(target, safe='')}"
     answer = RedirectResponse(path, HTTPStatus.SEE_OTHER)
     # Lax: a link in a ticket leads straight to the moment in a recording. Forms hold a token.
     answer.set_cookie(COOKIE, presented, secure=True, httponly=True, samesite="lax")

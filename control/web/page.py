@@ -1,6 +1,7 @@
 """What the routes work with."""
 
 import asyncio
+import builtins
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,8 +13,10 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from control.answers import Result, whole_answer
+from control.identity_provider import IdentityProvider
 from control.log_in import LogIn
 from control.operations import Operations
+from control.passkeys import Passkeys
 from control.requests import OperatorRequest
 from control.vault import Vault
 from control.wire import decode_request, encode_request
@@ -22,6 +25,7 @@ from storage.database import Database
 
 P = ParamSpec("P")
 T = TypeVar("T")
+R = TypeVar("R")
 
 Follow = Callable[[UUID], AsyncIterator[bytes]]
 
@@ -32,6 +36,9 @@ class Page:
 
     operations: Operations
     log_in: LogIn
+    passkeys: Passkeys
+    provider: IdentityProvider | None = None
+    """Who else vouches for users."""
     database: Database
     vault: Vault
     clock: Clock
@@ -52,6 +59,22 @@ class Page:
         # Through the codec, which checks what was given, as for the command line.
         checked = decode_request(encode_request(request))
         return whole_answer(checked, self.operations.carry_out(checked, who))
+
+    def list(self, request: OperatorRequest, who: str, kind: type[R]) -> builtins.list[R]:
+        """As `ask`, for a request with many results, all of one kind."""
+        found = self.ask(request, who)
+        return (
+            [one for one in found if isinstance(one, kind)]
+            if isinstance(found, builtins.list)
+            else []
+        )
+
+    def one(self, request: OperatorRequest, who: str, kind: type[R]) -> R:
+        """As `ask`, for a request with one result."""
+        found = self.ask(request, who)
+        if not isinstance(found, kind):
+            raise TypeError(f"{type(request).__name__} is answered by a {type(found).__name__}")
+        return found
 
     async def run(self, work: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
         """Return what `work` returns, from one of the page's threads."""

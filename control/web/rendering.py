@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from control.rights import Right
+from control.web.done import DONE
 from control.web.visitor import Visitor
 
 _HERE: Final = Path(__file__).parent
@@ -19,7 +20,7 @@ _KILO: Final = 1000
 
 
 def render(
-    request: Request, template: str, status: int = HTTPStatus.OK, **values: object
+    request: Request, template: str, status_code: int = HTTPStatus.OK, **values: object
 ) -> HTMLResponse:
     """Return `template` filled in.
 
@@ -33,9 +34,11 @@ def render(
         path=request.url.path,
         static=request.app.state.static,
         asset=request.app.state.assets,
+        provider=getattr(request.app.state.page.provider, "name", ""),
+        done=DONE.get(request.query_params.get("done", ""), ""),
         **values,
     )
-    return HTMLResponse(html, status)
+    return HTMLResponse(html, status_code)
 
 
 def moment(value: dt.datetime | None) -> str:

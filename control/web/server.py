@@ -15,10 +15,14 @@ import anyio.to_thread
 import uvicorn
 import uvloop
 
+from control.identity_provider import provider_of
+from control.passkeys import Passkeys
 from control.web.app import make_app
 from control.web.certificate import PageCertificate
 from control.web.page import Page
 from control.web.patience import PatientProtocol
+
+__all__ = ["Page", "PageServer", "Passkeys", "provider_of"]
 
 _THREADS: Final = 6
 """At once: each may wait for the database, and none of them makes the relay wait long."""

@@ -86,6 +86,7 @@ class Guard:
     right: Right
     proof: bool
     steps: tuple[str, ...]
+    person: bool
 
     async def __call__(self, connection: HTTPConnection) -> Visitor:
         """Return who is there; raise one of this module's errors."""
@@ -99,19 +100,21 @@ class Guard:
             raise NotAllowedError(f"a {visitor.role} may not {self.right}")
         if self.proof and not visitor.has_proved_himself:
             raise StepNeededError(PROVE)
+        if self.person and visitor.logged_in.by_token:
+            raise NotAllowedError("a token may not do this: log in and do it yourself")
         return visitor
 
 
 def require(
-    right: Right, *, proof: bool = False, steps: tuple[str, ...] = ()
+    right: Right, *, proof: bool = False, steps: tuple[str, ...] = (), person: bool = False
 ) -> params.Depends:
     """Return what makes a route's parameter the visitor, if he may.
 
     `visitor: Annotated[Visitor, require(Right.SEE_RECORDINGS)]`. With `proof` he must have
     given his password or passkey within a quarter of an hour. `steps` are those that may
-    still lie before him, for the routes that are such a step.
+    still lie before him, for the routes that are such a step. With `person` no token will do.
     """
-    return params.Depends(Guard(right, proof, steps))
+    return params.Depends(Guard(right, proof, steps, person))
 
 
 def next_step(page: Page, visitor: Visitor) -> str | None:
@@ -123,7 +126,8 @@ def next_step(page: Page, visitor: Visitor) -> str | None:
         return None
     if logged_in.known.must_change_password:
         return NEW_PASSWORD
-    if page.require_second_factor and not logged_in.known.factors.any:
+    has_one = logged_in.known.factors.any or logged_in.second_factor_given
+    if page.require_second_factor and not has_one:
         return ENROL
     return None
 

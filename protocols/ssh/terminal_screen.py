@@ -30,7 +30,7 @@ class Screen:
         changed: asyncio.Event,
         idle_s: float,
     ) -> None:
-        """`idle_s`: for so long nobody may type, 0 for ever; `changed` is set by whoever hears."""
+        """`idle_s`: for so long nobody may type, 0 for ever; `changed` is set by who hears."""
         self.channel = channel
         self._leg, self._sink, self._changed = leg, sink, changed
         self._idle_s = idle_s or None

@@ -12,7 +12,7 @@ from peers.needed import program
 
 from bus import amqp
 from config.model import Settings
-from control import master_key, open_database, trust
+from control import identity_provider, master_key, open_database, trust
 from proxyd import engine_trust
 from storage import sited_blobs
 
@@ -22,6 +22,11 @@ STORAGE_CREDENTIALS = (
     master_key.CREDENTIAL_NAME,
     open_database.PASSWORD,
     sited_blobs.CREDENTIALS,
+)
+CONTROL_CREDENTIALS = (
+    amqp.PASSWORD,
+    trust.CONTROL_KEY_NAME,
+    identity_provider.CLIENT_SECRET,
 )
 ENGINE_KEYS = (engine_trust.SIGNING_KEY_NAME, engine_trust.SEALING_KEY_NAME)
 MAX_EXPOSURE = 1.5
@@ -59,10 +64,10 @@ def test_every_unit_is_closed_in_the_same_way(unit: Path) -> None:
 
 
 CREDENTIALS = {
-    "": {*STORAGE_CREDENTIALS, amqp.PASSWORD, trust.CONTROL_KEY_NAME, *ENGINE_KEYS},
+    "": {*STORAGE_CREDENTIALS, *CONTROL_CREDENTIALS, *ENGINE_KEYS},
     "engine": {amqp.PASSWORD, *ENGINE_KEYS},
     "worker": {*STORAGE_CREDENTIALS, amqp.PASSWORD},
-    "control": {*STORAGE_CREDENTIALS, amqp.PASSWORD, trust.CONTROL_KEY_NAME},
+    "control": {*STORAGE_CREDENTIALS, *CONTROL_CREDENTIALS},
 }
 
 

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -13,20 +13,43 @@ from bus.proof import proof
 from bus.sealed import Opener
 from config.model import OnLoss, Settings
 from control import access, credentials, engines, node_keys, secrets, users
+from control import requests as ask
 from control.audit import Act
 from control.credentials import Gateways
+from control.errors import UnreachableError
 from control.grants import Grants
 from control.master_key import MasterKeyFile, locate
 from control.node_keys import Purpose
+from control.node_requests import Status
+from control.operations import ControlNode, Operations
+from control.ports import TestedTarget
+from control.proofs import Proofs
 from control.requests import AddSecret, AddUser, IssueCredential, IssuedCredential
 from control.state_dir import Initialiser
+from control.storage_keys import StorageKeys
+from control.trust import locate_control_key
 from control.vault import Vault, open_vault
 from recorder.clock import ManualClock
 from recorder.session_info import TargetProtocol
+from storage.blobs import DatabaseBlobs
 from storage.database import Database
+from storage.errors import StorageUnavailableError
+from storage.retention import Retention
 
 CANARY = "hunter2-canary-in-the-vault"
 ARGON2 = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA"
+
+STATUS = Status(
+    running=True,
+    version="1",
+    role="all",
+    pid=1,
+    live_sessions=0,
+    spool_bytes=0,
+    unshipped_chunks=0,
+    unindexed_chunks=0,
+    listening={"ssh": ("127.0.0.1:2222",)},
+)
 
 Issue = Callable[..., IssuedCredential]
 Present = Callable[..., RedeemCredential]
@@ -107,6 +130,66 @@ def issue(database: Database, vault: Vault, clock: ManualClock) -> Issue:
             return credentials.issue(session, vault, gateways, request, clock.now())
 
     return issue
+
+
+class World:
+    """What surrounds the control plane; remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.ended = []
+        self.shown = []
+        self.logins = []
+        self.engine_answers = True
+        self.deaf_times = 0
+        self.found: UUID | None = None
+
+    def terminate(self, engine_id, session_id, reason) -> None:
+        self.deaf_times -= 1
+        if not self.engine_answers or self.deaf_times >= 0:
+            raise UnreachableError(f"engine {engine_id} does not answer")
+        self.ended.append((session_id, reason))
+
+    def message(self, engine_id, session_id, text) -> None:
+        self.shown.append((session_id, text))
+
+    def search(self, text, kinds, limit):
+        if text == "broken":
+            raise StorageUnavailableError("the disk is full")
+        found = self.found or uuid4()
+        return [ask.SearchHit(session=found, at_ms=90_500, kind="output", text=text, channel=0)]
+
+    def chunks(self, session_id, from_sequence):
+        yield ask.StoredChunk(sequence=from_sequence, digest=b"", encoded=b"")
+
+    def test(self, login) -> TestedTarget:
+        self.logins.append(login)
+        return TestedTarget(ok=True, detail="fine", host_key="ssh-ed25519 AAAA")
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def operations(settings, database, vault, clock, world) -> Operations:
+    keys = StorageKeys(database, vault)
+    node = ControlNode(
+        database=database,
+        vault=vault,
+        control_key=locate_control_key(settings.state_dir, None),
+        clock=clock,
+        gateways=Gateways(host="gate", ports={TargetProtocol.SSH: 22}),
+        live=world,
+        search=world,
+        chunks=world,
+        proofs=Proofs(database, keys, clock, None),
+        keys=keys,
+        tester=world,
+        status=lambda: STATUS,
+        retention=Retention(database, DatabaseBlobs(), clock),
+    )
+    return Operations(node)
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from sqlalchemy import select
 
 from bus.contract import Grant
 from control import requests as ask
-from control.credentials import Gateways
 from control.errors import (
     ConflictError,
     ControlError,
@@ -15,78 +14,11 @@ from control.errors import (
     UnreachableError,
 )
 from control.node_requests import RotateMasterKey
-from control.operations import ControlNode, Operations
-from control.ports import TestedTarget
 from control.proof_requests import RotateRecordingKey
-from control.proofs import Proofs
-from control.storage_keys import StorageKeys
-from control.trust import locate_control_key
-from recorder.session_info import TargetProtocol
-from storage.blobs import DatabaseBlobs
-from storage.errors import StorageUnavailableError
-from storage.retention import Retention
 from storage.tables import AuditRow, SessionRow
 
 from .conftest import CANARY, presented, web1
 from .test_users import GOOD
-
-
-class World:
-    """What surrounds the control plane; remembers what it was asked."""
-
-    def __init__(self) -> None:
-        self.ended = []
-        self.shown = []
-        self.logins = []
-        self.engine_answers = True
-        self.deaf_times = 0
-
-    def terminate(self, engine_id, session_id, reason) -> None:
-        self.deaf_times -= 1
-        if not self.engine_answers or self.deaf_times >= 0:
-            raise UnreachableError(f"engine {engine_id} does not answer")
-        self.ended.append((session_id, reason))
-
-    def message(self, engine_id, session_id, text) -> None:
-        self.shown.append((session_id, text))
-
-    def search(self, text, kinds, limit):
-        if text == "broken":
-            raise StorageUnavailableError("the disk is full")
-        return [ask.SearchHit(session=uuid4(), at_ms=0, kind="output", text=text, channel=0)]
-
-    def chunks(self, session_id, from_sequence):
-        yield ask.StoredChunk(sequence=from_sequence, digest=b"", encoded=b"")
-
-    def test(self, login) -> TestedTarget:
-        self.logins.append(login)
-        return TestedTarget(ok=True, detail="fine", host_key="ssh-ed25519 AAAA")
-
-
-@pytest.fixture
-def world():
-    return World()
-
-
-@pytest.fixture
-def operations(settings, database, vault, clock, world):
-    keys = StorageKeys(database, vault)
-    node = ControlNode(
-        database=database,
-        vault=vault,
-        control_key=locate_control_key(settings.state_dir, None),
-        clock=clock,
-        gateways=Gateways(host="gate", ports={TargetProtocol.SSH: 22}),
-        live=world,
-        search=world,
-        chunks=world,
-        proofs=Proofs(database, keys, clock, None),
-        keys=keys,
-        tester=world,
-        status=lambda: None,
-        retention=Retention(database, DatabaseBlobs(), clock),
-    )
-    return Operations(node)
 
 
 @pytest.fixture

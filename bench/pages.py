@@ -1,0 +1,112 @@
+"""How long the list of sessions takes with 100 000 of them. Makes the data itself."""
+
+import asyncio
+import datetime as dt
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+import httpx
+from sqlalchemy import insert
+
+from bench.figures import Figure, median
+from bench.rig import Rig
+from config.model import Settings
+from control.live import NoLiveSessions
+from control.log_in import LogIn
+from control.offline import open_operations
+from control.passkeys import Passkeys
+from control.state_dir import Initialiser
+from control.web.app import make_app
+from control.web.page import Page
+from proxyd.page import ASSETS
+from recorder.clock import SystemClock
+from storage.tables import SessionRow
+
+SESSIONS: Final = 100_000
+LIMIT_MS: Final = 300
+_ROUNDS: Final = 7
+_ADMIN: Final = ("root", "Correct-Horse-9-Battery")
+_BEGAN: Final = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+_SITES: Final = ("paris", "lyon", "oslo")
+
+
+def measure(_rig: Rig) -> list[Figure]:
+    """Return how long a page of the list takes: the first, one in the middle, filtered."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(state_dir=Path(folder) / "state")
+        Initialiser(settings, SystemClock()).run(*_ADMIN)
+        return asyncio.run(_measure(settings))
+
+
+async def _measure(settings: Settings) -> list[Figure]:
+    with open_operations(settings, NoLiveSessions()) as operations:
+        node = operations.node
+        with node.database.transaction() as session:
+            session.execute(insert(SessionRow), [_row(number) for number in range(SESSIONS)])
+        page = Page(
+            operations=operations,
+            log_in=LogIn(node.database, node.vault, node.clock),
+            passkeys=Passkeys(node.vault, "localhost"),
+            database=node.database,
+            vault=node.vault,
+            clock=node.clock,
+            host="localhost",
+            require_second_factor=False,
+            not_ready=list,
+            follow=_nobody,
+            node_loop=asyncio.get_running_loop(),
+        )
+        transport = httpx.ASGITransport(make_app(page, ASSETS))
+        async with httpx.AsyncClient(transport=transport, base_url="https://x") as browser:
+            name, password = _ADMIN
+            await browser.post("/login", data={"username": name, "password": password})
+            middle = UUID(int=SESSIONS // 2)
+            return [
+                await _timed(browser, "first page", ""),
+                await _timed(browser, "a page in the middle", f"?after={middle}"),
+                await _timed(browser, "one user of 500", "?user=user123"),
+                await _timed(browser, "by RDP, lost: one in 3000", "?protocol=rdp&state=lost"),
+                await _timed(browser, "a filter that nothing fits", "?site=nowhere&state=lost"),
+            ]
+
+
+async def _timed(browser: httpx.AsyncClient, name: str, query: str) -> Figure:
+    took_ms = []
+    for _ in range(_ROUNDS):
+        began = time.perf_counter()
+        (await browser.get(f"/sessions{query}")).raise_for_status()
+        took_ms.append((time.perf_counter() - began) * 1000)
+    return Figure(f"list of {SESSIONS} sessions: {name}", median(took_ms), "ms", LIMIT_MS)
+
+
+def _row(number: int) -> dict[str, object]:
+    began = _BEGAN + dt.timedelta(minutes=number)
+    return {
+        "id": UUID(int=number),
+        "protocol": "ssh" if number % 3 else "rdp",
+        "state": "finished" if number % 1000 else "lost",
+        "user": f"user{number % 500}",
+        "secret": f"secret{number % 2000}",
+        "target": "10.0.0.5:22",
+        "site": _SITES[number % 3],
+        "engine": "engine-1",
+        "client_address": "192.0.2.1",
+        "started_at": began,
+        "ended_at": began + dt.timedelta(minutes=9),
+        "end_reason": "client_left",
+        "chunks": 18,
+        "input_bytes": 1000,
+        "output_bytes": 100_000,
+        "chain_broken": False,
+        "signed": True,
+    }
+
+
+async def _nobody(_session_id: UUID) -> AsyncIterator[bytes]:
+    nobody: tuple[bytes, ...] = ()
+    for body in nobody:
+        yield body

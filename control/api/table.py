@@ -1,0 +1,153 @@
+"""The API: which path is which request, who may, and what comes back. One table.
+
+Each call is a request of `control.requests`, carried out as for the command line. Fields
+come from the path, from the query (GET, DELETE) or from a JSON object (the rest).
+"""
+
+from typing import Any, Final, NamedTuple
+
+from msgspec import Struct
+
+from control import account_requests as account
+from control import bus_requests as bus
+from control import enrolment_requests as enrolment
+from control import node_requests as node
+from control import proof_requests as proof
+from control import requests as ask
+from control import retention_requests as retention
+from control.audit_requests import AuditEntry, ListAudit
+from control.rights import Right
+from recorder.tree_head import TreeHead
+
+PREFIX: Final = "/api/v1"
+
+
+class Call(NamedTuple):
+    """One path and method of the API."""
+
+    method: str
+    path: str
+    request: type[Struct]
+    right: Right
+    answer: Any = ask.Done
+    """A struct, or `list[…]` of them."""
+    own: str = ""
+    """The field that is always the one who asks, whatever he sends."""
+    proof: bool = False
+    """Whether he must have given his password a short while ago, or has a token."""
+    person: bool = False
+    """Whether no token will do."""
+
+
+_SETUP, _MANAGE, _SESSIONS = Right.SEE_SETUP, Right.MANAGE, Right.SEE_SESSIONS
+_STEER, _USE, _ONESELF = Right.STEER_SESSIONS, Right.USE_SECRETS, Right.ONESELF
+
+CALLS: Final[tuple[Call, ...]] = (
+    Call("GET", "/secrets", ask.ListSecrets, _SETUP, list[ask.SecretSummary]),
+    Call("POST", "/secrets", ask.AddSecret, _MANAGE, ask.SecretSummary),
+    Call("GET", "/secrets/{name}", ask.ShowSecret, _SETUP, ask.SecretSummary),
+    Call("PATCH", "/secrets/{name}", ask.EditSecret, _MANAGE, ask.SecretSummary),
+    Call("DELETE", "/secrets/{name}", ask.RemoveSecret, _MANAGE),
+    Call("POST", "/secrets/{name}/test", ask.TestSecret, _MANAGE, ask.SecretTested),
+    Call("GET", "/users", ask.ListUsers, _SETUP, list[ask.UserSummary]),
+    Call("POST", "/users", ask.AddUser, _MANAGE, ask.UserSummary),
+    Call("POST", "/users/{name}/disable", ask.DisableUser, _MANAGE),
+    Call("POST", "/users/{name}/enable", account.EnableUser, _MANAGE),
+    Call("PUT", "/users/{name}/role", account.SetRole, _MANAGE, ask.UserSummary),
+    Call("PUT", "/users/{name}/password", account.SetPassword, _MANAGE),
+    Call("DELETE", "/users/{name}/second-factor", account.ResetSecondFactor, _MANAGE),
+    Call("GET", "/access", ask.ListAccess, _SETUP, list[ask.AccessSummary]),
+    Call("PUT", "/access/{user}/{secret}", ask.GrantAccess, _MANAGE, ask.AccessSummary),
+    Call("DELETE", "/access/{user}/{secret}", ask.RevokeAccess, _MANAGE),
+    Call("GET", "/credentials", ask.ListCredentials, _SETUP, list[ask.CredentialSummary]),
+    Call("POST", "/credentials", ask.IssueCredential, _MANAGE, ask.IssuedCredential),
+    Call("DELETE", "/credentials/{id}", ask.RevokeCredential, _MANAGE),
+    Call("GET", "/sessions", ask.ListSessions, _SESSIONS, list[ask.SessionSummary]),
+    Call("GET", "/sessions/{id}", ask.ShowSession, _SESSIONS, ask.SessionSummary),
+    Call("GET", "/sessions/{id}/proof", proof.FetchProof, _SESSIONS, proof.SessionProof),
+    Call("POST", "/sessions/{id}/terminate", ask.TerminateSession, _STEER),
+    Call("POST", "/sessions/{id}/message", ask.MessageSession, _STEER),
+    Call("PUT", "/sessions/{id}/hold", retention.HoldSession, _MANAGE),
+    Call("DELETE", "/sessions/{id}/hold", retention.ReleaseSession, _MANAGE),
+    Call(
+        "GET",
+        "/search",
+        ask.SearchSessions,
+        Right.SEE_RECORDINGS,
+        list[ask.SearchHit],
+        proof=True,
+    ),
+    Call("GET", "/engines", enrolment.ListEngines, _SETUP, list[enrolment.EngineSummary]),
+    Call(
+        "POST",
+        "/engines/{id}/approve",
+        enrolment.ApproveEngine,
+        _MANAGE,
+        enrolment.EngineSummary,
+    ),
+    Call("POST", "/engines/{id}/revoke", enrolment.RevokeEngine, _MANAGE),
+    Call("GET", "/audit", ListAudit, Right.SEE_AUDIT, list[AuditEntry]),
+    Call("GET", "/status", node.AskStatus, Right.SEE_STATUS, node.Status),
+    Call("GET", "/log/head", proof.AskTreeHead, Right.SEE_STATUS, TreeHead),
+    Call("GET", "/log/check", proof.CheckLog, Right.SEE_STATUS, proof.LogChecked),
+    Call("POST", "/keys/master/rotate", node.RotateMasterKey, _MANAGE),
+    Call("POST", "/keys/recording/rotate", proof.RotateRecordingKey, _MANAGE),
+    Call("POST", "/keys/control/rotate", enrolment.RotateControlKey, _MANAGE),
+    Call("POST", "/keys/storage/rotate", enrolment.RotateStorageKey, _MANAGE),
+    Call("GET", "/dead-letters", bus.ListDeadLetters, _SETUP, list[bus.DeadLetterSummary]),
+    Call("POST", "/dead-letters/replay", bus.ReplayDeadLetters, _MANAGE),
+    Call("POST", "/dead-letters/discard", bus.DiscardDeadLetters, _MANAGE),
+    Call("GET", "/retention", retention.ShowRetention, _SETUP, list[retention.RetentionRule]),
+    Call("PUT", "/retention", retention.SetRetention, _MANAGE),
+    Call("DELETE", "/retention", retention.UnsetRetention, _MANAGE),
+    Call(
+        "POST",
+        "/retention/run",
+        retention.RunRetention,
+        _MANAGE,
+        list[retention.DeletedRecording],
+    ),
+    Call("POST", "/blobs/sweep", retention.SweepBlobs, _MANAGE, list[retention.OrphanBlob]),
+    Call("GET", "/tokens", account.ListTokens, _SETUP, list[account.TokenSummary]),
+    Call("DELETE", "/tokens/{id}", account.RevokeToken, _MANAGE),
+    Call(
+        "GET",
+        "/me/secrets",
+        account.ListReachable,
+        _USE,
+        list[account.ReachableSecret],
+        own="user",
+    ),
+    Call("PUT", "/me/secrets/{secret}/favourite", account.SetFavourite, _USE, own="user"),
+    Call(
+        "GET",
+        "/me/credentials",
+        ask.ListCredentials,
+        _USE,
+        list[ask.CredentialSummary],
+        own="user",
+    ),
+    Call(
+        "POST", "/me/credentials", ask.IssueCredential, _USE, ask.IssuedCredential, own="user"
+    ),
+    Call("DELETE", "/me/credentials/{id}", ask.RevokeCredential, _USE, own="user"),
+    Call(
+        "GET",
+        "/me/tokens",
+        account.ListTokens,
+        _ONESELF,
+        list[account.TokenSummary],
+        own="user",
+    ),
+    Call(
+        "POST",
+        "/me/tokens",
+        account.CreateToken,
+        _ONESELF,
+        account.IssuedToken,
+        own="user",
+        proof=True,
+        person=True,
+    ),
+    Call("DELETE", "/me/tokens/{id}", account.RevokeToken, _ONESELF, own="user"),
+)

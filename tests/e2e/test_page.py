@@ -1,0 +1,234 @@
+"""The page of a real daemon in a real browser: what people do, and what keeps others out."""
+
+import re
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+
+import pyotp
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from peers.chromium import Visit
+from peers.daemon import Daemon, MakeDaemon
+from peers.openssh import OpenSSHServer
+from playwright.sync_api import Browser, Page
+
+ADMIN = ("root", "Correct-Horse-9-Battery")
+ALICE = ("alice", "Correct-Horse-9-Battery")
+PAGES = [
+    *("/secrets", "/secrets/web", "/sessions", "/sessions?q=hello", "/audit", "/status"),
+    *("/admin/secrets", "/admin/secrets/new", "/admin/secrets/web", "/admin/users"),
+    *("/admin/access", "/admin/engines", "/profile", "/profile/password", "/nothing"),
+    "/profile/second-factor",
+]
+PHONE = {"width": 390, "height": 800}
+
+pytestmark = pytest.mark.peers
+
+
+@pytest.fixture(scope="module")
+def daemon(make_daemon: MakeDaemon, openssh_server: OpenSSHServer) -> Daemon:
+    made = make_daemon(PROXYD_PUBLIC_HOST="localhost", PROXYD_SSH__SOURCE_PENALTIES="false")
+    made.add_secret("web", openssh_server)
+    name, password = ADMIN
+    typed = f"{password}\n"
+    made.cli("user", "add", name, "--role", "admin", "--password-stdin", typed=typed)
+    made.cli("access", "grant", name, "web")
+    return made
+
+
+@pytest.fixture
+def visit(chromium: Browser, daemon: Daemon) -> Iterator[Visit]:
+    visit = Visit.begun(chromium, daemon)
+    yield visit
+    visit.context.close()
+
+
+def violations(page: Page) -> list[str]:
+    found = Axe().run(page).response["violations"]
+    return [f"{one['id']}: {one['nodes'][0]['html'][:90]}" for one in found]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_can_be_used_by_everybody(
+    chromium: Browser, daemon: Daemon, scheme: str
+) -> None:
+    """With a screen reader, in the dark, on a phone, and without a complaint of the browser."""
+    visit = Visit.begun(chromium, daemon, color_scheme=scheme, viewport=PHONE).log_in(*ADMIN)
+    wrong = []
+    for path in PAGES if scheme == "light" else PAGES[::2]:
+        page = visit.go(path)
+        wrong += [f"{path}: {text}" for text in violations(page)]
+        if page.evaluate("document.documentElement.scrollWidth") > PHONE["width"]:
+            wrong.append(f"{path} is too wide")
+    visit.context.close()
+    complaints = [text for text in visit.complaints if "404" not in text]
+    assert wrong + complaints == []
+
+
+def test_without_a_script_somebody_gets_a_credential_that_works_once(
+    chromium: Browser, daemon: Daemon
+) -> None:
+    visit = Visit.begun(chromium, daemon, java_script_enabled=False).log_in(*ALICE)
+    page = visit.go("/secrets")
+    page.get_by_role("link", name="web").first.click()
+    page.get_by_role("button", name="Get a credential").click()
+    facts = page.locator("dl.facts dd code").all_text_contents()
+    username, password = facts[:2]
+    assert f"ssh -p {daemon.port} {username}@localhost" in facts
+    assert password not in visit.go("/secrets/web").content()
+    login = daemon.dress("", username, password)
+    assert login.run("echo", "hello").text == "hello"
+    assert login.run("echo", "hello").status == 255
+    visit.context.close()
+
+
+def test_with_the_keyboard_alone_somebody_logs_in_and_finds(visit: Visit) -> None:
+    page = visit.go("/login")
+    page.keyboard.type(ADMIN[0])
+    page.keyboard.press("Tab")
+    page.keyboard.type(ADMIN[1])
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/sessions")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "q"
+    page.evaluate("window.isStillThere = true")
+    page.keyboard.type("no such thing")
+    page.wait_for_url("**/sessions?q=no+such+thing*")
+    assert "0 hits" in (page.text_content("[role=status]") or "")
+    assert page.evaluate("window.isStillThere"), "the page was loaded anew"
+
+
+def test_what_somebody_typed_is_found_and_leads_to_its_moment(
+    visit: Visit, daemon: Daemon
+) -> None:
+    assert daemon.login("web").run("echo needle-in-a-haystack").status == 0
+    daemon.recorded()
+    visit.log_in(*ADMIN)
+    for _ in range(40):
+        page = visit.go("/sessions?q=needle-in-a-hay&state=finished")
+        if links := page.locator("tr.hits a").all():
+            break
+        time.sleep(0.25)
+    assert re.fullmatch(
+        r"/sessions/[0-9a-f-]{36}\?t=\d+\.\d&find=needle-in-a-hay",
+        links[0].get_attribute("href") or "",
+    )
+
+
+def test_a_device_is_enrolled_and_then_asked_for(chromium: Browser, daemon: Daemon) -> None:
+    daemon.cli("user", "add", "tess", "--password-stdin", typed="a sentence of tess\n")
+    visit = Visit.begun(chromium, daemon).log_in("tess", "a sentence of tess")
+    page = visit.go("/profile/second-factor")
+    page.get_by_role("button", name="Show the key").click()
+    assert page.locator(".qr svg").is_visible()
+    totp = pyotp.TOTP(page.locator("p > code").text_content() or "")
+    page.fill("#code", totp.now())
+    page.get_by_role("button", name="Finish").click()
+    codes = (page.text_content("#codes") or "").split()
+    assert len(codes) == 10
+    page.get_by_role("button", name="Log out", exact=True).click()
+    for code, is_taken in ((totp.now(), False), (codes[0], True), (codes[0], False)):
+        visit.context.clear_cookies()
+        visit.go("/login")
+        page.fill("#username", "tess")
+        page.fill("#password", "a sentence of tess")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/login/second-factor*")
+        assert page.goto(visit.address + "/secrets").url.endswith("next=%2Fsecrets")  # type: ignore[union-attr]
+        page.fill("#code", code)
+        with page.expect_navigation():
+            page.keyboard.press("Enter")
+        assert ("/secrets" in page.url and "login" not in page.url) == is_taken
+    daemon.cli("user", "reset-totp", "tess")
+    visit.context.clear_cookies()
+    visit.log_in("tess", "a sentence of tess")
+    visit.context.close()
+
+
+def test_a_passkey_is_enrolled_and_lets_its_owner_in(chromium: Browser, daemon: Daemon) -> None:
+    visit = Visit.begun(chromium, daemon)
+    devices = visit.context.new_cdp_session(visit.page)
+    devices.send("WebAuthn.enable")
+    options = {
+        "protocol": "ctap2",
+        "transport": "internal",
+        "hasResidentKey": True,
+        "hasUserVerification": True,
+        "isUserVerified": True,
+        "automaticPresenceSimulation": True,
+    }
+    devices.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+    page, here = visit.page, f"https://localhost:{daemon.page_port}"
+    daemon.cli("user", "add", "petra", "--password-stdin", typed="a sentence of petra\n")
+    page.goto(here + "/login")
+    page.fill("#username", "petra")
+    page.fill("#password", "a sentence of petra")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/secrets")
+    page.goto(here + "/profile")
+    page.get_by_role("button", name="Add a passkey").click()
+    page.wait_for_url("**/profile?done=added")
+    page.get_by_role("button", name="Log out", exact=True).click()
+    page.get_by_role("button", name="Use a passkey").click()
+    page.wait_for_url("**/secrets")
+    page.get_by_role("button", name="Log out", exact=True).click()
+    page.fill("#username", "petra")
+    page.fill("#password", "a sentence of petra")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/login/second-factor*")
+    assert visit.complaints == []
+    visit.context.close()
+
+
+def test_names_with_markup_in_them_are_text(visit: Visit, daemon: Daemon) -> None:
+    """What nobody could store as a name comes from the audit trail and from addresses."""
+    visit.log_in(*ADMIN)
+    shouted: list[str] = []
+    visit.page.on("dialog", lambda dialog: (shouted.append(dialog.message), dialog.dismiss()))
+    for text in XSS:
+        for path in ECHOES:
+            visit.page.goto(visit.address + path + text)
+            assert not visit.page.evaluate("window.xss")
+    assert shouted == []
+    assert visit.complaints == []
+
+
+ECHOES = ("/sessions?q=", "/sessions?user=", "/audit?who=", "/secrets?q=", "/login?next=")
+XSS = (
+    "%3Cscript%3Ewindow.xss=1%3C/script%3E",
+    "%22%3E%3Cimg%20src=x%20onerror=window.xss=1%3E",
+    "%27%22%3E%3Csvg/onload=window.xss=1%3E",
+    "%7B%7B7*7%7D%7D",
+    "javascript:window.xss=1",
+)
+
+
+def raw(daemon: Daemon) -> ssl.SSLSocket:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context.wrap_socket(socket.create_connection(("127.0.0.1", daemon.page_port), 30))
+
+
+def test_a_request_that_is_too_large_is_refused_before_it_has_come(daemon: Daemon) -> None:
+    head = "POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000000\r\n\r\n"
+    with raw(daemon) as connection:
+        connection.sendall(head.encode())
+        assert connection.recv(4096).startswith(b"HTTP/1.1 413 ")
+
+
+def test_whoever_sends_slowly_is_not_waited_for(daemon: Daemon) -> None:
+    head = b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nuser"
+    with raw(daemon) as body, raw(daemon) as half_a_head, raw(daemon) as silent:
+        body.sendall(head)
+        half_a_head.sendall(b"GET /login HT")
+        began = time.monotonic()
+        assert half_a_head.recv(4096) == b""
+        assert silent.recv(4096) == b""
+        assert time.monotonic() - began < 13
+        assert body.recv(4096).startswith(b"HTTP/1.1 408 ")
+        assert time.monotonic() - began < 15
