@@ -346,7 +346,8 @@ def test_a_password_that_must_be_changed_is_before_anything_else(
 ):
     login = daemon.dress("", "carol", FIRST)
     terminal = open_terminal(
-        [*login.ssh("-tt", *ASKED), "search"], {"SSH_ASKPASS_REQUIRE": "never"}
+        [*login.ssh("-tt", "-o", "LogLevel=INFO", *ASKED), "search"],
+        {"SSH_ASKPASS_REQUIRE": "never"},
     )
     answering(
         terminal, ("Password: ", FIRST), ("New password: ", "short"), ("again: ", "short")
