@@ -49,7 +49,7 @@ class Worker:
         )
         self.retention = self._worker.retention
         self._database, self._clock, self.metrics = database, clock, metrics
-        self.search = IndexSearch(Search(database))
+        self.search = IndexSearch(Search(database), self.unindexed_chunks)
         self.chunks = StoredChunks(Reader(database, blobs), keys)
         watch(metrics.index_lag_seconds, self.index_lag_s)
 
