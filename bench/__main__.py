@@ -10,7 +10,9 @@ from bench import (
     login,
     memory,
     pages,
+    playback,
     pty,
+    rdp,
     receipts,
     scale,
     sftp,
@@ -26,9 +28,11 @@ MEASURES = {
     "pty": pty.measure,
     "hostile": hostile.measure,
     "memory": memory.measure,
+    "rdp": rdp.measure,
     "ingest": ingest.measure,
     "receipts": receipts.measure,
     "scale": scale.measure,
+    "playback": playback.measure,
     "pages": pages.measure,
 }
 

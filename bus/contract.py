@@ -175,6 +175,15 @@ class SessionFailed(Struct, frozen=True, kw_only=True, tag="session_failed"):
     detail: str
 
 
+class ConnectionLost(Struct, frozen=True, kw_only=True, tag="connection_lost"):
+    """Engine to control: the client of this session is gone without having said so.
+
+    It may come back by itself: a pair that is used up is let in once more for a while.
+    """
+
+    session_id: UUID
+
+
 class EngineStarted(Struct, frozen=True, kw_only=True, tag="engine_started"):
     """Engine to control: what this engine still holds; its other live sessions are lost."""
 
@@ -301,7 +310,8 @@ class ChunkRefused(Struct, frozen=True, kw_only=True, tag="chunk_refused"):
 
 
 LoginRequest = RedeemCredential | ProveNTLM
-SessionRequest = LoginRequest | PinHostKey | SessionReady | SessionFailed | EngineStarted
+SessionReport = SessionReady | SessionFailed | ConnectionLost
+SessionRequest = LoginRequest | PinHostKey | SessionReport | EngineStarted
 EnrolmentRequest = EnrolEngine | FetchTrustedKeys | RotateEngineKey
 EnrolmentReply = EnrolmentPending | EngineEnrolled | EnrolmentRefused | TrustedKeys
 Request = SessionRequest | AccountRequest | Heartbeat | PingStorage | EnrolmentRequest
@@ -322,6 +332,14 @@ class MessageUser(Struct, frozen=True, kw_only=True, tag="message_user"):
     """Control to engine: show this in the user's terminal."""
 
     session_id: UUID
+    text: str
+
+
+class PauseSession(Struct, frozen=True, kw_only=True, tag="pause_session"):
+    """Control to engine: let nothing cross, or let it cross again, and show the user this."""
+
+    session_id: UUID
+    paused: bool
     text: str
 
 
@@ -355,6 +373,8 @@ class LiveFeed(Struct, frozen=True, kw_only=True):
     """The session's data key."""
     position: Annotated[int, Meta(ge=0)]
     """How many bytes the feed has carried."""
+    first_sequence: Annotated[int, Meta(ge=0)] | None = None
+    """The chunk that it began with, all of it; None where it began in the middle of one."""
 
 
 class CommandResult(Struct, frozen=True, kw_only=True, tag="command_result"):
@@ -368,5 +388,5 @@ class CommandResult(Struct, frozen=True, kw_only=True, tag="command_result"):
     """With `watch_session` alone."""
 
 
-SessionCommand = TerminateSession | MessageUser | WatchSession
+SessionCommand = TerminateSession | MessageUser | PauseSession | WatchSession
 Command = SessionCommand | ResendChunks

@@ -38,10 +38,17 @@ _PURPOSE: Final = b"proxyd live feed key"
 class FeedSealer:
     """The engine's end of one feed."""
 
-    __slots__ = ("_aead", "_bound", "_key", "_position", "_salt", "ended")
+    __slots__ = ("_aead", "_bound", "_first", "_key", "_position", "_salt", "ended")
 
-    def __init__(self, key: DataKey, session_id: UUID, feed_id: UUID) -> None:
+    def __init__(
+        self,
+        key: DataKey,
+        session_id: UUID,
+        feed_id: UUID,
+        first_sequence: int | None = None,
+    ) -> None:
         """Begin a feed that is like no other, whatever `feed_id` is."""
+        self._first = first_sequence
         self._key = key.wrapped
         self._salt = secrets.token_bytes(_SALT_BYTES)
         self._bound = session_id.bytes + feed_id.bytes
@@ -53,7 +60,12 @@ class FeedSealer:
     @property
     def told(self) -> LiveFeed:
         """What the watcher must be told, in a signed answer, to open the feed."""
-        return LiveFeed(salt=self._salt, key=self._key, position=self._position)
+        return LiveFeed(
+            salt=self._salt,
+            key=self._key,
+            position=self._position,
+            first_sequence=self._first,
+        )
 
     def seal(self, body: bytes) -> bytes:
         """Return the message for a frame body; an empty one says that the session ended."""

@@ -122,6 +122,10 @@ class RDPSettings(_Table, frozen=True, kw_only=True):
     """PEM, with its chain. None: `rdp_certificate.pem` in the state directory."""
     key_file: Path | None = None
     """PEM. None: `rdp_key.pem` in the state directory."""
+    signing_certificate_file: Path | None = None
+    """PEM, with its chain: signs `.rdp` files. None: they are not signed."""
+    signing_key_file: Path | None = None
+    """PEM, of mode 0600."""
     ca_file: Path | None = None
     """For secrets with `--certificate-ca`. None: the authorities that the system trusts."""
     login_timeout_s: Seconds = 60
@@ -131,6 +135,8 @@ class RDPSettings(_Table, frozen=True, kw_only=True):
     max_startups: MaxStartups = "10:30:100"
     max_startups_per_source: Count = 50
     source_penalties: bool = True
+    reconnect_grace_s: SecondsOrOff = 60
+    """How long a used-up pair lets the client back in whose connection broke. For control."""
     target_alive_interval_s: Seconds = 15
     """How long a target may be silent before the kernel asks it for a sign of life."""
     target_alive_count: Annotated[int, Meta(ge=1, le=127)] = 3

@@ -20,7 +20,6 @@ from control.requests import (
     CredentialSummary,
     Done,
     FetchChunks,
-    FollowSession,
     IssuedCredential,
     ListAccess,
     ListCredentials,
@@ -28,6 +27,8 @@ from control.requests import (
     ListSessions,
     ListUsers,
     LiveFrames,
+    LivePicture,
+    LiveRequest,
     OperatorRequest,
     SearchHit,
     SearchSessions,
@@ -57,7 +58,7 @@ ManyRequest = (
     | ListSessions
     | SearchSessions
     | FetchChunks
-    | FollowSession
+    | LiveRequest
     | ListDeadLetters
     | ListAudit
     | ListTokens
@@ -91,6 +92,7 @@ Result = (
     | LogChecked
     | TreeHead
     | LiveFrames
+    | LivePicture
     | DeadLetterSummary
     | AuditEntry
     | RetentionRule

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from bus.contract import (
+    ConnectionLost,
     EngineStarted,
     Heartbeat,
     PinHostKey,
@@ -38,7 +39,7 @@ def check(session: Session, request: Request, asker: str) -> None:
                     f"{asker} serves site `{engine.site}` and asks for {request.site!r}: set "
                     "`site` in its settings to where it was enrolled, or enrol it afresh"
                 )
-        case PinHostKey() | SessionReady() | SessionFailed():
+        case PinHostKey() | SessionReady() | SessionFailed() | ConnectionLost():
             _check_own(session, request.session_id, asker)
 
 

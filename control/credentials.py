@@ -88,7 +88,6 @@ def issue(
         expires_at=_expiry(now, request.ttl_s),
         revoked_at=None,
     )
-    nt_hashes.wipe_spent(session, now)
     if protocol is TargetProtocol.RDP:
         row.nt_hash = nt_hashes.seal_hash(vault, row.id, password)
     session.add(row)

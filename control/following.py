@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import math
 from collections.abc import AsyncGenerator, AsyncIterator
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID, uuid4
 
 from bus.contract import FEED_LEASE_S, CommandResult, LiveFeed, WatchSession
@@ -27,6 +27,14 @@ RENEW_S: Final = FEED_LEASE_S / 4
 """How often the engine is asked how far its feed has come."""
 _LATE_S: Final = 3.0
 """What the engine had sent before it answered has come by then, or never will."""
+
+
+class Joined(NamedTuple):
+    """A live feed from its beginning on."""
+
+    first_sequence: int | None
+    """The chunk that it begins with; None where it begins in the middle of one."""
+    bodies: AsyncIterator[bytes]
 
 
 class FollowedSessions:
@@ -53,6 +61,13 @@ class FollowedSessions:
         Raises `FeedCutError` where the feed is not whole, `BusUnavailableError` where the
         session or its engine is not there.
         """
+        async with self.joined(session_id) as joined:
+            async for body in joined.bodies:
+                yield body
+
+    @contextlib.asynccontextmanager
+    async def joined(self, session_id: UUID) -> AsyncIterator[Joined]:
+        """Yield a live session's feed, and where it begins; raise as `follow` does."""
         engine_id = await asyncio.to_thread(self._engine_of, session_id)
         feed_id = uuid4()
         feed = self._bus.watch(feed_id)
@@ -65,8 +80,7 @@ class FollowedSessions:
             opener = FeedOpener(secret, session_id, feed_id, told.salt)
             bodies = self._bodies(watch, feed, opener, told.salt)
             async with contextlib.aclosing(bodies):
-                async for body in bodies:
-                    yield body
+                yield Joined(told.first_sequence, bodies)
         finally:
             feed.close()
             await watch.leave()

@@ -26,7 +26,7 @@ from bus.contract import (
 from bus.own_account import LaunchSecret
 from bus.sealed import credential_info, engine_info, seal
 from config.model import OnLoss
-from control import engines, node_keys, secrets
+from control import engines, node_keys, reconnects, secrets
 from control.audit import Act
 from control.node_keys import Purpose
 from control.vault import Vault
@@ -72,12 +72,19 @@ class Grants:
     """Redeems proxy credentials. Blocking; may be used from any thread."""
 
     def __init__(
-        self, database: Database, vault: Vault, clock: Clock, *, default_on_loss: OnLoss
+        self,
+        database: Database,
+        vault: Vault,
+        clock: Clock,
+        *,
+        default_on_loss: OnLoss,
+        reconnect_grace_s: float = 0,
     ) -> None:
         self._database = database
         self._vault = vault
         self._clock = clock
         self._default_on_loss = default_on_loss
+        self._grace_s = reconnect_grace_s
 
     def redeem(self, request: RedeemCredential) -> Grant | Denied:
         """Return the grant of a new session, or the reason there is none.
@@ -91,7 +98,7 @@ class Grants:
             if not engines.stays_active(session, request.engine_id):
                 # It was when it asked; a revocation that was quicker has counted sessions.
                 verdict = DenialReason.ENGINE_REVOKED
-            if isinstance(verdict, _Entitled) and not _take_use(session, verdict.credential):
+            if isinstance(verdict, _Entitled) and not _take_use(session, verdict, now):
                 verdict = DenialReason.USED_UP
             if isinstance(verdict, _Entitled):
                 credential, user, secret = verdict
@@ -106,7 +113,7 @@ class Grants:
     ) -> _Entitled | DenialReason:
         expected = _DUMMY_MAC if presented is None else presented.credential.password_mac
         matches = hmac.compare_digest(expected, self._vault.mac(request.password_proof))
-        reason = objection(presented, request, now, matches=matches)
+        reason = objection(presented, request, now, matches=matches, grace_s=self._grace_s)
         if reason is not None or presented is None or presented.secret is None:
             return reason or DenialReason.UNKNOWN
         return _Entitled(presented.credential, presented.user, presented.secret)
@@ -171,7 +178,12 @@ class Grants:
 
 
 def objection(
-    presented: Presented | None, request: Login, now: dt.datetime, *, matches: bool
+    presented: Presented | None,
+    request: Login,
+    now: dt.datetime,
+    *,
+    matches: bool,
+    grace_s: float,
 ) -> DenialReason | None:
     """Return the first reason against a login; `matches` says whether the password does."""
     if presented is None:
@@ -181,7 +193,7 @@ def objection(
     if presented.secret is None:
         return DenialReason.SECRET_REMOVED
     entitled = _Entitled(presented.credential, presented.user, presented.secret)
-    objections = _objections(entitled, presented.access, request, now)
+    objections = _objections(entitled, presented.access, request, now, grace_s)
     return next((reason for reason, holds in objections.items() if holds), None)
 
 
@@ -203,24 +215,32 @@ def look_up(session: Session, username: str) -> Presented | None:
 
 
 def _objections(
-    entitled: _Entitled, access: AccessRow | None, request: Login, now: dt.datetime
+    entitled: _Entitled,
+    access: AccessRow | None,
+    request: Login,
+    now: dt.datetime,
+    grace_s: float,
 ) -> dict[DenialReason, bool]:
     """Say of each reason whether it holds; operators are told the first."""
     credential, user, secret = entitled
+    comes_back = reconnects.awaits(credential, request.client_address, now, grace_s)
     return {
         DenialReason.USER_DISABLED: user.disabled,
         DenialReason.NO_ACCESS: access is None,
         DenialReason.REVOKED: credential.revoked_at is not None,
         DenialReason.EXPIRED: credential.expires_at <= now,
-        DenialReason.USED_UP: credential.used >= credential.uses,
+        DenialReason.USED_UP: credential.used >= credential.uses and not comes_back,
         DenialReason.WRONG_PROTOCOL: secret.protocol != request.protocol,
         DenialReason.WRONG_SITE: secret.site not in {None, request.site},
         DenialReason.WRONG_SOURCE: not _is_within(request.client_address, credential.source),
     }
 
 
-def _take_use(session: Session, credential: CredentialRow) -> bool:
-    """Count one use, unless another login took the last one meanwhile."""
+def _take_use(session: Session, entitled: _Entitled, now: dt.datetime) -> bool:
+    """Count one use, or the grace of a used-up pair, unless another login has taken it."""
+    credential = entitled.credential
+    if credential.used >= credential.uses:
+        return reconnects.take(session, credential, Act(entitled.user.name, now))
     taken = session.execute(
         update(CredentialRow)
         .where(CredentialRow.id == credential.id, CredentialRow.used < CredentialRow.uses)

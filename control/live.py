@@ -3,7 +3,7 @@
 import asyncio
 from uuid import UUID
 
-from bus.contract import Command, MessageUser, TerminateSession
+from bus.contract import Command, MessageUser, PauseSession, TerminateSession
 from bus.errors import BusError
 from bus.ports import ControlBus
 from control.errors import UnreachableError
@@ -27,6 +27,10 @@ class BusLiveSessions:
         """Show a line in the user's terminal."""
         self._command(engine_id, MessageUser(session_id=session_id, text=text))
 
+    def pause(self, engine_id: str, session_id: UUID, text: str, *, paused: bool) -> None:
+        """Let nothing cross, or let it cross again, and tell the user."""
+        self._command(engine_id, PauseSession(session_id=session_id, paused=paused, text=text))
+
     def _command(self, engine_id: str, command: Command) -> None:
         answering = asyncio.run_coroutine_threadsafe(
             self._bus.command(engine_id, command), self._loop
@@ -48,6 +52,10 @@ class NoLiveSessions:
         raise _nobody_runs()
 
     def message(self, engine_id: str, session_id: UUID, text: str) -> None:
+        """Refuse."""
+        raise _nobody_runs()
+
+    def pause(self, engine_id: str, session_id: UUID, text: str, *, paused: bool) -> None:
         """Refuse."""
         raise _nobody_runs()
 

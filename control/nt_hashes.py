@@ -15,12 +15,12 @@ from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import or_, update
+from sqlalchemy import and_, or_, update
 from sqlalchemy.orm import Session
 
 from bus.contract import DenialReason, Denied, NTLMProved, ProveNTLM
 from bus.sealed import ntlm_info, seal
-from control import grants
+from control import grants, reconnects
 from control.audit import Act
 from control.errors import IntegrityError
 from control.vault import Vault
@@ -41,12 +41,15 @@ def seal_hash(vault: Vault, credential_id: str, password: str) -> bytes:
     return nonce + _cipher(vault).encrypt(nonce, hashed, credential_id.encode())
 
 
-def wipe_spent(session: Session, now: dt.datetime) -> None:
-    """Forget the hashes of credentials that open nothing any more."""
+def wipe_spent(session: Session, now: dt.datetime, grace_s: float = 0) -> None:
+    """Forget the hashes of credentials that open nothing any more, not even a reconnect."""
     spent = or_(
         CredentialRow.expires_at <= now,
         CredentialRow.revoked_at.is_not(None),
-        CredentialRow.used >= CredentialRow.uses,
+        and_(
+            CredentialRow.used >= CredentialRow.uses,
+            reconnects.cannot_return(now, grace_s),
+        ),
     )
     session.execute(
         update(CredentialRow)
@@ -59,8 +62,11 @@ def wipe_spent(session: Session, now: dt.datetime) -> None:
 class NTLMCheck:
     """Says what clients' answers prove. Blocking; may be used from any thread."""
 
-    def __init__(self, database: Database, vault: Vault, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, vault: Vault, clock: Clock, *, reconnect_grace_s: float = 0
+    ) -> None:
         self._database, self._vault, self._clock = database, vault, clock
+        self._grace_s = reconnect_grace_s
 
     def prove(self, request: ProveNTLM) -> NTLMProved | Denied:
         """Return the key that an answer proves the right to, or why it proves none.
@@ -74,7 +80,9 @@ class NTLMCheck:
             base_key = self._base_key(presented, request)
             # Where the hash was wiped, operators read why, and not that the password is wrong.
             matches = base_key is not None or _was_wiped(presented)
-            verdict = grants.objection(presented, request, now, matches=matches)
+            verdict = grants.objection(
+                presented, request, now, matches=matches, grace_s=self._grace_s
+            )
             if verdict is None and base_key is not None:
                 info = ntlm_info(request.server_challenge)
                 return NTLMProved(sealed_key=seal(request.seal_to, base_key, info))
@@ -86,7 +94,7 @@ class NTLMCheck:
     def wipe_spent(self) -> None:
         """Forget the hashes of credentials that open nothing any more."""
         with self._database.transaction() as session:
-            wipe_spent(session, self._clock.now())
+            wipe_spent(session, self._clock.now(), self._grace_s)
 
     def _base_key(self, presented: grants.Presented | None, request: ProveNTLM) -> bytes | None:
         hashed = None if presented is None else self._hash_of(presented.credential)

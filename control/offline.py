@@ -18,9 +18,9 @@ from control.node_requests import Status
 from control.open_database import open_blob_store, open_database
 from control.operations import ControlNode, Operations
 from control.operator_name import operator_name
-from control.ports import LiveSessions
+from control.ports import CarriesOut, LiveSessions
 from control.proofs import Proofs
-from control.requests import FollowSession, OperatorRequest
+from control.requests import LiveRequest, OperatorRequest
 from control.storage_keys import StorageKeys
 from control.stored import IndexSearch, StoredChunks
 from control.target_test import OneDial
@@ -67,9 +67,9 @@ def open_operations(settings: Settings, live: LiveSessions) -> Iterator[Operatio
 class InProcess:
     """Carries requests out in this process, which holds the state directory."""
 
-    def __init__(self, operations: Operations) -> None:
+    def __init__(self, operations: CarriesOut, who: str | None = None) -> None:
         self._operations = operations
-        self._who = operator_name(os.geteuid())
+        self._who = who or operator_name(os.geteuid())
 
     @classmethod
     @contextmanager
@@ -84,7 +84,7 @@ class InProcess:
 
     def stream(self, request: OperatorRequest) -> Iterator[Result]:
         """Yield the results as they come."""
-        if isinstance(request, FollowSession):
+        if isinstance(request, LiveRequest):
             raise UnreachableError("no proxyd is running here, so no session is live")
         # Through the codec, which checks what was given, as a node would.
         checked = decode_request(encode_request(request))

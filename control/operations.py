@@ -27,8 +27,9 @@ from control.approval_operations import ApprovalOperations
 from control.audit import Act, AuditOperations
 from control.credentials import Gateways
 from control.enrolment_operations import EnrolmentOperations
-from control.errors import ControlError, UnreachableError
+from control.errors import ConflictError, ControlError, UnreachableError
 from control.node_operations import NodeOperations
+from control.pause_operations import PauseOperations
 from control.proof_operations import ProofOperations
 from control.proofs import Proofs
 from control.retention import RetentionOperations
@@ -37,6 +38,7 @@ from control.trust import ControlKeyFile
 from control.user_key_operations import UserKeyOperations
 from control.vault import Vault
 from recorder.ports import Clock
+from recorder.session_info import TargetProtocol
 from storage.database import Database
 from storage.errors import StorageError
 from storage.retention import Retention
@@ -119,6 +121,7 @@ class Operations:
             UserKeyOperations(node.database, node.act),
             ApprovalOperations(node.database, node.act, node.end),
             RetentionOperations(node.database, node.retention, node.act),
+            PauseOperations(node.database, node.live, node.act),
             AccountOperations(node.database, node.act),
         )
         self._handlers: dict[type[Struct], _Handler] = {}
@@ -128,7 +131,7 @@ class Operations:
     def carry_out(self, request: ask.OperatorRequest, who: str) -> Iterator[Result]:
         """Yield the results; raise the errors of `control.errors`.
 
-        Nothing happens before the first result is asked for. `FollowSession` yields none:
+        Nothing happens before the first result is asked for. A `LiveRequest` yields none:
         it needs an engine's live feed, which the socket's server has.
         """
         try:
@@ -344,6 +347,7 @@ class SessionOperations:
             ask.SearchSessions: self.search,
             ask.FetchChunks: self.fetch,
             ask.FollowSession: self.follow,
+            ask.WatchDesktop: self.follow,
             ask.TerminateSession: self.terminate,
             ask.MessageSession: self.message,
         }
@@ -373,11 +377,13 @@ class SessionOperations:
             act.note(session, "session.read", str(request.id))
         return self.node.chunks.chunks(request.id, request.from_sequence)
 
-    def follow(self, request: ask.FollowSession, who: str) -> Iterable[Result]:
+    def follow(self, request: ask.LiveRequest, who: str) -> Iterable[Result]:
         """Admit a watcher; the frames themselves come from the session's engine."""
         act = self.node.act(who)
         with self.node.database.transaction() as session:
-            sessions.find_live(session, request.id)
+            row = sessions.find_live(session, request.id)
+            if isinstance(request, ask.WatchDesktop) and row.protocol != TargetProtocol.RDP:
+                raise ConflictError(f"session {row.id} is no desktop: follow its frames")
             act.note(session, "session.followed", str(request.id))
         return ()
 

@@ -20,7 +20,7 @@ from control.answers import Result
 from control.errors import ControlError, DeniedError, UnreachableError
 from control.operator_name import operator_name
 from control.ports import CarriesOut
-from control.requests import FollowSession, LiveFrames
+from control.requests import LiveFrames, LivePicture, LiveRequest, WatchDesktop
 from control.state_lock import SOCKET_NAME, socket_address
 from control.wire import (
     MAX_REQUEST_BYTES,
@@ -48,14 +48,23 @@ _log = structlog.get_logger()
 Follow = Callable[[UUID], AsyncIterator[bytes]]
 """Yields the frame bodies of a live session until it ends; raises `BusError`."""
 
+Watch = Callable[[UUID], AsyncIterator[LivePicture]]
+"""Yields what a live desktop shows until it ends; raises `BusError` or `ControlError`."""
+
 
 class OperatorSocket:
     """Serves operators. The state directory must be held (`control.state_dir.hold`)."""
 
-    def __init__(self, state_dir: Path, operations: CarriesOut, follow: Follow) -> None:
+    def __init__(
+        self,
+        state_dir: Path,
+        operations: CarriesOut,
+        follow: Follow,
+        watch: Watch | None = None,
+    ) -> None:
         self._state_dir = state_dir
         self._operations = operations
-        self._follow_session = follow
+        self._follow_session, self._watch_desktop = follow, watch
         self._slots = asyncio.Semaphore(_MAX_CONNECTIONS)
         self._threads = asyncio.Semaphore(_MAX_THREADS)
 
@@ -119,7 +128,7 @@ class OperatorSocket:
             request = decode_request(body)
             results = self._operations.carry_out(request, operator_name(uid))
             await self._send_all(writer, results)
-            if isinstance(request, FollowSession):
+            if isinstance(request, LiveRequest):
                 await self._follow(request, reader, writer)
             await _send(writer, encode_end())
         except ControlError as error:
@@ -134,7 +143,7 @@ class OperatorSocket:
             return await asyncio.to_thread(next, results, None)
 
     async def _follow(
-        self, request: FollowSession, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, request: LiveRequest, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -145,14 +154,22 @@ class OperatorSocket:
             # The feed alone can fail, so there is one.
             raise group.exceptions[0] from None
 
-    async def _feed(self, request: FollowSession, writer: asyncio.StreamWriter) -> None:
+    async def _feed(self, request: LiveRequest, writer: asyncio.StreamWriter) -> None:
         try:
-            async for body in self._follow_session(request.id):
-                await _send(writer, encode_item(LiveFrames(body=body)))
+            async for item in self._live(request):
+                await _send(writer, encode_item(item))
         except BusError as error:
             raise UnreachableError(
                 f"session {request.id} cannot be followed: {error}"
             ) from error
+
+    async def _live(self, request: LiveRequest) -> AsyncIterator[LiveFrames | LivePicture]:
+        if not isinstance(request, WatchDesktop):
+            async for body in self._follow_session(request.id):
+                yield LiveFrames(body=body)
+        elif self._watch_desktop is not None:
+            async for picture in self._watch_desktop(request.id):
+                yield picture
 
 
 async def _cancel_when_gone(

@@ -36,6 +36,10 @@ class ChunkReader(Protocol):
         """Yield them in order. Each step may come from another thread."""
         ...
 
+    def keyframe(self, session_id: UUID, sequence: int) -> tuple[int, bytes | None]:
+        """Return the number of a chunk up to `sequence`, and the state as it opens."""
+        ...
+
 
 class TargetLogin(Struct, frozen=True, kw_only=True):
     """All it takes to log on to a target once."""
@@ -77,6 +81,10 @@ class LiveSessions(Protocol):
 
     def message(self, engine_id: str, session_id: UUID, text: str) -> None:
         """Show a line in the user's terminal."""
+        ...
+
+    def pause(self, engine_id: str, session_id: UUID, text: str, *, paused: bool) -> None:
+        """Let nothing cross, or let it cross again, and tell the user."""
         ...
 
 

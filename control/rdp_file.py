@@ -5,6 +5,7 @@ It never holds a password: mstsc keeps one only encrypted for the user who typed
 
 from typing import Final
 
+from control.rdp_signature import RDPSigner
 from control.requests import IssuedCredential
 
 _SETTINGS: Final = (
@@ -12,7 +13,7 @@ _SETTINGS: Final = (
     "authentication level:i:2",
     "prompt for credentials:i:0",
     "negotiate security layer:i:1",
-    "autoreconnection enabled:i:0",
+    "autoreconnection enabled:i:1",
     "redirectclipboard:i:1",
     "redirectdrives:i:0",
     "redirectprinters:i:0",
@@ -23,13 +24,16 @@ _SETTINGS: Final = (
     "networkautodetect:i:0",
     "compression:i:1",
 )
-"""No auto-reconnection: what it comes back with is not passed on. No sound, drives or cards:
-by default they do not reach the target."""
+"""A client comes back by itself with the pair that it has (`control.reconnects`). No sound,
+drives or cards: by default they do not reach the target."""
 
 
-def rdp_file(issued: IssuedCredential) -> bytes:
+def rdp_file(issued: IssuedCredential, signer: RDPSigner | None = None) -> bytes:
     """Return the file for a proxy credential."""
     host = f"[{issued.host}]" if ":" in issued.host else issued.host
-    lines = (f"full address:s:{host}:{issued.port}", f"username:s:{issued.username}")
+    lines = [f"full address:s:{host}:{issued.port}", f"username:s:{issued.username}"]
+    lines += _SETTINGS
+    if signer is not None:
+        lines = signer.signed(lines)
     # mstsc takes UTF-16 with its mark and ANSI; of what is in here both are read the same.
-    return "".join(f"{line}\r\n" for line in (*lines, *_SETTINGS)).encode("utf-8")
+    return "".join(f"{line}\r\n" for line in lines).encode("utf-8")

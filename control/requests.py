@@ -14,6 +14,7 @@ from control.audit_requests import ListAudit
 from control.bus_requests import DeadLetterRequest
 from control.enrolment_requests import EnrolmentRequest
 from control.node_requests import AskStatus, RotateMasterKey
+from control.pause_requests import PauseRequest
 from control.proof_requests import ProofRequest
 from control.request import Line, Name, Port
 from control.request import Request as _Request
@@ -336,6 +337,20 @@ class FollowSession(_Request, frozen=True, kw_only=True):
     id: UUID
 
 
+class WatchDesktop(_Request, frozen=True, kw_only=True):
+    """Stream what a live desktop session shows, each time it changed, as a `LivePicture`."""
+
+    id: UUID
+
+
+class LivePicture(Struct, frozen=True, kw_only=True):
+    """What a desktop showed."""
+
+    at_ms: int
+    """In session time."""
+    png: bytes
+
+
 class LiveFrames(Struct, frozen=True, kw_only=True):
     """One frame body (`recorder.events.decode_burst` reads it)."""
 
@@ -364,6 +379,7 @@ class Done(Struct, frozen=True, kw_only=True):
 
 SecretRequest = AddSecret | EditSecret | ListSecrets | ShowSecret | RemoveSecret | TestSecret
 CredentialRequest = IssueCredential | ListCredentials | RevokeCredential
+LiveRequest = FollowSession | WatchDesktop
 OperatorRequest = (
     SecretRequest
     | UserKeyRequest
@@ -380,7 +396,7 @@ OperatorRequest = (
     | SearchSessions
     | FetchChunks
     | ProofRequest
-    | FollowSession
+    | LiveRequest
     | TerminateSession
     | MessageSession
     | EnrolmentRequest
@@ -389,5 +405,6 @@ OperatorRequest = (
     | DeadLetterRequest
     | ListAudit
     | RetentionRequest
+    | PauseRequest
     | AccountRequest
 )

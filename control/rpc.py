@@ -10,6 +10,7 @@ import structlog
 
 from bus.contract import (
     Alive,
+    ConnectionLost,
     Denied,
     Done,
     EngineStarted,
@@ -34,7 +35,7 @@ from bus.errors import BadMessageError, BusUnavailableError
 from bus.own_account import OfEngine
 from bus.sealed import SealError
 from bus.signed import introduced
-from control import authority, engines, pins, sessions, succession
+from control import authority, engines, pins, reconnects, sessions, succession
 from control.audit import Act
 from control.errors import ControlError, DeniedError
 from control.grants import Grants
@@ -120,6 +121,8 @@ class EngineRequests:
                 self._session_ready(request)
             case SessionFailed():
                 self._session_failed(request)
+            case ConnectionLost():
+                self._connection_lost(request)
             case EngineStarted():
                 self._engine_started(request)
         return Done()
@@ -193,6 +196,10 @@ class EngineRequests:
             act.note(
                 session, "session.failed", subject, f"{request.end_reason}: {request.detail}"
             )
+
+    def _connection_lost(self, request: ConnectionLost) -> None:
+        with self._database.transaction() as session:
+            reconnects.lose(session, request.session_id, self._clock.now())
 
     def _engine_started(self, request: EngineStarted) -> None:
         now = self._clock.now()

@@ -32,6 +32,11 @@ class StoredChunks:
                 stored_at=stored.stored_at,
             )
 
+    def keyframe(self, session_id: UUID, sequence: int) -> tuple[int, bytes | None]:
+        """Return the nearest chunk that can be begun with, and the state as it opens."""
+        keyframe = self._reader.keyframe(session_id, sequence)
+        return (0, None) if keyframe is None else (keyframe.sequence, keyframe.state)
+
 
 class IndexSearch:
     """`control.ports.SessionSearch` over the index."""

@@ -40,6 +40,10 @@ class GrantBroker(Protocol):
         """Say that the session ended before it had a recording."""
         ...
 
+    async def connection_lost(self, grant: Grant) -> None:
+        """Say that the client is gone and may come back by itself."""
+        ...
+
 
 class RecorderFactory(Protocol):
     """Starts recordings."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from bus.contract import (
+    ConnectionLost,
     Denied,
     Done,
     Grant,
@@ -129,6 +130,10 @@ class BusBroker:
         await self._bus.request(
             SessionFailed(session_id=session_id, end_reason=reason, detail=detail)
         )
+
+    async def connection_lost(self, grant: Grant) -> None:
+        """Say that the client is gone and may come back by itself."""
+        await self._bus.request(ConnectionLost(session_id=grant.session_id))
 
 
 def _not_enrolled(grant: Grant) -> Grant:

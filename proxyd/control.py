@@ -19,12 +19,14 @@ from control.following import FollowedSessions
 from control.grants import Grants
 from control.heartbeats import Heartbeats
 from control.live import BusLiveSessions
+from control.live_desktops import LiveDesktops
 from control.log_in import LogIn
 from control.nt_hashes import NTLMCheck
 from control.open_database import open_database
 from control.operations import ControlNode, Operations
 from control.operator_socket import OperatorSocket
 from control.own_account import AccountRequests
+from control.playback import Playback
 from control.ports import ChunkReader, NodeStatus, SessionSearch
 from control.proofs import Proofs
 from control.rpc import EngineRequests
@@ -126,7 +128,10 @@ class Control:
         self._settings, self._database, self._vault = settings, database, vault
         self._bus, self._clock = bus, clock
         on_loss = settings.recorder.on_loss
-        grants = Grants(database, vault, clock, default_on_loss=on_loss)
+        grace_s = settings.rdp.reconnect_grace_s
+        grants = Grants(
+            database, vault, clock, default_on_loss=on_loss, reconnect_grace_s=grace_s
+        )
         self._trust = trust
         self.heartbeats = Heartbeats(clock)
         """Which engines are there."""
@@ -139,12 +144,12 @@ class Control:
             clock,
             demands_second_factor=settings.control.require_second_factor,
         )
-        self._ntlm_check = ntlm_check = NTLMCheck(database, vault, clock)
+        self._ntlm_check = NTLMCheck(database, vault, clock, reconnect_grace_s=grace_s)
         accounts = AccountRequests(
             database, vault, clock, user_check, grants, Gateways.of(settings)
         )
         requests = EngineRequests(
-            database, grants, clock, self.heartbeats, accounts, ntlm_check
+            database, grants, clock, self.heartbeats, accounts, self._ntlm_check
         )
         bus.answer(requests.answer)
 
@@ -179,22 +184,29 @@ class Control:
     async def serve_operators(
         self,
         operations: Operations,
+        chunks: ChunkReader,
         keys: StorageKeys,
+        playback: Playback,
         not_ready: NotReady,
         listening: Callable[[], None],
     ) -> None:
         """Answer operators and the page until cancelled; call `listening` once all may."""
         followed = FollowedSessions(self._bus, self._database, keys)
-        socket = OperatorSocket(self._settings.state_dir, operations, followed.follow)
-        serving = self.page.serving(operations, followed.follow, not_ready)
-        async with socket.serving(), serving as page:
-            listening()
-            async with asyncio.TaskGroup() as tasks:
-                if page is not None:
-                    tasks.create_task(page.ended())
-                tasks.create_task(self._trust.run())
-                tasks.create_task(follow_storage_key(keys, self._clock))
-                tasks.create_task(self._wipe_spent())
+        desktops = LiveDesktops(followed, chunks)
+        socket = OperatorSocket(
+            self._settings.state_dir, operations, followed.follow, desktops.pictures
+        )
+        with self.page.listening() as listener:
+            async with socket.serving():
+                listening()
+                async with asyncio.TaskGroup() as tasks:
+                    if listener is not None:
+                        serve = self.page.serve
+                        page = serve(listener, operations, playback, followed.follow, not_ready)
+                        tasks.create_task(page)
+                    tasks.create_task(self._trust.run())
+                    tasks.create_task(follow_storage_key(keys, self._clock))
+                    tasks.create_task(self._wipe_spent())
 
     async def _wipe_spent(self) -> None:
         """Forget the NT hashes of credentials that have just expired, again and again."""

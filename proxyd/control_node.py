@@ -109,7 +109,15 @@ class ControlNode:
                 self.operations = control.operations(
                     stored, keys, self.tell, _ports(settings), letters
                 )
-                await control.serve_operators(self.operations, keys, self._not_ready, started)
+                serving = control.serve_operators(
+                    self.operations,
+                    stored.chunks,
+                    keys,
+                    worker.playback,
+                    self._not_ready,
+                    started,
+                )
+                await serving
 
     async def drain(self) -> None:
         """Nothing: sessions are on engines, and go on."""

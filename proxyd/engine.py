@@ -22,6 +22,7 @@ from bus.contract import (
     EngineStarted,
     Heartbeat,
     MessageUser,
+    PauseSession,
     ResendChunks,
     TerminateSession,
     WatchSession,
@@ -294,7 +295,7 @@ class Engine:
         detail = f"the engine does not have chunks {', '.join(lacking)}" if lacking else ""
         return CommandResult(done=not lacking, detail=detail)
 
-    def _carry_out(self, command: TerminateSession | MessageUser) -> str:
+    def _carry_out(self, command: TerminateSession | MessageUser | PauseSession) -> str:
         """Carry it out; return why it could not be, or nothing."""
         session_id = command.session_id
         match command:
@@ -303,3 +304,5 @@ class Engine:
                 return "" if done else _NOT_THERE
             case MessageUser(text=text):
                 return self.gateways.message(session_id, text)
+            case PauseSession(text=text, paused=paused):
+                return self.gateways.pause(session_id, text, paused=paused)

@@ -30,6 +30,7 @@ from recorder.session_info import TargetProtocol
 
 _Serve = Callable[[Callable[[], None]], Awaitable[None]]
 _NO_MESSAGE: Final = "RDP clients show no message while a session goes on"
+_NO_PAUSE: Final = "a desktop cannot be paused, for its user could not be told: end it instead"
 
 
 class GatewayKeys(Struct, frozen=True, kw_only=True):
@@ -146,6 +147,13 @@ class Gateways:
         if self._rdp is not None and session_id in self._rdp.live_sessions:
             return _NO_MESSAGE
         return "" if self._ssh.message(session_id, text) else "the session is not there"
+
+    def pause(self, session_id: UUID, text: str, *, paused: bool) -> str:
+        """Let nothing cross a session, or let it cross again; return why not, or nothing."""
+        if self._rdp is not None and session_id in self._rdp.live_sessions:
+            return _NO_PAUSE
+        done = self._ssh.pause(session_id, text, paused=paused)
+        return "" if done else "the session is not there"
 
     async def drain(self, text: str, limit_s: float) -> None:
         """Stop listening, tell every user, and end what still goes on after `limit_s`."""

@@ -60,10 +60,11 @@ class LiveFeeds:
                     done=False, detail=f"{MOST_FEEDS} watch session {session_id} already"
                 )
             feed = _Feed(self, session_id, feed_id)
-            key = self._recorders.watch(session_id, feed.take)
-            if key is None:
+            tapped = self._recorders.watch(session_id, feed.take)
+            if tapped is None:
                 return CommandResult(done=False, detail=f"session {session_id} has just ended")
-            feed.sealer = FeedSealer(key, session_id, feed_id)
+            key, first_sequence = tapped
+            feed.sealer = FeedSealer(key, session_id, feed_id, first_sequence)
             self._feeds[feed_id] = feed
         feed.until_ms = now_ms + round(FEED_LEASE_S * 1000)
         return CommandResult(done=True, feed=feed.sealer.told)

@@ -119,7 +119,15 @@ class WholeNode:
                     retention=worker.retention,
                 )
                 self.operations = control.operations(stored, keys, self.tell, engine.ports)
-                await control.serve_operators(self.operations, keys, self._not_ready, started)
+                serving = control.serve_operators(
+                    self.operations,
+                    stored.chunks,
+                    keys,
+                    worker.playback,
+                    self._not_ready,
+                    started,
+                )
+                await serving
 
     def _admit(self, database: Database, name: str) -> None:
         """Enrol the engine of this process, which needs no operator for it."""

@@ -3,25 +3,25 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from config.model import Settings
 from control.log_in import LogIn
 from control.operations import Operations
 from control.operator_socket import Follow
+from control.playback import Playback
 from control.vault import Vault
 from control.web.certificate import PageCertificate
+from control.web.recordings import Recordings
+from proxyd.exporter import exporter
 from proxyd.metrics import NotReady
 from proxyd.service import listen_error
 from proxyd.surroundings import credentials_dir
 from recorder.ports import Clock
 from storage.database import Database
-
-if TYPE_CHECKING:
-    from control.web.server import PageServer
 
 ASSETS: Final = Path(__file__).with_name("assets")
 _BACKLOG: Final = 256
@@ -40,37 +40,52 @@ class NodePage:
             settings.state_dir, settings.control.tls, settings.public_host
         )
 
-    @contextlib.asynccontextmanager
-    async def serving(
-        self, operations: Operations, follow: Follow, not_ready: NotReady
-    ) -> AsyncIterator["PageServer | None"]:
-        """Serve while entered; raise `ConfigError` or `StartError`."""
-        settings = self._settings
-        if not settings.control.listen:
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[socket.socket | None]:
+        """Listen while entered: who connects is answered by `serve`.
+
+        Yields nothing where there is to be no page. Raises `ConfigError` or `StartError`.
+        """
+        if not self._settings.control.listen:
             yield None
             return
-        with contextlib.closing(_listen(settings.control.listen)) as listener:
-            await asyncio.to_thread(self._certificate.load, self._clock.now())
-            server = await asyncio.to_thread(_import_server)
-            page = server.Page(
-                operations=operations,
-                log_in=self._log_in,
-                provider=server.provider_of(
-                    settings, self._vault, self._clock, credentials_dir()
-                ),
-                passkeys=server.Passkeys(self._vault, settings.public_host),
+        self._certificate.load(self._clock.now())
+        with contextlib.closing(_listen(self._settings.control.listen)) as listener:
+            yield listener
+
+    async def serve(
+        self,
+        listener: socket.socket,
+        operations: Operations,
+        playback: Playback,
+        follow: Follow,
+        not_ready: NotReady,
+    ) -> None:
+        """Serve until cancelled; raise `ConfigError`."""
+        settings = self._settings
+        # It takes a second or more: the node is ready meanwhile, and who connects waits.
+        server = await asyncio.to_thread(_import_server)
+        page = server.Page(
+            operations=operations,
+            log_in=self._log_in,
+            provider=server.provider_of(settings, self._vault, self._clock, credentials_dir()),
+            passkeys=server.Passkeys(self._vault, settings.public_host),
+            database=self._database,
+            vault=self._vault,
+            recordings=Recordings(
                 database=self._database,
-                vault=self._vault,
+                playback=playback,
+                export=exporter(operations),
                 clock=self._clock,
-                host=settings.public_host,
-                require_second_factor=settings.control.require_second_factor,
-                not_ready=not_ready,
-                follow=follow,
-                node_loop=asyncio.get_running_loop(),
-            )
-            made = server.PageServer(page, ASSETS, listener, self._certificate)
-            async with made.serving():
-                yield made
+            ),
+            clock=self._clock,
+            host=settings.public_host,
+            require_second_factor=settings.control.require_second_factor,
+            not_ready=not_ready,
+            follow=follow,
+            node_loop=asyncio.get_running_loop(),
+        )
+        await server.PageServer(page, ASSETS, listener, self._certificate).run()
 
     def reload(self) -> None:
         """Read the certificate again; raise `ConfigError`."""

@@ -12,6 +12,7 @@ from bus.errors import BusUnavailableError
 from config.model import Settings
 from control.audit import Act
 from control.open_database import open_blob_store
+from control.playback import Playback
 from control.stored import IndexSearch, StoredChunks
 from proxyd.metrics import Metrics, watch
 from proxyd.surroundings import credentials_dir
@@ -49,8 +50,10 @@ class Worker:
         )
         self.retention = self._worker.retention
         self._database, self._clock, self.metrics = database, clock, metrics
-        self.search = IndexSearch(Search(database), self.unindexed_chunks)
-        self.chunks = StoredChunks(Reader(database, blobs), keys)
+        reader, search = Reader(database, blobs), Search(database)
+        self.search = IndexSearch(search, self.unindexed_chunks)
+        self.chunks = StoredChunks(reader, keys)
+        self.playback = Playback(reader, search, keys)
         watch(metrics.index_lag_seconds, self.index_lag_s)
 
     def store(self, chunk: Chunk) -> StorageReceipt:

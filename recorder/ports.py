@@ -2,13 +2,13 @@
 
 import datetime as dt
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from msgspec import Struct
 
 from recorder.chunk import Chunk, Digest
-from recorder.data_key import RecordingPublicKey
+from recorder.data_key import DataKey, RecordingPublicKey
 from recorder.events import EndReason, KnownEvent
 from recorder.signing import ChunkSigner
 
@@ -90,6 +90,16 @@ class ChunkSink(Protocol):
 
 LiveTap = Callable[[bytes], None]
 """Is handed each frame body of a watched session, at once; an empty one at its end."""
+
+
+class Tapped(NamedTuple):
+    """What a watcher must know of what he is handed."""
+
+    key: DataKey
+    """The session's."""
+    first_sequence: int | None
+    """The chunk that begins with the first frame; None where it is in the middle of one."""
+
 
 EndSession = Callable[[UUID, EndReason, str], Awaitable[None]]
 """Ends a session, telling its user why."""

@@ -17,7 +17,6 @@ from msgspec import Struct
 from config.model import OnLoss, RecorderSettings
 from recorder.chunk import MAX_FRAMES_BYTES, SealReason
 from recorder.chunker import Chunker
-from recorder.data_key import DataKey
 from recorder.errors import RecordingLostError, SpoolFullError
 from recorder.events import (
     ClockStepped,
@@ -28,7 +27,7 @@ from recorder.events import (
     encode_burst,
 )
 from recorder.policy import keeps
-from recorder.ports import Clock, LiveTap
+from recorder.ports import Clock, LiveTap, Tapped
 from recorder.sealing import Seals
 from recorder.segment import OVERHEAD_BYTES, Segment
 from recorder.session_info import RecordingMode, SessionInfo
@@ -210,10 +209,17 @@ class Recorder:
         with contextlib.suppress(RecordingLostError):
             self.record([ClockStepped(at_ms=self.at_ms(), step_ms=step_ms)])
 
-    def watch(self, tap: LiveTap) -> DataKey:
-        """Hand each frame body to `tap` from now on; return the session's key."""
+    def watch(self, tap: LiveTap) -> Tapped:
+        """Hand each frame body to `tap` from now on, beginning with a chunk if possible.
+
+        What was recorded before is sealed, so that a watcher is soon told of it.
+        """
+        if self._segment.first_at is not None:
+            with contextlib.suppress(OSError):
+                self._rotate(SealReason.INTERVAL)
         self._taps = (*self._taps, tap)
-        return self._key
+        fresh = self._segment.first_at is None
+        return Tapped(self._key, self._seals.added if fresh else None)
 
     def unwatch(self, tap: LiveTap) -> None:
         """Hand nothing more to `tap`."""

@@ -12,10 +12,9 @@ from uuid import UUID
 import structlog
 
 from config.model import OnLoss, RecorderSettings
-from recorder.data_key import DataKey
 from recorder.errors import RecordingKeyError, RecordingLostError
 from recorder.events import EndReason, SessionStarted, encode_burst
-from recorder.ports import Clock, EndSession, EventSink, LiveTap
+from recorder.ports import Clock, EndSession, EventSink, LiveTap, Tapped
 from recorder.recorder import Recorder, Surroundings
 from recorder.session_info import SessionInfo
 from recorder.spool import Begun, Spool
@@ -135,8 +134,8 @@ class Recorders:
                 f"check the disk of {self._spool.directory}"
             ) from error
 
-    def watch(self, session_id: UUID, tap: LiveTap) -> DataKey | None:
-        """Hand each frame body of a live session to `tap`; return the session's key.
+    def watch(self, session_id: UUID, tap: LiveTap) -> Tapped | None:
+        """Hand each frame body of a live session to `tap`, from the next chunk on.
 
         None where there is no such session.
         """

@@ -19,7 +19,16 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 class Seals:
     """Hands segments to the disk thread and hears what became of them."""
 
-    __slots__ = ("_chunker", "_failed", "_jobs", "_sealed", "_session_id", "_syncer", "bytes")
+    __slots__ = (
+        "_chunker",
+        "_failed",
+        "_jobs",
+        "_sealed",
+        "_session_id",
+        "_syncer",
+        "added",
+        "bytes",
+    )
 
     def __init__(
         self,
@@ -36,6 +45,8 @@ class Seals:
         self._failed = False
         self.bytes = 0
         """How much waits."""
+        self.added = 0
+        """How many there were: the number of the chunk that the next one becomes."""
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -57,6 +68,7 @@ class Seals:
             done=None if end is None else end[1],
             tell=self._told,
         )
+        self.added += 1
         self.bytes += segment.written_bytes
         self._jobs.append(job)
         # One at a time, so that a seal that fails holds up only its own session.

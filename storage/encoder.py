@@ -36,6 +36,7 @@ _ENCODER: Final = {
     "lag-in-frames": "0",
     "row-mt": "1",
 }
+_QUICK_PNG: Final = {"compression_level": "1", "pred": "none"}
 _COLOUR_SPACE: Final = 5
 """BT.601 (AVCOL_SPC_BT470BG), which is what the conversion to YUV makes."""
 _BOXES_WITH_DURATION: Final = {b"mvhd": 16, b"tkhd": 20, b"mdhd": 16}
@@ -194,9 +195,10 @@ def rows_of(frame: VideoFrame) -> bytes:
     )
 
 
-def png(framebuffer: Framebuffer) -> bytes:
-    """Return the picture as a PNG file."""
+def png(framebuffer: Framebuffer, *, quickly: bool = False) -> bytes:
+    """Return the picture as a PNG file; `quickly` in a third of the time, a bit larger."""
     context = CodecContext.create("png", "w")
+    context.options = _QUICK_PNG if quickly else {}
     context.width, context.height = framebuffer.width_px, framebuffer.height_px
     context.pix_fmt = "rgb24"
     context.time_base = _TIME_BASE

@@ -26,7 +26,7 @@ from storage.child import Child
 from storage.database import Database, Steps
 from storage.errors import ChildLostError, ChildUnavailableError, StorageUnavailableError
 from storage.reader import data_key_of
-from storage.tables import ChunkRow, KeyframeRow, LineRow
+from storage.tables import ChunkRow, KeyframeRow, LineRow, OutlineRow
 
 _NOT_YET, _DONE, _GIVEN_UP = 0, 1, 2
 _TRIES = 2
@@ -233,7 +233,7 @@ def _keep(within: Steps, job: _Job, comprehension: Comprehension, outcome: int) 
         within(partial(_insert, job=job, lines=batch))
         # SQLite's lock is not fair: let a chunk that waits to be stored go first.
         time.sleep(0.001)
-    within(lambda session: _close(session, job, comprehension.state, outcome))
+    within(lambda session: _close(session, job, comprehension, outcome))
 
 
 def _forget_lines(session: Session, job: _Job) -> None:
@@ -259,14 +259,22 @@ def _insert(session: Session, job: _Job, lines: list[Line]) -> None:
     session.execute(insert(LineRow), rows)
 
 
-def _close(session: Session, job: _Job, state: bytes, outcome: int) -> None:
+def _close(session: Session, job: _Job, understood: Comprehension, outcome: int) -> None:
+    if understood.outline:
+        session.merge(
+            OutlineRow(
+                session_id=job.session_id, sequence=job.sequence, outline=understood.outline
+            )
+        )
     following = job.sequence + 1
     session.execute(
         delete(KeyframeRow).where(
             KeyframeRow.session_id == job.session_id, KeyframeRow.sequence == following
         )
     )
-    session.add(KeyframeRow(session_id=job.session_id, sequence=following, state=state))
+    session.add(
+        KeyframeRow(session_id=job.session_id, sequence=following, state=understood.state)
+    )
     if job.state is not None and len(job.state) > _LARGE_BYTES and job.sequence % _KEPT_EVERY:
         session.execute(
             delete(KeyframeRow).where(

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import select
+from sqlalchemy import and_, select
 
 from recorder.chunk import decode
 from recorder.data_key import RecordingKeys
 from recorder.errors import CorruptChunkError, RecordingKeyError
 from storage.blobs import BlobStore
 from storage.database import Database
-from storage.tables import ChunkRow, KeyframeRow
+from storage.tables import ChunkRow, KeyframeRow, OutlineRow
 
 
 class StoredBytes(Struct, frozen=True, kw_only=True):
@@ -31,6 +31,17 @@ class Keyframe(Struct, frozen=True, kw_only=True):
     sequence: int
     state: bytes
     """What `recorder.replay.comprehend` takes."""
+
+
+class StoredOutline(Struct, frozen=True, kw_only=True):
+    """What is known of a chunk without reading it."""
+
+    sequence: int
+    first_ms: int
+    last_ms: int
+    has_keyframe: bool
+    outline: bytes | None
+    """None where none was made yet."""
 
 
 class Reader:
@@ -63,6 +74,34 @@ class Reader:
             if row is None:
                 return None
             return Keyframe(sequence=row.sequence, state=row.state)
+
+    def outlines(self, session_id: UUID) -> list[StoredOutline]:
+        """Return the outline of each stored chunk, in order."""
+        query = (
+            select(ChunkRow.sequence, ChunkRow.first_ms, ChunkRow.last_ms, OutlineRow.outline)
+            .outerjoin(
+                OutlineRow,
+                and_(
+                    OutlineRow.session_id == ChunkRow.session_id,
+                    OutlineRow.sequence == ChunkRow.sequence,
+                ),
+            )
+            .where(ChunkRow.session_id == session_id)
+            .order_by(ChunkRow.sequence)
+        )
+        framed = select(KeyframeRow.sequence).where(KeyframeRow.session_id == session_id)
+        with self._database.read() as session:
+            with_keyframe = set(session.scalars(framed))
+            return [
+                StoredOutline(
+                    sequence=sequence,
+                    first_ms=first_ms,
+                    last_ms=last_ms,
+                    has_keyframe=sequence in with_keyframe,
+                    outline=outline,
+                )
+                for sequence, first_ms, last_ms, outline in session.execute(query)
+            ]
 
     def _chunk_after(self, session_id: UUID, sequence: int) -> StoredBytes | None:
         query = (

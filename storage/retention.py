@@ -31,6 +31,7 @@ from storage.tables import (
     ChunkRow,
     KeyframeRow,
     LineRow,
+    OutlineRow,
     RetentionRow,
     SessionRow,
     TombstoneRow,
@@ -150,6 +151,7 @@ class Retention:
             self._delete_blobs,
             _delete_lines,
             _delete_keyframes,
+            _delete_outlines,
             self._finish,
         )
         for step in steps:
@@ -289,3 +291,8 @@ def _delete_keyframes(session: Session, session_id: UUID) -> bool:
         .returning(KeyframeRow.sequence)
     )
     return bool(gone.all())
+
+
+def _delete_outlines(session: Session, session_id: UUID) -> bool:
+    session.execute(delete(OutlineRow).where(OutlineRow.session_id == session_id))
+    return False

@@ -5,11 +5,13 @@ from typing import Final
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, column, select, table
+from sqlalchemy import ColumnElement, column, literal_column, select, table
 
 from storage.database import Database
 from storage.tables import LineRow
 
+_SHOWN = "output"
+"""Most lines are of this kind, and an index leaves them out."""
 _SHORTEST_INDEXED = 3
 """Characters: below that there is no trigram, and every line is looked at."""
 
@@ -50,16 +52,34 @@ class Search:
         for row in rows:
             newest_first.setdefault(row.session_id, len(newest_first))
         rows.sort(key=lambda row: (newest_first[row.session_id], row.at_ms, row.id))
-        return [
-            Hit(
-                session=row.session_id,
-                at_ms=row.at_ms,
-                kind=row.kind,
-                text=row.text,
-                channel=row.channel,
-            )
-            for row in rows
-        ]
+        return [_hit(row) for row in rows]
+
+    def lines(
+        self, session_id: UUID, kinds: tuple[str, ...], text: str = "", limit: int = 1000
+    ) -> list[Hit]:
+        """Return the lines of a session that hold `text`, in order of time.
+
+        Where there are more than `limit`, the first ones. Raises `StorageUnavailableError`.
+        """
+        query = select(LineRow).where(LineRow.session_id == session_id, LineRow.kind.in_(kinds))
+        if _SHOWN not in kinds:
+            query = query.where(LineRow.kind != literal_column(f"'{_SHOWN}'"))
+        if text:
+            wanted = text.replace("\0", "").encode(errors="replace").decode()
+            query = query.where(LineRow.text.icontains(wanted, autoescape=True))
+        with self._database.read() as session:
+            rows = session.scalars(query.order_by(LineRow.at_ms, LineRow.id).limit(limit))
+            return [_hit(row) for row in rows]
+
+
+def _hit(row: LineRow) -> Hit:
+    return Hit(
+        session=row.session_id,
+        at_ms=row.at_ms,
+        kind=row.kind,
+        text=row.text,
+        channel=row.channel,
+    )
 
 
 def _holds_in_sqlite(text: str) -> ColumnElement[bool]:

@@ -22,6 +22,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from storage.moments import UTC
 
+_TOLD = sql("kind <> 'output'")
+"""Few lines, among many that were shown."""
+
 
 class Table(DeclarativeBase):
     """Base of every table."""
@@ -140,6 +143,10 @@ class CredentialRow(Table):
     revoked_at: Mapped[dt.datetime | None]
     nt_hash: Mapped[bytes | None]
     """Of a credential for RDP, while it opens anything: sealed by `control.nt_hashes`."""
+    lost_at: Mapped[dt.datetime | None]
+    """When the connection of its last session broke; None once its client has come back."""
+    lost_from: Mapped[str | None]
+    """The client's address in that session."""
 
 
 class SessionRow(Table):
@@ -252,6 +259,17 @@ class KeyframeRow(Table):
     """What `recorder.replay` hands from one chunk to the next, MessagePack."""
 
 
+class OutlineRow(Table):
+    """What a page shows of a chunk before it is played."""
+
+    __tablename__ = "outlines"
+
+    session_id: Mapped[UUID] = mapped_column(ForeignKey("sessions.id"), primary_key=True)
+    sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    outline: Mapped[bytes]
+    """What `recorder.replay.outline` reads, MessagePack."""
+
+
 class LineRow(Table):
     """A line of the index: something typed, shown, run or moved.
 
@@ -261,6 +279,9 @@ class LineRow(Table):
     __tablename__ = "lines"
     __table_args__ = (
         Index("ix_lines_chunk", "session_id", "sequence"),
+        Index(
+            "ix_lines_told", "session_id", "at_ms", sqlite_where=_TOLD, postgresql_where=_TOLD
+        ),
         Index(
             "ix_lines_trigrams",
             "text",

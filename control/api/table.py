@@ -12,6 +12,7 @@ from control import account_requests as account
 from control import bus_requests as bus
 from control import enrolment_requests as enrolment
 from control import node_requests as node
+from control import pause_requests as pause
 from control import proof_requests as proof
 from control import requests as ask
 from control import retention_requests as retention
@@ -67,6 +68,8 @@ CALLS: Final[tuple[Call, ...]] = (
     Call("GET", "/sessions/{id}/proof", proof.FetchProof, _SESSIONS, proof.SessionProof),
     Call("POST", "/sessions/{id}/terminate", ask.TerminateSession, _STEER),
     Call("POST", "/sessions/{id}/message", ask.MessageSession, _STEER),
+    Call("POST", "/sessions/{id}/pause", pause.PauseSession, _STEER),
+    Call("POST", "/sessions/{id}/resume", pause.ResumeSession, _STEER),
     Call("PUT", "/sessions/{id}/hold", retention.HoldSession, _MANAGE),
     Call("DELETE", "/sessions/{id}/hold", retention.ReleaseSession, _MANAGE),
     Call(

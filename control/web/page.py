@@ -19,6 +19,7 @@ from control.operations import Operations
 from control.passkeys import Passkeys
 from control.requests import OperatorRequest
 from control.vault import Vault
+from control.web.recordings import Recordings
 from control.wire import decode_request, encode_request
 from recorder.ports import Clock
 from storage.database import Database
@@ -41,6 +42,7 @@ class Page:
     """Who else vouches for users."""
     database: Database
     vault: Vault
+    recordings: Recordings
     clock: Clock
     host: str
     """What users know this node by."""

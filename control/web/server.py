@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Final
 
@@ -30,7 +29,6 @@ _CONNECTIONS: Final = 512
 _KEPT_ALIVE_S: Final = 30
 _LAST_ANSWERS_S: Final = 3
 _STOP_LIMIT_S: Final = 10.0
-_START_LIMIT_S: Final = 60.0
 _MESSAGE_BYTES: Final = 64 * 1024
 
 
@@ -44,32 +42,22 @@ class PageServer:
         self._listener = listener
         self._certificate = certificate
         self._ended: asyncio.Future[None] = page.node_loop.create_future()
-        self._started: asyncio.Future[None] = page.node_loop.create_future()
+        self._is_stopping = False
         self._server: uvicorn.Server | None = None
 
-    @contextlib.asynccontextmanager
-    async def serving(self) -> AsyncIterator[None]:
-        """Serve while entered; the page answers when the body begins."""
+    async def run(self) -> None:
+        """Serve until cancelled; raise where the page ended by itself."""
         thread = threading.Thread(target=self._thread, name="page", daemon=True)
         thread.start()
         try:
-            async with asyncio.timeout(_START_LIMIT_S):
-                one = asyncio.FIRST_COMPLETED
-                await asyncio.wait((self._started, self._ended), return_when=one)
-            if self._ended.done():
-                self._ended.result()
-            yield
+            await asyncio.shield(self._ended)
         finally:
+            self._is_stopping = True
             if self._server is not None:
                 self._server.should_exit = True
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_STOP_LIMIT_S):
                     await asyncio.to_thread(thread.join, _STOP_LIMIT_S)
-            self._listener.close()
-
-    async def ended(self) -> None:
-        """Return or raise once the page serves no more, which it never should."""
-        await asyncio.shield(self._ended)
 
     def _thread(self) -> None:
         failure: BaseException | None = None
@@ -78,7 +66,7 @@ class PageServer:
                 runner.run(self._serve())
         except BaseException as error:  # noqa: BLE001 - the border of a thread
             failure = error
-        self._settle(self._ended, failure)
+        self._settle(failure)
 
     async def _serve(self) -> None:
         anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
@@ -98,31 +86,18 @@ class PageServer:
             timeout_graceful_shutdown=_LAST_ANSWERS_S,
             ssl_context_factory=lambda _config, _default: self._certificate.context,
         )
-        self._server = server = _Server(config, lambda: self._settle(self._started, None))
+        self._server = server = uvicorn.Server(config)
+        server.should_exit = self._is_stopping
         # In a thread that is not the main one uvicorn leaves the signals alone.
         await server.serve(sockets=[self._listener])
 
-    def _settle(self, future: asyncio.Future[None], failure: BaseException | None) -> None:
+    def _settle(self, failure: BaseException | None) -> None:
         def settle() -> None:
-            if future.done():
-                return
-            if failure is None:
-                future.set_result(None)
-            else:
-                future.set_exception(RuntimeError(f"the page ended: {failure!r}"))
+            if not self._ended.done():
+                why = "without a reason" if failure is None else repr(failure)
+                self._ended.set_exception(RuntimeError(f"the page ended: {why}"))
 
+        if self._is_stopping:
+            return
         with contextlib.suppress(RuntimeError):  # The node's loop has ended first.
             self._page.node_loop.call_soon_threadsafe(settle)
-
-
-class _Server(uvicorn.Server):
-    """Says when it has started."""
-
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._tell_started = started
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen."""
-        await super().startup(sockets)
-        self._tell_started()

@@ -11,7 +11,9 @@ from typing import Final
 from urllib.parse import quote, urlsplit
 
 from fastapi import params
+from starlette.exceptions import WebSocketException
 from starlette.requests import HTTPConnection, Request
+from starlette.status import WS_1008_POLICY_VIOLATION
 from starlette.websockets import WebSocket
 
 from control import logins
@@ -89,7 +91,15 @@ class Guard:
     person: bool
 
     async def __call__(self, connection: HTTPConnection) -> Visitor:
-        """Return who is there; raise one of this module's errors."""
+        """Return who is there; raise one of this module's errors, or refuse a WebSocket."""
+        try:
+            return await self._admitted(connection)
+        except (NotLoggedInError, NotAllowedError, StepNeededError) as error:
+            if isinstance(connection, WebSocket):
+                raise WebSocketException(WS_1008_POLICY_VIOLATION, str(error)) from error
+            raise
+
+    async def _admitted(self, connection: HTTPConnection) -> Visitor:
         page = page_of(connection)
         visitor = await page.run(find, page, connection)
         connection.state.visitor = visitor

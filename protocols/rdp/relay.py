@@ -16,14 +16,18 @@ from msgspec import Struct
 from protocols.errors import RemoteProtocolError
 from protocols.rdp import capabilities
 from protocols.rdp.acceptor import IO_CHANNEL, ClientSide
+from protocols.rdp.clipboard_policy import CHANNEL_NAME, without_files
 from protocols.rdp.connector import TargetSide
+from protocols.rdp.typed_secrets import TypedSecrets
 from protocols.rdp.wire import mcs, slowpath
 from protocols.rdp.wire.errinfo import ErrorInfo
 from protocols.rdp.wire.framing import Splitter
+from protocols.rdp.wire.keys import KeyMove, fast_path_keys, slow_path_keys
 from recorder.events import (
     ChannelRefused,
     ClientData,
     DesktopStarted,
+    InputMasked,
     KnownEvent,
     TargetData,
 )
@@ -74,7 +78,14 @@ class Crossed(Struct):
 class Relay:
     """The relay of one session."""
 
-    def __init__(self, client: ClientSide, target: TargetSide, sink: EventSink) -> None:
+    def __init__(
+        self,
+        client: ClientSide,
+        target: TargetSide,
+        sink: EventSink,
+        *,
+        mask_typed: bool = True,
+    ) -> None:
         self._client, self._target = client, target
         self._sink = sink
         self._splitters = (Splitter(), Splitter())
@@ -85,6 +96,12 @@ class Relay:
         }
         self._to_client = {theirs: ours for ours, theirs in self._to_target.items()}
         self._refused = frozenset(client.channel_ids) - target.channel_ids.keys()
+        named = zip(client.channel_ids, client.channels, strict=True)
+        self._clipboard = next(
+            (number for number, one in named if one.name.lower() == CHANNEL_NAME), None
+        )
+        self._files_refused = False
+        self._secrets = TypedSecrets() if mask_typed else None
         self._ended: Ended | None = None
         self.active_ms = 0
         """When the client last sent anything, in session time."""
@@ -127,15 +144,18 @@ class Relay:
         at_ms = self._sink.at_ms()
         self.crossed_bytes[side] += len(data)
         packets = self._splitters[side].feed(data)
+        masked: list[KnownEvent] = []
         if side is Side.CLIENT:
             self.active_ms = at_ms
-            kept, forward = self._from_client(packets)
+            kept, forward, masked = self._from_client(packets, at_ms)
         else:
             kept, forward = self._from_target(packets)
         data = b"".join(kept)
         if kept:
             make = ClientData if side is Side.CLIENT else TargetData
-            self._sink.record([make(at_ms=at_ms, channel=CHANNEL, data=data)])
+            self._sink.record([*masked, make(at_ms=at_ms, channel=CHANNEL, data=data)])
+        elif masked:
+            self._sink.record(masked)
         return Crossed(data if forward is kept else b"".join(forward), self._ended)
 
     def farewell(self, code: ErrorInfo) -> bytes:
@@ -153,21 +173,27 @@ class Relay:
 
     # --- from the client
 
-    def _from_client(self, packets: list[bytes]) -> tuple[list[bytes], list[bytes]]:
+    def _from_client(
+        self, packets: list[bytes], at_ms: int
+    ) -> tuple[list[bytes], list[bytes], list[KnownEvent]]:
+        """Return what is kept, what is forwarded, and what is said of what is not kept."""
         kept: list[bytes] = []
         forward: list[bytes] = []
+        masked: list[KnownEvent] = []
         for packet in packets:
             if self._ended:
                 break
-            if not packet[0] & _FASTPATH_ACTION:
-                kept.append(packet)
-                forward.append(packet)
+            is_fast = not packet[0] & _FASTPATH_ACTION
+            passed = packet if is_fast else self._client_packet(packet)
+            if passed is None:
                 continue
-            passed = self._client_packet(packet)
-            if passed is not None:
-                kept.append(packet)
-                forward.append(passed)
-        return kept, forward
+            forward.append(passed)
+            if self._secrets is not None and self._secrets.hides(_keys(packet), at_ms):
+                if self._secrets.hidden:
+                    masked.append(InputMasked(at_ms=at_ms, channel=CHANNEL))
+                continue
+            kept.append(packet)
+        return kept, forward, masked
 
     def _client_packet(self, packet: bytes) -> bytes | None:
         """Return a TPKT packet as the target is to have it; None where it is not to."""
@@ -185,6 +211,8 @@ class Relay:
         channel = self._to_target.get(sent.channel)
         if channel is None or sent.initiator != self._client.user:
             raise RemoteProtocolError(f"data for channel {sent.channel}, which is not there")
+        if sent.channel == self._clipboard:
+            return self._clipped(packet, sent.offset, self._target.user, channel)
         if sent.channel != IO_CHANNEL:
             return _renumbered(packet, self._target.user, channel)
         changed = self._client_share(packet, sent.offset)
@@ -205,6 +233,20 @@ class Relay:
             if not flags & _LICENSING_FLAG or flags & ~_LICENSING_FLAGS:
                 # A second Client Info would be one with a password of the user's choice.
                 raise RemoteProtocolError("neither a share PDU nor licensing from the client")
+        return None
+
+    def _clipped(self, packet: bytes, start: int, initiator: int, channel: int) -> bytes | None:
+        """Return a packet of the clipboard in the other leg's numbers; None for files."""
+        allowed = without_files(packet, start)
+        if allowed is not None:
+            return _renumbered(allowed, initiator, channel)
+        if not self._files_refused:
+            self._files_refused = True
+            at_ms = self._sink.at_ms()
+            refused = ChannelRefused(
+                at_ms=at_ms, kind=CHANNEL_NAME, detail="a file's contents", reason="not allowed"
+            )
+            self._sink.record([refused])
         return None
 
     # --- from the target
@@ -235,6 +277,8 @@ class Relay:
         if channel is None:
             raise RemoteProtocolError(f"data on channel {sent.channel}, which nobody joined")
         initiator = self._to_client.get(sent.initiator, sent.initiator)
+        if channel == self._clipboard:
+            return self._clipped(packet, sent.offset, initiator, channel)
         if channel != IO_CHANNEL:
             return _renumbered(packet, initiator, channel)
         changed = self._target_share(packet, sent.offset)
@@ -271,6 +315,16 @@ def _number(packet: bytes) -> int:
     if len(packet) <= _NUMBER_OFFSET:
         raise RemoteProtocolError("a TPKT packet with nothing in it")
     return packet[_NUMBER_OFFSET] >> 2
+
+
+def _keys(packet: bytes) -> list[KeyMove]:
+    if not packet[0] & _FASTPATH_ACTION:
+        return fast_path_keys(packet)
+    if _number(packet) != _REQUEST:
+        return []
+    sent = mcs.read_sent(packet)
+    is_data = sent.channel == IO_CHANNEL and slowpath.share_kind(packet, sent.offset) == _DATA
+    return slow_path_keys(packet, sent.offset) if is_data else []
 
 
 def _renumbered(packet: bytes, initiator: int, channel: int) -> bytes:

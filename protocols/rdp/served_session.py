@@ -7,7 +7,9 @@ however it ends.
 """
 
 import asyncio
+import contextlib
 import ssl
+from collections.abc import Awaitable, Callable
 from types import MappingProxyType
 from typing import Final
 
@@ -114,6 +116,8 @@ class ServedSession:
         self._relay: Relay | None = None
         self._target: Leg | None = None
         self._sink: EventSink | None = None
+        self._client_lost = False
+        """Whether the client is gone without having said so: it may come back by itself."""
         self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
 
     def end(self, reason: EndReason, text: str) -> None:
@@ -166,7 +170,12 @@ class ServedSession:
             return
         self._life.happened(Happened.TARGET_READY)
         try:
-            relay = self._relay = Relay(self._granted.client, connector.target, sink)
+            relay = self._relay = Relay(
+                self._granted.client,
+                connector.target,
+                sink,
+                mask_typed=self.grant.terms.mask_typed,
+            )
             relay.start()
             await self._relayed(relay, target, connector.take_rest())
         except RecordingLostError as error:
@@ -203,7 +212,7 @@ class ServedSession:
             tasks.create_task(self._pump(relay, Side.TARGET, target, client, early))
             tasks.create_task(self._pump(relay, Side.CLIENT, client, target, rest))
             tasks.create_task(self._time_limits(relay))
-            tasks.create_task(self._say_ready())
+            tasks.create_task(self._say(self._around.broker.session_ready))
 
     async def _pump(
         self, relay: Relay, side: Side, source: Leg, destination: Leg, early: bytes
@@ -216,6 +225,7 @@ class ServedSession:
                 await self._forward(relay, side, await source.read(), destination)
         except LegClosedError as error:
             left = EndReason.CLIENT_LEFT if side is Side.CLIENT else EndReason.TARGET_LEFT
+            self._client_lost = side is Side.CLIENT and not self._ending.done()
             self.end(left, str(error))
         except RemoteProtocolError as error:
             who = "client" if side is Side.CLIENT else "target"
@@ -236,13 +246,16 @@ class ServedSession:
         if crossed.ended is not None:
             self.end(*_ENDS[crossed.ended])
             return
-        await destination.drain()
+        # Whoever reads from a peer that is gone notices it, and knows which of both it is.
+        with contextlib.suppress(LegClosedError):
+            await destination.drain()
 
-    async def _say_ready(self) -> None:
+    async def _say(self, what: Callable[[Grant], Awaitable[None]]) -> None:
+        """Tell control, which gets on without it where the bus is away."""
         try:
-            await self._around.broker.session_ready(self.grant)
+            await what(self.grant)
         except BusError as error:
-            _log.warning("session.ready_unsaid", error=str(error))
+            _log.warning("session.report_unsaid", error=str(error))
 
     async def _time_limits(self, relay: Relay) -> None:
         settings, sink = self._around.settings, self._sink
@@ -286,6 +299,8 @@ class ServedSession:
 
     async def _close_legs(self) -> None:
         async with asyncio.TaskGroup() as tasks:
+            if self._client_lost:
+                tasks.create_task(self._say(self._around.broker.connection_lost))
             for leg in (self._granted.leg, self._target):
                 if leg is not None:
                     tasks.create_task(leg.close())

@@ -105,6 +105,11 @@ class ChannelRelay:
     def ping(self) -> None:
         """Do nothing: asyncssh asks a silent target itself."""
 
+    def hold(self, *, held: bool) -> None:
+        """Read from no channel, or from all again; one opened meanwhile is read."""
+        for half in (half for pair in self._pairs for half in pair.halves):
+            (half.pause if held else half.resume)("held")
+
     def stop(self) -> None:
         """Open nothing more: the session ends."""
         for task in self._tasks:

@@ -107,6 +107,11 @@ class SSHGateway:
         session = self._sessions.get(session_id)
         return session is not None and session.message(text)
 
+    def pause(self, session_id: UUID, text: str, *, paused: bool) -> bool:
+        """Let nothing cross a session, or let it cross again; say whether it was there."""
+        session = self._sessions.get(session_id)
+        return session is not None and session.pause(text, paused=paused)
+
     async def drain(self, text: str, limit_s: float) -> None:
         """Stop listening, tell every user, and end what still goes on after `limit_s`."""
         self.stop_listening()

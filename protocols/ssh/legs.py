@@ -127,6 +127,10 @@ class Relay(Protocol):
         """Ask the target for a sign of life."""
         ...
 
+    def hold(self, *, held: bool) -> None:
+        """Read from neither leg, or from both again."""
+        ...
+
     def stop(self) -> None:
         """Start nothing more: the session ends."""
         ...

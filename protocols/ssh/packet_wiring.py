@@ -140,6 +140,11 @@ class Bursts:
         """Ask the target for a sign of life."""
         self._target.send_bodies([self._relay.ping()])
 
+    def hold(self, *, held: bool) -> None:
+        """Read from neither leg, or from both again."""
+        for leg in (self._client, self._target):
+            (leg.pause if held else leg.resume)("held")
+
     def stop(self) -> None:
         """Wait for the disk no longer: a session that is over takes no burst."""
         if self._draining:

@@ -38,6 +38,8 @@ _credentials = msgspec.msgpack.Decoder(TargetCredential)
 
 _ANSWER_S: Final = 5
 """How long a target may think about whether it lives."""
+_PAUSE_LIMIT_S: Final = 900.0
+"""Longer than it takes to ask somebody, and shorter than to forget it."""
 _SILENT: Final = frozenset({EndReason.CLIENT_LEFT})
 """Ends that the user need not be told of."""
 
@@ -87,6 +89,8 @@ class ServedSession:
         self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self._tasks = asyncio.TaskGroup()
         self._checking: asyncio.TimerHandle | None = None
+        self._pause_limit: asyncio.TimerHandle | None = None
+        """There while nothing crosses."""
 
     @property
     def session_id(self) -> UUID:
@@ -107,6 +111,26 @@ class ServedSession:
         except RecordingLostError as error:
             self.lost(error)
             return False
+
+    def pause(self, text: str, *, paused: bool) -> bool:
+        """Let nothing cross, or let it cross again, and say so; return whether it was there.
+
+        A pause ends by itself: who ordered it may have forgotten it.
+        """
+        if self._relay is None or self._ending.done():
+            return False
+        if self._pause_limit:
+            self._pause_limit.cancel()
+        self._pause_limit = None
+        self.message(text)
+        self._relay.hold(held=paused)
+        if paused:
+            later = asyncio.get_running_loop().call_later
+            self._pause_limit = later(_PAUSE_LIMIT_S, self._go_on)
+        return True
+
+    def _go_on(self) -> None:
+        self.pause("proxyd: the session goes on", paused=False)
 
     def tick(self) -> bool:
         """Let time pass; return whether another tick is wanted soon."""
@@ -180,6 +204,8 @@ class ServedSession:
             limit.cancel()
             if self._checking:
                 self._checking.cancel()
+            if self._pause_limit:
+                self._pause_limit.cancel()
             if self._relay:
                 self._relay.stop()
 
@@ -248,7 +274,10 @@ class ServedSession:
             return
         silent_s = (sink.at_ms() - relay.heard_ms) / 1000
         wait_s = settings.target_alive_interval_s - silent_s
-        if wait_s > 0:
+        if self._pause_limit:
+            # What it answers is not read.
+            unanswered, wait_s = 0, settings.target_alive_interval_s
+        elif wait_s > 0:
             unanswered = 0
         elif unanswered == settings.target_alive_count:
             text = f"proxyd: the target has not answered for {silent_s:.0f} s"

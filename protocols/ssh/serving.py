@@ -45,6 +45,10 @@ class Terminal(Protocol):
         """Show a line; say whether it could be."""
         ...
 
+    def pause(self, text: str, *, paused: bool) -> bool:
+        """Let nothing cross, or let it cross again; say whether that could be done."""
+        ...
+
     def tick(self) -> bool:
         """Let time pass; return whether another tick is wanted soon."""
         ...

@@ -79,6 +79,11 @@ class TerminalSession:
             return False
         return True
 
+    def pause(self, text: str, *, paused: bool) -> bool:
+        """Hold nothing: what is launched from it is held by itself."""
+        del text, paused
+        return False
+
     def tick(self) -> bool:
         """Let time pass: nothing waits for it."""
         return False

@@ -78,8 +78,8 @@ class Leg(SSHConnection):
     def pace(self, paced: "Leg | None") -> None:
         """Read `paced` no faster than this leg can send, and nobody else any more."""
         if paced is None:
-            # Whoever slowed us down is gone.
-            for reason in ("peer", "rekey"):
+            # Whoever slowed us down, or was held, is gone.
+            for reason in ("peer", "rekey", "held"):
                 self.resume(reason)
         elif self._clogged:
             paced.pause("peer")

@@ -1,20 +1,18 @@
 """Writes a bundle, and opens one: the zip file around `recorder.replay.bundle`."""
 
-import base64
 import datetime as dt
 import hashlib
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from html import escape
-from importlib.resources import files
 from pathlib import Path
 from typing import Final, Self
 from uuid import UUID
 
 from control.errors import NotFoundError
 from control.proof_requests import BundleSignature, FetchProof, SessionProof, SignBundle
+from proxyd.cli.bundle_player import desktop_page, terminal_page
 from proxyd.cli.errors import CommandFailedError
 from proxyd.cli.pictures import picture_pieces
 from proxyd.cli.stored import StoredSession
@@ -29,7 +27,6 @@ MAX_MEMBER_BYTES: Final = 1024**3
 """A larger member is an attack: a chunk has 17 MiB at most."""
 _PIECE_BYTES: Final = 1024 * 1024
 _SPOOLED_BYTES: Final = 64 * 1024 * 1024
-_PLAYER: Final = files("proxyd") / "assets" / "asciinema-player"
 _README: Final = """\
 The recording of session {id}, exported by proxyd.
 
@@ -43,45 +40,6 @@ in manifest.sig, keys/ holds the public keys, tree-head.json the signed head of 
 
 checks all of it and needs nothing else. Whose keys these are the bundle alone cannot tell:
 compare the key that is printed with that of `proxyd log head` where it was exported.
-"""
-_PAGE: Final = """\
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; \
-script-src 'unsafe-inline' 'wasm-unsafe-eval'; style-src 'unsafe-inline'; font-src data:; \
-img-src data:; connect-src data:">
-<title>Session {id}</title>
-<style>body{{margin:1em;background:#1b1b1b;color:#ddd;font-family:sans-serif}}</style>
-<style>{css}</style>
-</head>
-<body>
-<p>{title}</p>
-<div id="player"></div>
-<script>{script}</script>
-<script>
-const bytes = Uint8Array.from(atob("{cast}"), character => character.charCodeAt(0));
-const cast = new TextDecoder().decode(bytes);
-AsciinemaPlayer.create({{data: cast}}, document.getElementById("player"), {{fit: "both"}});
-</script>
-</body>
-</html>
-"""
-
-_VIDEO_PAGE: Final = """\
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<title>Session {id}</title>
-<style>body{{margin:1em;background:#1b1b1b;color:#ddd;font-family:sans-serif}}</style>
-</head>
-<body>
-<p>{title}</p>
-<video src="session.mp4" controls style="max-width:100%"></video>
-</body>
-</html>
 """
 
 
@@ -154,7 +112,7 @@ class _Writer:
         events = placed(self._session.recording().events())
         cast = b"".join(cast_lines(events, played))
         self._add("session.cast", cast)
-        self._add("player.html", self._page(cast).encode())
+        self._add("player.html", terminal_page(self._session).encode())
 
     def _desktop(self) -> None:
         try:
@@ -167,22 +125,7 @@ class _Writer:
             self._add("no-video.txt", f"{error.message}\n".encode())
             return
         self._add("session.mp4", video)
-        page = _VIDEO_PAGE.format(id=self._id, title=escape(self._title()))
-        self._add("player.html", page.encode())
-
-    def _title(self) -> str:
-        one = self._session.summary
-        return f"{one.user} on {one.secret} ({one.target}), {one.started_at:%Y-%m-%d %H:%M} UTC"
-
-    def _page(self, cast: bytes) -> str:
-        return _PAGE.format(
-            id=self._id,
-            title=escape(self._title()),
-            css=(_PLAYER / "asciinema-player.css").read_text("utf-8"),
-            script=(_PLAYER / "asciinema-player.min.js").read_text("utf-8"),
-            # In base64 nothing that a target sent can end the script.
-            cast=base64.b64encode(cast).decode("ascii"),
-        )
+        self._add("player.html", desktop_page(self._session).encode())
 
     def _add(self, name: str, content: bytes) -> None:
         self._archive.writestr(name, content)

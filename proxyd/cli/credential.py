@@ -5,7 +5,9 @@ from typing import Any
 
 import click
 
+from config.model import RDPSettings
 from control.rdp_file import rdp_file as rdp_file_of
+from control.rdp_signature import RDPSigner
 from control.requests import (
     MAX_USES,
     CredentialSummary,
@@ -51,10 +53,11 @@ def issue(
 ) -> None:
     """Issue a login to SECRET. Its password is shown this once."""
     request = build(IssueCredential, secret=secret, ttl_s=ttl, **terms)
+    signer = None if rdp_file is None else _signer(invocation.settings().rdp)
     with invocation.operator() as operator:
         issued: IssuedCredential = operator.call(request)
     if rdp_file is not None:
-        _write_rdp_file(rdp_file, issued)
+        _write_rdp_file(rdp_file, issued, signer)
     if invocation.output is OutputFormat.JSON:
         print_json(issued)
         return
@@ -72,14 +75,18 @@ def issue(
     )
 
 
-def _write_rdp_file(path: Path, issued: IssuedCredential) -> None:
+def _signer(settings: RDPSettings) -> RDPSigner | None:
+    return RDPSigner.load(settings.signing_certificate_file, settings.signing_key_file)
+
+
+def _write_rdp_file(path: Path, issued: IssuedCredential, signer: RDPSigner | None) -> None:
     if issued.protocol is not TargetProtocol.RDP:
         raise CommandFailedError(
             f"credential {issued.id} is for {issued.protocol}, so no {path} was written; "
             f"`proxyd credential revoke {issued.id}` takes it back"
         )
     try:
-        path.write_bytes(rdp_file_of(issued))
+        path.write_bytes(rdp_file_of(issued, signer))
     except OSError as error:
         raise CommandFailedError(
             f"{path} cannot be written: {error.strerror}; credential {issued.id} was issued: "

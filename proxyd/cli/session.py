@@ -4,6 +4,7 @@ import datetime as dt
 
 import click
 
+from control.pause_requests import PauseSession, ResumeSession
 from control.requests import (
     ListSessions,
     MessageSession,
@@ -155,6 +156,29 @@ def message(invocation: Invocation, session_id: str, text: str) -> None:
         chosen = stored.find_id(operator, session_id)
         done = operator.call(build(MessageSession, id=chosen, text=text))
     _report(invocation, done, f"session {chosen} was shown the message")
+
+
+@session.command()
+@click.argument("session_id", metavar="ID")
+@click.option("--reason", required=True, metavar="TEXT", help="Shown to the user, and kept.")
+@pass_invocation
+def pause(invocation: Invocation, session_id: str, reason: str) -> None:
+    """Let nothing cross a live session, for a quarter of an hour at most."""
+    with invocation.operator() as operator:
+        chosen = stored.find_id(operator, session_id)
+        done = operator.call(build(PauseSession, id=chosen, reason=reason))
+    _report(invocation, done, f"session {chosen} is paused")
+
+
+@session.command()
+@click.argument("session_id", metavar="ID")
+@pass_invocation
+def resume(invocation: Invocation, session_id: str) -> None:
+    """Let a paused session go on."""
+    with invocation.operator() as operator:
+        chosen = stored.find_id(operator, session_id)
+        done = operator.call(build(ResumeSession, id=chosen))
+    _report(invocation, done, f"session {chosen} goes on")
 
 
 @session.command()

@@ -1,11 +1,11 @@
 """`proxyd session verify`: whether a recording is whole and as it was made."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from control.proof_requests import FetchProof, SessionProof
+from control.verification import findings_of
 from proxyd.cli.bundle import BundleFile
 from proxyd.cli.errors import INTEGRITY
 from proxyd.cli.invocation import Invocation, pass_invocation
@@ -14,9 +14,7 @@ from proxyd.cli.stored import StoredSession, find
 from recorder.data_key import key_id
 from recorder.errors import CorruptChunkError
 from recorder.replay import bundle
-from recorder.replay.verify import Facts, Finding, Kept, Problem
-from recorder.replay.verify import verify as findings_in
-from recorder.signing import SignerKey
+from recorder.replay.verify import Finding, Problem
 
 
 @click.command()
@@ -51,41 +49,9 @@ def verify(
     click.echo("proxyd: the recording is whole, and as it was made", err=True)
 
 
-class _Signers:
-    def __init__(self, keys: tuple[SignerKey, ...]) -> None:
-        self._keys = {(key.engine_id, key.key_id): key for key in keys}
-
-    def find(self, engine_id: str, signing_key: str) -> SignerKey | None:
-        return self._keys.get((engine_id, signing_key))
-
-
 def _in_store(session: StoredSession) -> list[Finding]:
-    summary = session.summary
-    proof: SessionProof = session.operator.call(FetchProof(id=summary.id))
-    facts = Facts(
-        session_id=summary.id,
-        live=session.live,
-        chunks=summary.chunks,
-        signers=_Signers(proof.signers),
-        signed=proof.signed,
-        last_digest=proof.last_digest,
-    )
-    findings = list(findings_in(_stored(session), facts))
-    return findings + [
-        Finding(problem=Problem.LOG_DIFFERS, sequence=None, text=text)
-        for text in proof.problems
-    ]
-
-
-def _stored(session: StoredSession) -> Iterator[Kept]:
-    for one in session.chunks():
-        yield Kept(
-            sequence=one.sequence,
-            digest=one.digest,
-            encoded=one.encoded,
-            data_key=one.data_key,
-            stored_at=one.stored_at,
-        )
+    proof: SessionProof = session.operator.call(FetchProof(id=session.summary.id))
+    return findings_of(session.summary, proof, session.chunks())
 
 
 def _in_bundle(path: Path, storage_key: str | None) -> list[Finding]:

@@ -12,6 +12,8 @@ from control.errors import ControlError, NotFoundError
 from control.requests import FollowSession, LiveFrames
 from proxyd.cli.invocation import Invocation, Operator, pass_invocation
 from proxyd.cli.keyboard import Keyboard, keyboard
+from proxyd.cli.output_file import STANDARD_OUTPUT
+from proxyd.cli.session_pictures import watch_pictures
 from proxyd.cli.session_play import BELOW, draw
 from proxyd.cli.stored import StoredSession, find
 from recorder.chunk import decode
@@ -27,15 +29,28 @@ _KEY_S = 0.02
 @click.command()
 @click.argument("session_id", metavar="ID")
 @click.option("--channel", type=int, help="The channel to watch. Default: the first terminal.")
+@click.option(
+    "--out",
+    metavar="FILE",
+    default=STANDARD_OUTPUT,
+    help="Of a desktop: keep its newest picture there. Default: -, all of them to a pipe.",
+)
 @pass_invocation
-def watch(invocation: Invocation, session_id: str, *, channel: int | None) -> None:
-    """Watch a live session until it ends; q quits."""
+def watch(invocation: Invocation, session_id: str, *, channel: int | None, out: str) -> None:
+    """Watch a live session until it ends; q quits.
+
+    A desktop is shown as PNG pictures, as often as it changes and at most ten a second.
+    """
     with invocation.operator() as operator:
         session = find(operator, session_id)
         if not session.live:
             raise click.UsageError(
                 f"session {session.summary.id} is {session.summary.state}: use `session play`"
             )
+        if session.is_desktop:
+            watch_pictures(session, out)
+            click.echo("proxyd: the session ended", err=True)
+            return
         with keyboard() as keys:
             ended = _follow(session, keys, channel)
     click.echo("proxyd: the session ended" if ended else "proxyd: it goes on", err=True)

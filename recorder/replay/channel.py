@@ -17,6 +17,9 @@ _MORE_TEXT = "(more text passed here than is indexed: the rest is only in the re
 _SMALL = 512
 """A burst of this size may be an echo, and is looked at row by row."""
 _MARK = re.compile(r"\x1b\](0|2|133|633);([^\x07\x1b\x9c]{0,4096})(?:\x07|\x1b\\|\x9c)")
+_PLAIN_COLUMNS, _PLAIN_ROWS = 80, 24
+_RECENT_BYTES = 16 * 1024
+"""Plain text scrolls: no more of a chunk than this can still be on a screen."""
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[^\[\]])")
 _UNPRINTABLE = bytes({*range(0x20), 0x7F} - set(b"\t\n\x0b\x0c\r\x1b"))
 
@@ -53,6 +56,15 @@ class ChannelState(Struct, array_like=True):
     shown: Text = field(default_factory=Text)
     errors: Text = field(default_factory=Text)
     typed: Text = field(default_factory=Text)
+    plain: TerminalState | None = None
+    """What a channel without a terminal has shown last, on one that players give it."""
+    drawn: Text = field(default_factory=Text)
+    """What goes there."""
+
+    @property
+    def screen(self) -> TerminalState | None:
+        """What a player begins with behind this chunk."""
+        return self.plain if self.terminal is None else self.terminal
 
     def forget_screen(self) -> None:
         """Begin with an empty screen of the same size."""
@@ -69,6 +81,7 @@ class Channel:
         self._tell = tell
         self._with_screen = with_screen
         self._terminal: Terminal | None = None
+        self._recent = b""
         if not with_screen:
             state.forget_screen()
         elif state.terminal is not None:
@@ -97,6 +110,7 @@ class Channel:
     def show(self, at_ms: int, data: bytes) -> None:
         """Take what the target sent."""
         if self._terminal is None:
+            self._remember(data)
             self._pass(self._state.shown, at_ms, "output", data)
             return
         text = self._state.shown.decode(data)
@@ -109,6 +123,8 @@ class Channel:
 
     def show_error(self, at_ms: int, data: bytes) -> None:
         """Take what the target sent to standard error."""
+        if self._terminal is None:
+            self._remember(data)
         self._pass(self._state.errors, at_ms, "output", data)
 
     def type(self, at_ms: int, data: bytes) -> None:
@@ -142,7 +158,21 @@ class Channel:
         if self._terminal is not None:
             self._terminal.tell_shown(with_cursor=False)
             self._state.terminal = self._terminal.state()
+        elif self._with_screen and self._state.kind == SESSION_CHANNEL:
+            self._state.plain = self._drawn()
         return self._state
+
+    def _remember(self, data: bytes) -> None:
+        self._recent = (self._recent + data)[-_RECENT_BYTES:]
+
+    def _drawn(self) -> TerminalState:
+        """Return what a channel without a terminal shows by now."""
+        terminal = Terminal(_PLAIN_COLUMNS, _PLAIN_ROWS, lambda _at_ms, _text: None)
+        if self._state.plain is not None:
+            terminal = Terminal.restored(self._state.plain, lambda _at_ms, _text: None)
+        terminal.feed(0, self._state.drawn.decode(self._recent.replace(b"\n", b"\r\n")))
+        self._recent = b""
+        return terminal.state()
 
     def _tell_row(self, at_ms: int, text: str) -> None:
         self._tell(at_ms, "output", text)

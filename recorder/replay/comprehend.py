@@ -22,6 +22,7 @@ from recorder.events import (
     DesktopStarted,
     Event,
     FileTouched,
+    InputMasked,
     RecordingGap,
     SessionEnded,
     TargetData,
@@ -31,6 +32,7 @@ from recorder.events import (
 )
 from recorder.replay.channel import Channel, ChannelState
 from recorder.replay.desktop import CLICKED, TYPED, Desktop, DesktopState
+from recorder.replay.outline import encode_outline, outline_of
 from recorder.replay.rdp.bitmaps import BitmapDecoder, PureDecoder
 from recorder.replay.terminal import MAX_LINE
 
@@ -42,6 +44,7 @@ REPEAT_MS = 30_000
 _MAX_REMEMBERED = 1024
 _MAX_CHANNELS = 256
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_MASKED = "(proxyd: what was typed here is not kept: a screen asked for a password)"
 _OVERFLOW = "(this session shows more than is indexed: the rest is only in the recording)"
 
 
@@ -60,6 +63,8 @@ class Comprehension(Struct, frozen=True, kw_only=True):
 
     state: bytes
     lines: list[Line]
+    outline: bytes = b""
+    """What `recorder.replay.outline` reads; empty where the chunk was given up."""
 
 
 class Screen(Struct, frozen=True, kw_only=True):
@@ -70,6 +75,12 @@ class Screen(Struct, frozen=True, kw_only=True):
     rows: int
     dump: str
     """VT text that draws the screen on an empty terminal of that size."""
+    held: str = ""
+    """The beginning of an escape sequence."""
+    tail: bytes = b""
+    """The beginning of a character."""
+    has_terminal: bool = True
+    """Whether the target was asked for one."""
 
 
 class _State(Struct, array_like=True):
@@ -110,7 +121,9 @@ def comprehend(
     reading = _Reading(_decoded(state), draws)
     for event in _as_happened(events):
         reading.take(event)
-    return Comprehension(state=reading.finish(), lines=reading.lines)
+    finished = reading.finish()
+    outline = outline_of(events, reading.with_screens)
+    return Comprehension(state=finished, lines=reading.lines, outline=encode_outline(outline))
 
 
 def screens(state: bytes) -> list[Screen]:
@@ -118,13 +131,21 @@ def screens(state: bytes) -> list[Screen]:
     return [
         Screen(
             channel=number,
-            columns=channel.terminal.columns,
-            rows=channel.terminal.rows,
-            dump=channel.terminal.dump,
+            columns=terminal.columns,
+            rows=terminal.rows,
+            dump=terminal.dump,
+            held=terminal.held,
+            tail=channel.drawn.tail if channel.terminal is None else channel.shown.tail,
+            has_terminal=channel.terminal is not None,
         )
         for number, channel in _decoded(state).channels.items()
-        if channel.terminal is not None
+        if (terminal := channel.screen) is not None
     ]
+
+
+def desktop_of(state: bytes) -> DesktopState | None:
+    """Return the desktop in a keyframe's state; None where there is none."""
+    return _decoded(state).desktop
 
 
 def without_screens(state: bytes | None) -> bytes:
@@ -195,10 +216,17 @@ class _Reading:
                 self._state.desktop = DesktopState.begun(event)
                 self._desktop = self._desktop_of(self._state.desktop)
                 self._desktop.resize(event.at_ms, event.width_px, event.height_px)
-            case RecordingGap(at_ms=at_ms) if self._desktop is not None:
-                self._desktop.lose(at_ms)
+            case InputMasked() | RecordingGap() if self._desktop is not None:
+                self._lack(self._desktop, event)
             case _:
                 pass
+
+    def _lack(self, desktop: Desktop, event: InputMasked | RecordingGap) -> None:
+        """Take note of what is not in the recording of a desktop."""
+        if isinstance(event, RecordingGap):
+            desktop.lose(event.at_ms)
+        else:
+            self.tell(event.at_ms, TYPED, event.channel, _MASKED)
 
     def tell(self, at_ms: int, kind: str, channel: int | None, text: str) -> None:
         """Add a line, unless it is a redraw or past the limit."""
@@ -218,6 +246,12 @@ class _Reading:
         if count == MAX_LINES:
             text = _OVERFLOW
         self.lines.append(Line(at_ms=max(at_ms, 0), kind=kind, channel=channel, text=text))
+
+    @property
+    def with_screens(self) -> list[int]:
+        """The channels whose screens the state holds."""
+        channels = self._state.channels
+        return [number for number in channels if channels[number].screen is not None]
 
     def finish(self) -> bytes:
         """Tell what the screens show by now; return the state for the next chunk."""

@@ -25,10 +25,11 @@ from recorder.events import (
     decode_burst,
 )
 from recorder.replay.asciicast import PLAIN_COLUMNS, PLAIN_ROWS
+from recorder.replay.comprehend import Screen
 from recorder.replay.drawing import Drawn, drawing_of
 from recorder.replay.export import SESSION_CHANNEL
 from recorder.replay.screen_filter import ScreenFilter
-from recorder.replay.terminal import Terminal
+from recorder.replay.terminal import Terminal, clamp
 
 MAX_TAIL_BYTES = 32 * 1024 * 1024
 """How much of the feed is remembered while its beginning is not stored yet."""
@@ -38,9 +39,18 @@ _CLEAR = b"\x1b[0m\x1b[2J\x1b[H"
 class LiveView:
     """One watched session."""
 
-    def __init__(self, channel: ChannelId | None = None) -> None:
+    def __init__(
+        self,
+        channel: ChannelId | None = None,
+        *,
+        next_sequence: int = 0,
+        screen: Screen | None = None,
+    ) -> None:
+        """Watch from the first chunk on; or from a later one, which begins with `screen`."""
         self._filter = ScreenFilter()
         self._stored = _Watched(channel)
+        if screen is not None:
+            self._stored.restore(screen)
         """The screen behind everything that is known without a hole."""
         self._ahead = self._stored.without_screen()
         """What is drawn while there is one."""
@@ -52,9 +62,19 @@ class LiveView:
         """The frames of the newest stored chunk: the feed may begin inside it."""
         self.joined = False
         """Whether feed and chunks have met, so that no further chunk is needed."""
-        self.next_sequence = 0
+        self.next_sequence = next_sequence
         """The chunk to ask for."""
         self.ended = False
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Columns and rows of what is drawn on."""
+        return (self._stored if self.joined else self._ahead).size
+
+    @property
+    def channel(self) -> ChannelId | None:
+        """The channel that is watched; None before it was opened."""
+        return (self._stored if self.joined else self._ahead).channel
 
     def store(self, chunk: Chunk) -> None:
         """Take the next stored chunk; raise `CorruptChunkError`. Nothing is drawn yet."""
@@ -135,7 +155,8 @@ class _Watched:
 
     def __init__(self, wanted: ChannelId | None) -> None:
         self._wanted = wanted
-        self._channel: ChannelId | None = None
+        self.channel: ChannelId | None = None
+        self.size = (PLAIN_COLUMNS, PLAIN_ROWS)
         self._has_terminal = False
         self._screen: Terminal | None = _new_screen(0, 0)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -143,18 +164,26 @@ class _Watched:
     def without_screen(self) -> "_Watched":
         """Return a copy that knows the channel and draws nothing."""
         copy = _Watched(self._wanted)
-        copy._channel, copy._has_terminal = self._channel, self._has_terminal
-        copy._screen = None
+        copy.channel, copy._has_terminal = self.channel, self._has_terminal
+        copy._screen, copy.size = None, self.size
         return copy
+
+    def restore(self, screen: Screen) -> None:
+        """Begin with what a terminal showed."""
+        self.channel, self._has_terminal = screen.channel, screen.has_terminal
+        self.size = clamp(screen.columns, screen.rows)
+        self._screen = _new_screen(*self.size)
+        self._screen.feed(0, screen.dump + screen.held)
+        self._decoder.decode(screen.tail)
 
     def take(self, event: Event) -> bytes:
         """Take the next event; return what it draws."""
         match event:
             case TargetData() | TargetErrorData() | NoticeShown() if (
-                event.channel == self._channel
+                event.channel == self.channel
             ):
                 return self._show(event)
-            case TargetData() if self._channel is None and self._screen is None:
+            case TargetData() if self.channel is None and self._screen is None:
                 # Its opening is not stored yet: better a guess than an empty screen.
                 self._has_terminal = self._choose(event.channel)
                 return event.data if self._has_terminal else b""
@@ -165,15 +194,17 @@ class _Watched:
     def _follow(self, event: Event) -> None:
         match event:
             case ChannelOpened(kind=kind) if kind == SESSION_CHANNEL:
-                if self._channel is None:
+                if self.channel is None:
                     self._choose(event.channel)
             case TerminalRequested() if not self._has_terminal:
                 if self._choose(event.channel):
                     self._begin_terminal(event)
-            case TerminalResized() if event.channel == self._channel and self._screen:
-                self._screen.resize(event.at_ms, event.columns, event.rows)
-            case ChannelClosed() if event.channel == self._channel:
-                self._channel, self._has_terminal = None, False
+            case TerminalResized() if event.channel == self.channel:
+                self.size = clamp(event.columns, event.rows)
+                if self._screen is not None:
+                    self._screen.resize(event.at_ms, event.columns, event.rows)
+            case ChannelClosed() if event.channel == self.channel:
+                self.channel, self._has_terminal = None, False
             case _:
                 pass
 
@@ -184,11 +215,12 @@ class _Watched:
     def _choose(self, channel: ChannelId) -> bool:
         if self._wanted not in {None, channel}:
             return False
-        self._channel = channel
+        self.channel = channel
         return True
 
     def _begin_terminal(self, event: TerminalRequested) -> None:
         self._has_terminal = True
+        self.size = clamp(event.columns, event.rows)
         if self._screen is not None:
             self._screen = _new_screen(event.columns, event.rows)
 

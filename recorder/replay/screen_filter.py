@@ -18,6 +18,7 @@ _PLAIN = re.compile(r"[^\x00-\x1f\x7f-\x9f]+")
 _PARAMETERS = re.compile(r"[\x20-\x3f]+")
 _STRING_END = re.compile(r"[\x07\x18\x1a\x1b\x9c]")
 _CSI = re.compile(r"(?P<prefix>\??)(?P<numbers>[0-9;:]*)(?P<between>[ !]?)")
+_NUMBER = re.compile(r"[0-9]+")
 _LONGEST = 128
 """No harmless sequence is longer; more is dropped, not kept."""
 _LARGEST = 4
@@ -173,7 +174,7 @@ class ScreenFilter:
         if match is None or len(self._collected) > _LONGEST:
             return
         numbers = match["numbers"]
-        if any(len(number) > _LARGEST for number in re.split("[;:]", numbers)):
+        if len(numbers) > _LARGEST and any(map(_is_large, _NUMBER.findall(numbers))):
             return
         match match["prefix"] + match["between"]:
             case "":
@@ -227,6 +228,10 @@ def _stays_inside(numbers: str, final: str) -> bool:
             return False  # With more than one number it tracks the mouse.
         case _:
             return final in _INSIDE_CSI and ":" not in numbers
+
+
+def _is_large(number: str) -> bool:
+    return len(number) > _LARGEST
 
 
 def _is_control(character: str) -> bool:

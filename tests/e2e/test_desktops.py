@@ -1,10 +1,14 @@
 """What xfreerdp showed, sent and copied through proxyd is what the recording says."""
 
 import base64
+import contextlib
 import datetime as dt
 import io
+import statistics
+import subprocess
 import time
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,15 +18,20 @@ from peers.daemon import Daemon, MakeDaemon, Recording
 from peers.display import Display
 from peers.freerdp import Shadow, rdp_login
 from peers.needed import wait_until
+from peers.stopwatch import Screen
 from peers.xrdp import XRDP
 from samples.desktops import Watched
 
 from recorder.events import ClientData, DesktopStarted, KnownEvent, TargetData
+from recorder.replay.rdp.input import Key, fast_path_input
+from recorder.replay.rdp.pdus import FastPathPdu, pdus
 
 pytestmark = [pytest.mark.peers, pytest.mark.timeout(150)]
 DESKTOP = bytes.fromhex("204060")
 TEXT = 'echo "Az{}|~" \\$HOME ^_^?'
 SMALLER = (800, 600)
+KEY_A = Key(0x1E)
+LIVE_S = 2
 COPIED = "hier-żółw-漢字-" * 250
 
 
@@ -35,6 +44,8 @@ class Session:
     mark: str
     typed_at: dt.datetime
     """When its first key was pressed."""
+    keys_at: list[dt.datetime]
+    """When the key A was pressed, the last times."""
     screenshot: bytes
     """RGB of the client's whole display, just before the end."""
 
@@ -70,10 +81,23 @@ def session(daemon: Daemon, xrdp_server: XRDP, desk: Display) -> Session:
         desk.type(f"until {paste}; do sleep 1; done")
         desk.press("Return")
         paste_into(done, desk, COPIED + mark)
+        keys_at = pressed(desk)
+        # Whoever is given this desktop next finds an empty line.
+        desk.press("ctrl+c")
         screenshot = settled(desk)
     finally:
         viewer.close()
-    return Session(daemon, daemon.recorded(), mark, typed_at, screenshot)
+    return Session(daemon, daemon.recorded(), mark, typed_at, keys_at, screenshot)
+
+
+def pressed(desk: Display) -> list[dt.datetime]:
+    """Press the key A some times; return when."""
+    screen, times = Screen(desk.name), []
+    for _ in range(9):
+        times.append(dt.datetime.now(dt.UTC))
+        screen.press("a")
+        time.sleep(0.1)
+    return times
 
 
 def paste_into(path: Path, display: Display, text: str) -> None:
@@ -167,6 +191,51 @@ def test_so_it_is_after_the_desktop_took_another_size(
     assert shown == parts(screenshot)
 
 
+def test_who_watches_it_live_sees_it_within_two_seconds_and_to_the_pixel(
+    daemon: Daemon, desk: Display, tmp_path: Path
+) -> None:
+    viewer = rdp_login(daemon, "shadow").view(desk)
+    newest = tmp_path / "newest.png"
+    try:
+        viewer.shows(bytes.fromhex("402020"))
+        desk.xdotool("mousemove", "1000", "700")
+        before = settled(desk)
+        argv = [*daemon.argv, "session", "watch", daemon.live().id, "--out", str(newest)]
+        begun = time.monotonic()
+        subprocess.run([*daemon.argv, "session", "list"], check=True, capture_output=True)
+        # The command line is a Python that starts, and what makes pictures is another.
+        limit_s = LIVE_S + 2 * (time.monotonic() - begun)
+        with started(argv) as watching:
+            wait_until(newest.exists, "no picture comes", seconds=limit_s, every=0.02)
+            assert rgb_in(newest) == before
+            desk.xdotool("mousemove", "300", "200", "click", "1")
+            desk.type("seq 40")
+            desk.press("Return")
+            screenshot = settled(desk)
+            wait_until(lambda: rgb_in(newest) == screenshot, "it shows something else")
+            viewer.close()
+            assert watching.wait(10) == 0
+    finally:
+        viewer.close()
+    daemon.recorded()
+
+
+@contextlib.contextmanager
+def started(argv: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(argv, stderr=subprocess.DEVNULL) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def rgb_in(path: Path) -> bytes:
+    """Return a PNG's pixels as a screenshot is."""
+    with av.open(str(path)) as file:
+        [frame] = file.decode(video=0)
+    return bytes(frame.reformat(format="rgb24").planes[0])
+
+
 def parts(screenshot: bytes) -> bytes:
     """Return the upper left of a screen of 1024 by 768."""
     width, height = SMALLER
@@ -177,11 +246,29 @@ def parts(screenshot: bytes) -> bytes:
 def test_what_was_typed_is_found_at_the_time_it_was_typed(session: Session) -> None:
     [hit] = found(session, f"{TEXT} {session.mark}", "input")
     assert hit["text"] == f"{TEXT} {session.mark}[Left][End][Backspace]x"
-    [started] = session.recording.events("session_started")
-    began = dt.datetime.fromisoformat(started["info"]["started_at"])
-    at = began + dt.timedelta(milliseconds=int(str(hit["at_ms"])))
+    at = began_at(session.recording) + dt.timedelta(milliseconds=int(str(hit["at_ms"])))
     # xdotool, the X server and xfreerdp take their time, too.
     assert abs(at - session.typed_at) < dt.timedelta(seconds=0.5)
+
+
+def test_keys_have_their_time_within_a_tenth_of_a_second(session: Session) -> None:
+    began = began_at(session.recording)
+    recorded = [
+        began + dt.timedelta(milliseconds=event["at_ms"])
+        for event in session.recording.events("client_data")
+        for pdu in pdus(base64.b64decode(event["data_base64"]))
+        if isinstance(pdu, FastPathPdu) and KEY_A in fast_path_input(pdu)
+    ]
+    late = [
+        recorded_at - at for recorded_at, at in zip(recorded[-9:], session.keys_at, strict=True)
+    ]
+    # One of them may meet a moment at which the machine does something else.
+    assert dt.timedelta() <= statistics.median(late) <= dt.timedelta(seconds=0.1)
+
+
+def began_at(recording: Recording) -> dt.datetime:
+    [started] = recording.events("session_started")
+    return dt.datetime.fromisoformat(started["info"]["started_at"])
 
 
 def test_what_was_copied_is_found(session: Session) -> None:

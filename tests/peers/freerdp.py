@@ -1,6 +1,7 @@
 """Real FreeRDP: xfreerdp as a client, and its shadow server as a target with NLA."""
 
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,13 +46,11 @@ class Viewer:
 
     def shows(self, colour: bytes, *, seconds: float = 60) -> None:
         """Wait until desktop and terminal of the target are there, by their colours."""
-        wait_until(
-            lambda: self.process.poll() is not None or self._sees(colour),
-            f"xfreerdp does not show the desktop: {self.said[-1500:]}",
-            seconds=seconds,
-            every=0.4,
-        )
-        assert self.process.poll() is None, self.said[-1500:]
+        end = time.monotonic() + seconds
+        while not self._sees(colour):
+            if self.process.poll() is not None or time.monotonic() > end:
+                pytest.fail(f"xfreerdp does not show the desktop: {self.said[-1500:]}")
+            time.sleep(0.4)
 
     def _sees(self, colour: bytes) -> bool:
         screen, pixels = self.display.screenshot(), 1024 * 768
@@ -72,9 +71,10 @@ class RDPLogin:
     username: str
     password: str
 
-    def view(self, display: Display, *words: str) -> Viewer:
+    def view(self, display: Display, *words: str, port: int | None = None) -> Viewer:
+        """Start a viewer; `port` is where it connects, by default proxyd's."""
         credential = (f"/u:{self.username}", f"/p:{self.password}")
-        return Viewer(display, self.daemon.rdp_port, *credential, *words)
+        return Viewer(display, port or self.daemon.rdp_port, *credential, *words)
 
 
 def rdp_login(daemon: Daemon, secret: str, *, uses: int = 1000, ttl: str = "1h") -> RDPLogin:

@@ -1,10 +1,12 @@
 """Real xrdp: a target that speaks TLS and no NLA, with a desktop of one terminal."""
 
-import os
+import contextlib
+import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from peers.certificates import Authority
@@ -20,6 +22,11 @@ done
 """
 """A bitmap font and no blinking cursor: pixels stay as they are. And no window manager: what
 opens while openbox starts may never be shown."""
+
+_DISPLAYS = 8
+"""How many sessions one xrdp may have at a time."""
+_claims: list[socket.socket] = []
+_running: "list[XRDP]" = []
 
 START = """\
 "$1" --nodaemon -c "$2" &
@@ -43,6 +50,15 @@ class XRDP:
     def log(self) -> str:
         return (self.folder / "xrdp.log").read_text(errors="replace")
 
+    @property
+    def logs(self) -> str:
+        """What its parts said last: for the message of a test that saw no desktop."""
+        home = self.account.home
+        wanted = [self.folder / name for name in ("xrdp.log", "sesman.log", "out")]
+        wanted += [*home.glob(".xorgxrdp.*.log"), home / ".xsession-errors"]
+        tails = [(path, _tail(path)) for path in wanted if path.exists()]
+        return "".join(f"\n--- {path.name}\n{tail}" for path, tail in tails)
+
     def connections(self) -> int:
         """How many TCP connections it has seen."""
         return self.log.count("connection received from")
@@ -51,9 +67,9 @@ class XRDP:
         """End it with its sessions, and take away what their X servers leave behind."""
         self.process.kill()
         self.process.wait(10)
-        for number in range(self.first_display, self.first_display + 8):
-            for left in (f"/tmp/.X{number}-lock", f"/tmp/.X11-unix/X{number}"):  # noqa: S108
-                Path(left).unlink(missing_ok=True)
+        for number in range(self.first_display, self.first_display + _DISPLAYS):
+            for left in _files(number):
+                left.unlink(missing_ok=True)
 
     def write(self, name: str, text: str) -> Path:
         """A file in the home of its account."""
@@ -61,6 +77,10 @@ class XRDP:
         path.write_text(text)
         path.chmod(0o755)
         return path
+
+
+def _tail(path: Path) -> str:
+    return path.read_text(errors="replace")[-1500:]
 
 
 def _with(text: str, section: str, **changes: str) -> str:
@@ -72,6 +92,41 @@ def _with(text: str, section: str, **changes: str) -> str:
         key = line.partition("=")[0].strip()
         lines.append(f"{key}={changes[key]}" if inside and key in changes else line)
     return "\n".join(lines) + "\n"
+
+
+def _free_displays() -> int:
+    """The first of `_DISPLAYS` numbers that no X server has and no other run is given.
+
+    Files under /tmp are a file system's, abstract sockets and ports a network namespace's:
+    what runs in a chroot beside us shows in the latter alone.
+    """
+    for first in range(100, 900, _DISPLAYS):
+        with contextlib.suppress(OSError):
+            claim = socket.socket(socket.AF_UNIX)
+            claim.bind(f"\0proxyd-displays-{first}")
+            for number in range(first, first + _DISPLAYS):
+                _check_free(number)
+            _claims.append(claim)
+            return first
+    pytest.fail("no display is free from :100 to :900")
+
+
+def _check_free(number: int) -> None:
+    """Raise `OSError` where something has this display or one of its ports."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.bind(f"\0/tmp/.X11-unix/X{number}")
+    # sesman looks for servers at these, too.
+    for port in (5900 + number, 6000 + number, 6200 + number):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+    for left in _files(number):
+        if left.exists():
+            raise FileExistsError(left)
+
+
+def _files(number: int) -> list[Path]:
+    """What an X server leaves behind that was killed."""
+    return [Path(f"/tmp/.X{number}-lock"), Path(f"/tmp/.X11-unix/X{number}")]  # noqa: S108
 
 
 def start_xrdp() -> tuple[Userland, XRDP]:
@@ -92,16 +147,24 @@ def start_xrdp() -> tuple[Userland, XRDP]:
         (etc / name).write_bytes(file.read_bytes())
     sesman, xrdp = etc / "sesman.ini", etc / "xrdp.ini"
     text = _with(sesman.read_text(), "Globals", ListenPort=str(free_port()))
-    # Displays are the host's: another xrdp may run beside this one.
-    first = 100 + os.getpid() % 50 * 8
+    first = _free_displays()
     text = _with(text, "Sessions", X11DisplayOffset=str(first), KillDisconnected="true")
     text = _with(text, "Logging", LogFile=f"{folder}/sesman.log", EnableSyslog="false")
     sesman.write_text(_with(text, "ChansrvLogging", EnableSyslog="false"))
     text = _with(xrdp.read_text(), "Globals", port=f"tcp://127.0.0.1:{port}", autorun="Xorg")
     xrdp.write_text(_with(text, "Logging", LogFile=f"{folder}/xrdp.log", EnableSyslog="false"))
     # Its own process namespace: sessions and X servers end with it, however it ends.
-    inside = ["--pid", "--fork", "--kill-child", "--mount-proc", "/bin/sh", "-c", START, "xrdp"]
-    programs = [program("xrdp-sesman"), sesman, program("xrdp"), xrdp]
+    inside: list[str | Path] = [
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+        "/bin/sh",
+        "-c",
+        START,
+        "xrdp",
+    ]
+    programs: list[str | Path] = [program("xrdp-sesman"), sesman, program("xrdp"), xrdp]
     process = userland.spawn([program("unshare"), *inside, *programs], folder / "out")
     server = XRDP(folder, port, authority, account, process, first)
     wait_until(lambda: process.poll() is not None or answers(port), "xrdp does not listen")
@@ -112,6 +175,17 @@ def start_xrdp() -> tuple[Userland, XRDP]:
 @pytest.fixture(scope="session")
 def xrdp_server() -> Iterator[XRDP]:
     userland, server = start_xrdp()
+    _running.append(server)
     yield server
+    _running.remove(server)
     server.end()
     userland.remove()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, Any]:
+    """Show what xrdp and its X servers said beside a failure of whoever used them."""
+    report = yield
+    if report.failed and "xrdp_server" in getattr(item, "fixturenames", ()):
+        report.sections.extend(("xrdp", server.logs) for server in _running)
+    return report

@@ -10,6 +10,7 @@ from samples.chunks import SESSION, STARTED, Signers, data_key
 
 from config.model import Settings
 from control.errors import NotFoundError
+from control.pause_requests import PauseSession, ResumeSession
 from control.proof_requests import (
     BundleSignature,
     FetchProof,
@@ -102,7 +103,7 @@ class NodeInMemory:
             case SignBundle():
                 text = bundle_text(request.manifest_sha256)
                 return BundleSignature(signature=STORAGE.sign(text))
-            case TerminateSession() | MessageSession():
+            case TerminateSession() | MessageSession() | PauseSession() | ResumeSession():
                 self._session(request.id)
                 self.told.append(request)
                 return Done()

@@ -7,6 +7,7 @@ from samples.chunks import SESSION
 from bus import codec
 from bus.contract import (
     CommandResult,
+    ConnectionLost,
     DenialReason,
     Denied,
     Done,
@@ -15,6 +16,7 @@ from bus.contract import (
     HostKeyPolicy,
     HostKeysPinned,
     MessageUser,
+    PauseSession,
     PinHostKey,
     RedeemCredential,
     SessionReady,
@@ -37,6 +39,7 @@ REQUESTS = (
     ),
     PinHostKey(session_id=SESSION, host_key="ssh-ed25519 AAAA"),
     SessionReady(session_id=SESSION),
+    ConnectionLost(session_id=SESSION),
     EngineStarted(engine_id="engine-1", site="default", spooled_sessions=(SESSION,)),
 )
 REPLIES = (
@@ -59,6 +62,7 @@ REPLIES = (
 COMMANDS = (
     TerminateSession(session_id=SESSION, reason="maintenance"),
     MessageUser(session_id=SESSION, text="hello"),
+    PauseSession(session_id=SESSION, paused=True, text="paused"),
     WatchSession(session_id=SESSION, watching=True),
 )
 

@@ -5,6 +5,7 @@ import uuid
 import pytest
 
 from bus.contract import (
+    ConnectionLost,
     EngineStarted,
     FetchTrustedKeys,
     PinHostKey,
@@ -27,6 +28,7 @@ def about(session_id):
     return (
         PinHostKey(session_id=session_id, host_key=HOST_KEY),
         SessionReady(session_id=session_id),
+        ConnectionLost(session_id=session_id),
         SessionFailed(session_id=session_id, end_reason=EndReason.TERMINATED, detail=""),
     )
 

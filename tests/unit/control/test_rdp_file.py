@@ -26,5 +26,5 @@ def test_mstsc_is_told_where_and_who_and_no_password(host, address):
     assert f"full address:s:{address}:3390" in lines
     assert "username:s:4nwfvf2nzjs8a" in lines
     assert "enablecredsspsupport:i:1" in lines
-    assert "autoreconnection enabled:i:0" in lines
+    assert "autoreconnection enabled:i:1" in lines
     assert issued.password not in "".join(lines)

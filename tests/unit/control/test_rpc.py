@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from bus.contract import (
     Alive,
+    ConnectionLost,
     DenialReason,
     Denied,
     Done,
@@ -35,7 +36,7 @@ from control.rpc import EngineRequests
 from control.user_check import UserCheck
 from recorder.events import EndReason
 from storage.errors import StorageUnavailableError
-from storage.tables import AuditRow, SessionRow
+from storage.tables import AuditRow, CredentialRow, SessionRow
 
 from .conftest import presented
 from .test_engines import request as enrolment_request
@@ -121,6 +122,16 @@ async def test_a_session_is_ready_when_the_target_took_the_login(
     clock.advance(2)
     assert await ask(SessionReady(session_id=session_id)) == Done()
     assert row_of(database, session_id).ready_at == clock.now()
+
+
+async def test_a_client_that_is_gone_without_a_word_is_awaited(
+    ask, session_id, database, clock
+):
+    assert await ask(ConnectionLost(session_id=session_id)) == Done()
+    with database.read() as session:
+        credential_id = row_of(database, session_id).credential_id
+        credential = session.get(CredentialRow, credential_id)
+        assert (credential.lost_at, credential.lost_from) == (clock.now(), "192.0.2.7")
 
 
 async def test_a_session_without_a_recording_is_listed_as_interrupted(

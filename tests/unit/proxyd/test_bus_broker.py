@@ -6,6 +6,7 @@ from msgspec import structs
 from samples.chunks import three_chunks
 
 from bus.contract import (
+    ConnectionLost,
     DenialReason,
     Denied,
     Done,
@@ -113,9 +114,11 @@ async def test_control_hears_of_keys_readiness_and_failure(bus):
     broker = BusBroker(bus, Metrics())
     assert await broker.pin_host_key(GRANT, "k") == ("k",)
     await broker.session_ready(GRANT)
+    await broker.connection_lost(GRANT)
     await broker.session_failed(GRANT, EndReason.RECORDING_LOST, "disk full")
     failed = SessionFailed(
         session_id=SESSION, end_reason=EndReason.RECORDING_LOST, detail="disk full"
     )
     pinned = PinHostKey(session_id=SESSION, host_key="k")
-    assert heard == [pinned, SessionReady(session_id=SESSION), failed]
+    ready, lost = SessionReady(session_id=SESSION), ConnectionLost(session_id=SESSION)
+    assert heard == [pinned, ready, lost, failed]

@@ -150,6 +150,27 @@ async def test_a_watcher_sees_each_burst_and_the_end(tmp_path: Path):
     assert over == b""
 
 
+async def test_a_watch_begins_with_a_chunk_and_what_was_before_is_sealed(tmp_path: Path):
+    seen: list[bytes] = []
+
+    async with engine(tmp_path) as running:
+        sink = await running.start()
+        sink.record([shown(sink, b"before")])
+        tapped = running.recorders.watch(SESSION, seen.append)
+        again = running.recorders.watch(SESSION, lambda body: None)
+        sink.record([shown(sink, b"watched")])
+        await sink.close(EndReason.CLIENT_LEFT)
+        await running.stored()
+    assert tapped is not None
+    assert again is not None
+    # Nothing was recorded between the two.
+    assert (tapped.first_sequence, again.first_sequence) == (1, 1)
+    before, watched = running.store.chunks[SESSION]
+    # The beginning and what was shown; what was shown and the end.
+    assert (before.header.events, watched.header.events) == (2, 2)
+    assert decode_burst(seen[0])[0].data == b"watched"
+
+
 async def test_a_session_that_nobody_has_cannot_be_watched(tmp_path: Path):
     async with engine(tmp_path) as running:
         assert not running.recorders.watch(UUID(int=9), lambda body: None)

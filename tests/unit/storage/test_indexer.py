@@ -25,6 +25,7 @@ from recorder.events import (
     TerminalRequested,
 )
 from recorder.replay.comprehend import Comprehension, comprehend, screens
+from recorder.replay.outline import decode_outline
 from storage.blobs import DatabaseBlobs
 from storage.child import Child
 from storage.database import Database
@@ -186,6 +187,10 @@ def test_playback_finds_the_screen_as_a_chunk_opens(
     (screen,) = screens(keyframe.state)
     assert (screen.channel, screen.columns, screen.rows) == (0, 80, 24)
     assert screen.dump.startswith("one ")
+    first, *_ = Reader(database, DatabaseBlobs()).outlines(SESSION)
+    outline = decode_outline(first.outline or b"")
+    assert outline is not None
+    assert outline.screens == [0]
 
 
 @pytest.mark.parametrize("work", [dying_at_second, hanging_at_second])

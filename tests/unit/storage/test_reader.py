@@ -9,7 +9,7 @@ from recorder.events import TargetData
 from storage.blobs import DatabaseBlobs
 from storage.database import Database
 from storage.reader import Keyframe, Reader
-from storage.tables import BlobRow, KeyframeRow
+from storage.tables import BlobRow, KeyframeRow, OutlineRow
 from storage.writer import Writer
 
 
@@ -41,3 +41,17 @@ def test_the_nearest_keyframe_before_is_found(reader: Reader, database: Database
     assert reader.keyframe(SESSION, 1) == Keyframe(sequence=0, state=b"0")
     assert reader.keyframe(SESSION, 9) == Keyframe(sequence=2, state=b"2")
     assert reader.keyframe(UUID(int=8), 5) is None
+
+
+def test_a_recording_is_outlined_without_being_read(reader: Reader, database: Database):
+    with database.transaction() as session:
+        session.add(KeyframeRow(session_id=SESSION, sequence=2, state=b"2"))
+        session.add(OutlineRow(session_id=SESSION, sequence=1, outline=b"one"))
+        session.execute(delete(BlobRow))
+    outlines = reader.outlines(SESSION)
+    assert [(one.sequence, one.has_keyframe, one.outline) for one in outlines] == [
+        (0, False, None),
+        (1, False, b"one"),
+        (2, True, None),
+    ]
+    assert [one.first_ms for one in outlines] == sorted(one.first_ms for one in outlines)

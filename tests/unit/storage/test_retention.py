@@ -23,6 +23,7 @@ from storage.tables import (
     ChunkRow,
     KeyframeRow,
     LineRow,
+    OutlineRow,
     SessionRow,
     TombstoneRow,
 )
@@ -53,6 +54,7 @@ def retention(database: Database, clock: ManualClock) -> Retention:
     with database.transaction() as session:
         for session_id in (A, B, C):
             session.add(KeyframeRow(session_id=session_id, sequence=1, state=b"s"))
+            session.add(OutlineRow(session_id=session_id, sequence=1, outline=b"o"))
             session.add(
                 LineRow(
                     session_id=session_id,
@@ -178,7 +180,8 @@ def test_bytes_and_index_go_and_a_trace_stays(
     assert (tombstone.who, tombstone.reason, tombstone.chunks) == ("ana", "default: 10 days", 3)
     assert tombstone.finished_at is not None
     assert [(act.who, act.action) for act in acts] == [("ana", "recording.deleted")]
-    assert (count(database, LineRow, A), count(database, KeyframeRow, A)) == (0, 0)
+    left = [count(database, kind, A) for kind in (LineRow, KeyframeRow, OutlineRow)]
+    assert left == [0, 0, 0]
 
 
 def test_a_deletion_cut_short_is_finished_by_the_next_run(

@@ -94,3 +94,23 @@ def test_a_removed_line_is_not_found(search: Search, database: Database):
         for row in session.query(LineRow).filter(LineRow.session_id == OTHER):
             session.delete(row)
     assert [hit.at_ms for hit in search.search("hello-proxyd")] == [200]
+
+
+def test_the_lines_of_a_session_come_in_order_of_time(search: Search):
+    assert [hit.at_ms for hit in search.lines(SESSION, ("output",))] == [200, 900]
+    assert [hit.at_ms for hit in search.lines(SESSION, ("output", "command"), "", 2)] == [
+        100,
+        200,
+    ]
+    assert [hit.text for hit in search.lines(OTHER, ("file", "command"))] == [
+        "download /srv/a_b.txt"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "times"), [("PROXYD", [200]), ("%", [900]), ("\0", [200, 900])]
+)
+def test_lines_of_a_session_are_found_by_any_substring(
+    search: Search, text: str, times: list[int]
+):
+    assert [hit.at_ms for hit in search.lines(SESSION, ("output",), text)] == times

@@ -11,10 +11,16 @@ import pytest
 from control import users
 from control.log_in import LogIn
 from control.passkeys import Passkeys
+from control.playback import Playback
 from control.requests import AddUser
+from control.storage_keys import StorageKeys
 from control.web.app import make_app
 from control.web.page import Page
+from control.web.recordings import Recordings
 from control.web.visitor import COOKIE
+from storage.blobs import DatabaseBlobs
+from storage.reader import Reader
+from storage.search import Search
 from storage.tables import UserRow
 
 ASSETS = Path(__file__).parents[4] / "proxyd/assets"
@@ -68,6 +74,16 @@ def page(operations, database, vault, clock, people, not_ready) -> Iterator[Page
         passkeys=Passkeys(vault, "bastion.example.org"),
         database=database,
         vault=vault,
+        recordings=Recordings(
+            database=database,
+            playback=Playback(
+                Reader(database, DatabaseBlobs()),
+                Search(database),
+                StorageKeys(database, vault),
+            ),
+            export=lambda *_: iter((b"exported",)),
+            clock=clock,
+        ),
         clock=clock,
         host="bastion.example.org",
         require_second_factor=False,

@@ -20,6 +20,7 @@ from recorder.events import (
     ClientData,
     DesktopStarted,
     EndReason,
+    InputMasked,
     KnownEvent,
     TargetData,
 )
@@ -226,3 +227,40 @@ def test_licensing_passes(relay: Relay):
 def test_the_farewell_is_recorded(relay: Relay, sink: Sink):
     relay.record_farewell(ErrorInfo.IDLE_TIMEOUT)
     assert recorded(sink) == [relay.farewell(ErrorInfo.IDLE_TIMEOUT)]
+
+
+@pytest.mark.parametrize("side", [Side.CLIENT, Side.TARGET])
+def test_a_file_on_the_clipboard_stays_where_it_is_and_that_is_recorded_once(
+    relay: Relay, sink: Sink, side: Side
+) -> None:
+    asks = bytes.fromhex("24000000030000000800000000000000") + bytes(28)
+    if side is Side.CLIENT:
+        packet = mcs.send_request(USER, CLIPBOARD, asks)
+    else:
+        packet = mcs.send_indication(THEIR_USER, THEIR_CLIPBOARD, asks)
+    assert relay.receive(side, packet * 2).data == b""
+    [refused] = sink.events
+    assert refused == ChannelRefused(
+        at_ms=1234, kind="cliprdr", detail="a file's contents", reason="not allowed"
+    )
+
+
+def test_what_is_typed_at_a_lock_screen_crosses_and_is_not_recorded(
+    relay: Relay, sink: Sink
+) -> None:
+    lock = b"\x08\x06\x02\x5b\x00\x26" + b"\x08\x06\x03\x5b\x01\x26"
+    enter = b"\x04\x04\x00\x1c" + b"\x04\x04\x01\x1c"
+    for typed in (lock, KEY, enter, KEY):
+        assert relay.receive(Side.CLIENT, typed).data == typed
+    assert recorded(sink) == [lock, KEY]
+    assert [type(event) for event in sink.events] == [ClientData, InputMasked, ClientData]
+
+
+def test_where_the_secret_does_not_ask_for_it_everything_is_recorded(sink: Sink) -> None:
+    client = accepted_client()
+    _, side = connected(client, ScriptedTarget(), "cliprdr")
+    relay = Relay(client, side, sink, mask_typed=False)
+    lock = b"\x08\x06\x02\x5b\x00\x26" + b"\x08\x06\x03\x5b\x01\x26"
+    relay.receive(Side.CLIENT, lock)
+    relay.receive(Side.CLIENT, KEY)
+    assert recorded(sink) == [lock, KEY]

@@ -1,5 +1,7 @@
 import base64
+import gzip
 import hashlib
+import json
 import re
 import zipfile
 from pathlib import Path
@@ -7,6 +9,7 @@ from pathlib import Path
 import pytest
 from samples.chunks import INFO, SESSION, chunk, three_chunks
 from samples.operator import NodeInMemory, summary
+from samples.segmented import complaints
 
 from proxyd.cli.bundle import BundleFile, bundle_pieces
 from proxyd.cli.stored import find
@@ -70,13 +73,32 @@ def test_the_player_needs_nothing_from_elsewhere_and_runs_nothing_of_the_targets
 ):
     with BundleFile(written(tmp_path, shown(), user="<b>ana</b>")) as bundle:
         page = bundle.read("player.html").decode()
-        cast = bundle.read("session.cast")
-    assert page.count("<script>") == page.count("</script>") == 2
+    assert re.findall(r"<script[^>]*>", page) == [
+        '<script type="application/octet-stream" id="recording">',
+        "<script>",
+        "<script>",
+        "<script>",
+        '<script type="module">',
+    ]
+    assert page.count("</script>") == 5
     assert "alert(1)" not in page
     assert "<b>ana" not in page
     assert not re.search(r"<(script|link|img|iframe)[^>]* (src|href)=", page)
     assert "default-src 'none'" in page
-    assert base64.b64encode(cast).decode() in page
+
+
+def test_the_player_has_what_it_would_ask_a_server_for(tmp_path: Path):
+    with BundleFile(written(tmp_path, shown())) as bundle:
+        page = bundle.read("player.html").decode()
+    packed = re.search(r'id="recording">([^<]*)<', page)
+    assert packed is not None
+    recording = json.loads(gzip.decompress(base64.b64decode(packed[1])))
+    assert complaints(recording["index"], recording["segments"]) == []
+    assert [text for _, _, text in recording["segments"][0]["events"] if text] == [
+        HOSTILE.decode()
+    ]
+    assert [line["text"] for line in recording["lines"]] == [HOSTILE.decode()]
+    assert [round(one["duration"], 3) for one in recording["overviews"]] == [0.01, 0.01]
 
 
 def test_a_session_that_showed_nothing_is_proven_all_the_same(tmp_path: Path):

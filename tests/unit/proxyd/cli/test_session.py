@@ -8,6 +8,7 @@ from click.testing import CliRunner, Result
 from samples.chunks import SESSION, STARTED, three_chunks
 from samples.operator import NodeInMemory, summary
 
+from control.pause_requests import PauseSession, ResumeSession
 from control.requests import MessageSession, SearchHit, TerminateSession
 from proxyd.cli import main
 from proxyd.cli.invocation import Invocation
@@ -126,6 +127,12 @@ def test_a_session_is_ended_with_a_reason(run: Run, node: NodeInMemory) -> None:
 def test_a_user_is_told_something(run: Run, node: NodeInMemory) -> None:
     assert run("session", "message", "7a3c", "five minutes left").exit_code == 0
     assert node.told == [MessageSession(id=OTHER, text="five minutes left")]
+
+
+def test_a_session_is_paused_with_a_reason_and_goes_on(run: Run, node: NodeInMemory) -> None:
+    assert run("session", "pause", "7a3c", "--reason", "what is this").exit_code == 0
+    assert run("session", "resume", "7a3c").exit_code == 0
+    assert node.told == [PauseSession(id=OTHER, reason="what is this"), ResumeSession(id=OTHER)]
 
 
 def test_settings_that_cannot_be_read_have_their_exit_code(run: Run) -> None:

@@ -4,7 +4,7 @@ from samples.chunks import chunk
 from samples.desktops import SHOWN, Watched, desktop_chunks, recorded, screenshot, text_of
 
 from recorder.errors import MalformedPduError
-from recorder.events import ClientData, RecordingGap, TargetData
+from recorder.events import ClientData, InputMasked, RecordingGap, TargetData
 from recorder.replay.comprehend import Comprehension, Line, behind_gap, comprehend
 from recorder.replay.desktop import DesktopState
 from recorder.replay.rdp.bitmaps import PureDecoder
@@ -207,3 +207,12 @@ def test_every_cut_of_every_pdu_is_taken():
 def test_a_desktop_larger_than_any_is_refused():
     with pytest.raises(MalformedPduError):
         Screen(PureDecoder()).resize(65535, 65535)
+
+
+def test_where_keys_were_not_kept_the_index_says_so():
+    begun = recorded("us")[0]
+    masked = InputMasked(at_ms=begun.at_ms + 5, channel=0)
+    one = chunk([begun, masked])
+    [line] = comprehend(None, one.encoded, one.data_key).lines
+    assert (line.at_ms, line.kind) == (begun.at_ms + 5, "input")
+    assert "not kept" in line.text

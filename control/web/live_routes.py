@@ -1,0 +1,126 @@
+"""The page of a live session: what it shows now, who else watches, and a word to its user."""
+
+from typing import Annotated, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Form
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from control.errors import ControlError
+from control.pause_requests import PauseSession, ResumeSession
+from control.requests import FollowSession, MessageSession, TerminateSession
+from control.rights import Right
+from control.watching import Watch, across
+from control.web.page import ThePage
+from control.web.playback_routes import Channel, Proven, Sees, admit, summary_of
+from control.web.rendering import render
+from control.web.visitor import Visitor, require
+from recorder.replay.alis import SUBPROTOCOL
+
+router = APIRouter(include_in_schema=False)
+
+_OVER, _REFUSED, _AGAIN = 4000, 4001, 1013
+"""Close codes: the player tries again after the last one, and only after that."""
+_MAX_REASON_BYTES: Final = 120
+"""A WebSocket's close reason has 123 at most (RFC 6455 5.5)."""
+
+Steers = Annotated[Visitor, require(Right.STEER_SESSIONS, proof=True)]
+Text = Annotated[str, Form(max_length=1000)]
+
+
+@router.get("/sessions/{session_id}/watch")
+def watch(
+    request: Request,
+    page: ThePage,
+    session_id: UUID,
+    visitor: Proven,
+    channel: Channel = None,
+) -> Response:
+    """Show a live session; one that is over is played."""
+    summary = summary_of(page, session_id, visitor)
+    if summary.state != "live":
+        return RedirectResponse(f"/sessions/{session_id}", 303)
+    admit(page, session_id, visitor)
+    return render(
+        request,
+        "watch.html",
+        one=summary,
+        channel=channel,
+        may_steer=visitor.may(Right.STEER_SESSIONS),
+    )
+
+
+@router.websocket("/sessions/{session_id}/live")
+async def live(
+    socket: WebSocket, page: ThePage, session_id: UUID, visitor: Sees, channel: Channel = None
+) -> None:
+    """Send what is shown from now on, beginning with the screen as it is."""
+    await socket.accept(subprotocol=SUBPROTOCOL)
+    recordings = page.recordings
+    try:
+        await page.run(admit, page, session_id, visitor)
+        await page.run(page.ask, FollowSession(id=session_id), visitor.name)
+    except ControlError as error:
+        await _close(socket, _REFUSED, str(error))
+        return
+    feed = across(page.follow(session_id), page.node_loop)
+    one = Watch(session_id, channel, recordings.playback, feed, page.clock)
+    with recordings.watchers.one(session_id, visitor.name):
+        try:
+            await one.run(socket.send_bytes)
+        except WebSocketDisconnect:
+            return
+        except ControlError as error:
+            await _close(socket, _AGAIN, str(error))
+            return
+    await _close(socket, _OVER, "the session has ended")
+
+
+@router.get("/sessions/{session_id}/watchers.json")
+def watchers(page: ThePage, session_id: UUID, visitor: Sees) -> Response:
+    """Say who watches, and whether there is still something to watch."""
+    summary = summary_of(page, session_id, visitor)
+    told = {"state": summary.state, "watchers": page.recordings.watchers.of(session_id)}
+    return JSONResponse(told, headers={"Cache-Control": "no-store"})
+
+
+@router.post("/sessions/{session_id}/message")
+def message(page: ThePage, session_id: UUID, visitor: Steers, text: Text) -> Response:
+    """Show a line in the user's terminal."""
+    page.ask(MessageSession(id=session_id, text=text), visitor.name)
+    return _back(session_id)
+
+
+@router.post("/sessions/{session_id}/pause")
+def pause(page: ThePage, session_id: UUID, visitor: Steers, reason: Text) -> Response:
+    """Let nothing cross for now."""
+    page.ask(PauseSession(id=session_id, reason=reason), visitor.name)
+    return _back(session_id)
+
+
+@router.post("/sessions/{session_id}/resume")
+def resume(page: ThePage, session_id: UUID, visitor: Steers) -> Response:
+    """Let it go on."""
+    page.ask(ResumeSession(id=session_id), visitor.name)
+    return _back(session_id)
+
+
+@router.post("/sessions/{session_id}/terminate")
+def terminate(page: ThePage, session_id: UUID, visitor: Steers, reason: Text) -> Response:
+    """End the session, and tell its user why."""
+    page.ask(TerminateSession(id=session_id, reason=reason), visitor.name)
+    return RedirectResponse(f"/sessions/{session_id}", 303)
+
+
+def _back(session_id: UUID) -> Response:
+    return RedirectResponse(f"/sessions/{session_id}/watch", 303)
+
+
+async def _close(socket: WebSocket, code: int, reason: str) -> None:
+    short = reason.encode()[:_MAX_REASON_BYTES].decode(errors="ignore")
+    try:
+        await socket.close(code, short)
+    except (RuntimeError, WebSocketDisconnect):
+        return  # He has left already.

@@ -1,0 +1,93 @@
+"""A session that a real ssh client had, in the player's page of its daemon."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from peers.chromium import AUDITOR, Visit, add_auditor
+from peers.daemon import Daemon, MakeDaemon, Recording
+from peers.needed import wait_until
+from peers.openssh import OpenSSHServer
+from peers.terminal import Terminal
+from playwright.sync_api import Browser, Page
+
+HOSTILE = "<script>document.title='owned'</script><img src=x onerror=document.title='owned'>"
+COMMANDS = (
+    "echo first-words",
+    f'echo "{HOSTILE}"',
+    r"printf '\033]2;%s\007\033]52;c;aGk=\007\033[6n' '<b>title</b>'",
+    "cat /etc/shadow; echo shadow-read",
+    "sleep 7; echo after-the-pause",
+    "cat /etc/shadow; echo last-words",
+)
+SECONDS_NEAR = 1.5
+
+
+@dataclass(frozen=True)
+class Played:
+    daemon: Daemon
+    recording: Recording
+
+
+@pytest.fixture(scope="module")
+def played(make_daemon: MakeDaemon, openssh_server: OpenSSHServer) -> Played:
+    """One shell, in chunks of three seconds so that there are screens to jump to."""
+    daemon = make_daemon(PROXYD_RECORDER__CHUNK_INTERVAL_S="3")
+    daemon.add_secret("web", openssh_server)
+    add_auditor(daemon)
+    login = daemon.login("web")
+    shell = Terminal(login.ssh("-tt"), env=login.env)
+    shell.type("PS1='% '; stty -echoctl\r")
+    shell.expect("2004h% ")
+    for command in COMMANDS:
+        shell.settle()  # Nobody types two commands in one moment.
+        shell.type(f"{command}\r")
+        shell.expect("2004h% ")
+    shell.settle()
+    shell.type("exit\r")
+    shell.wait()
+    return Played(daemon, daemon.recorded())
+
+
+@pytest.fixture(scope="module")
+def visit(chromium: Browser, played: Played) -> Iterator[Visit]:
+    visit = Visit.begun(chromium, played.daemon, viewport={"width": 1280, "height": 900})
+    visit.log_in(*AUDITOR)
+    yield visit
+    visit.context.close()
+
+
+def opened(visit: Visit, played: Played, query: str = "") -> Page:
+    """The session's page, once it can be played."""
+    visit.complaints.clear()
+    page = visit.go(f"/sessions/{played.recording.id}{query}")
+    page.wait_for_selector('[data-part="state"][data-ready]', state="attached")
+    return page
+
+
+def at(page: Page) -> float:
+    """Where the player is, in seconds of the session."""
+    return float(page.evaluate("document.querySelector('[data-play]').page.real"))
+
+
+def lines(page: Page) -> list[str]:
+    return page.locator('[data-part="lines"] span').all_inner_texts()
+
+
+def screen(page: Page) -> str:
+    return page.inner_text(".ap-term")
+
+
+def until(page: Page, condition: str) -> None:
+    # Not by Playwright's `wait_for_function`, which the page's CSP forbids.
+    script = f"(page => {condition})(document.querySelector('[data-play]').page)"
+    wait_until(lambda: page.evaluate(script), f"never: {condition}", seconds=15)
+
+
+def shows(page: Page, text: str) -> None:
+    wait_until(lambda: text in screen(page), f"the screen never shows {text}", seconds=15)
+
+
+def time_of(played: Played, text: str, kind: str = "command") -> float:
+    hits = played.daemon.json("session", "search", text, "--in", kind)
+    return min(hit["at_ms"] for hit in hits if hit["kind"] == kind) / 1000

@@ -1,0 +1,58 @@
+from collections.abc import Iterator
+from uuid import UUID
+
+import pytest
+
+from control.errors import NotFoundError
+from control.web.films import Films, wanted_part
+
+SESSION = UUID(int=7)
+
+
+@pytest.mark.parametrize(
+    ("header", "part"),
+    [
+        (None, (0, 999)),
+        ("bytes=0-", (0, 999)),
+        ("bytes=10-19", (10, 19)),
+        ("bytes=990-5000", (990, 999)),
+        ("bytes=-10", (990, 999)),
+        ("bytes=-5000", (0, 999)),
+        ("bytes=1000-", None),
+        ("bytes=20-10", None),
+        ("bytes=-", (0, 999)),
+        ("lines=1-2", (0, 999)),
+        ("bytes=1-2,5-6", (0, 999)),
+    ],
+)
+def test_a_player_gets_the_part_that_it_asks_for(
+    header: str | None, part: tuple[int, int] | None
+):
+    assert wanted_part(header, 1000) == part
+
+
+async def test_a_film_is_made_once_and_read_in_parts():
+    films, content = Films(), bytes(range(256)) * 4000
+    film = await films.of(SESSION, [content[:1000], content[1000:]])
+    assert film.size_bytes == len(content)
+    again = await films.of(SESSION, iter(()))
+    assert b"".join([piece async for piece in again.part(500, 700_000)]) == content[500:700_001]
+
+
+async def test_few_films_are_kept():
+    films = Films()
+    for number in range(6):
+        await films.of(UUID(int=number), [b"first"])
+    assert (await films.of(UUID(int=5), [b"second time"])).size_bytes == 5
+    assert (await films.of(UUID(int=0), [b"second time"])).size_bytes == 11
+
+
+async def test_a_film_that_cannot_be_made_is_tried_again():
+    def broken() -> Iterator[bytes]:
+        yield b"x"
+        raise NotFoundError("no desktop was shown")
+
+    films = Films()
+    with pytest.raises(NotFoundError):
+        await films.of(SESSION, broken())
+    assert (await films.of(SESSION, [b"whole"])).size_bytes == 5
