@@ -11,6 +11,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from bus.own_account import AccountReply, AccountRequest
 from bus.pause import PauseSession
 from recorder.chunk import Digest
 from recorder.data_key import WrappedKey
@@ -35,6 +36,8 @@ class DenialReason(enum.StrEnum):
     SECRET_REMOVED = "secret_removed"  # noqa: S105 - a reason, not a password
     LOCKED_OUT = "locked_out"
     ENGINE_REVOKED = "engine_revoked"
+    KEY_DEMANDED = "key_demanded"
+    NOT_APPROVED = "not_approved"
 
 
 class HostKeyPolicy(enum.StrEnum):
@@ -142,6 +145,8 @@ class Denied(Struct, frozen=True, kw_only=True, tag="denied"):
     """Control to engine: no."""
 
     reason: DenialReason
+    detail: str = ""
+    """What somebody who has logged on may be told; a stranger is told nothing."""
 
 
 class PinHostKey(Struct, frozen=True, kw_only=True, tag="pin_host_key"):
@@ -272,27 +277,6 @@ class Alive(Struct, frozen=True, kw_only=True, tag="alive"):
     """Control's X25519 public key, 32 bytes: users' passwords are sealed to it."""
 
 
-class ValidateUser(Struct, frozen=True, kw_only=True, tag="validate_user"):
-    """Engine to control: somebody says that he is this user."""
-
-    engine_id: str
-    site: str
-    username: str
-    sealed_password: bytes
-    """Sealed by `bus.sealed` to the key that came with `Alive`."""
-    client_address: str
-
-    def __repr__(self) -> str:
-        return f"ValidateUser(engine_id={self.engine_id!r}, <redacted>)"
-
-
-class UserValidated(Struct, frozen=True, kw_only=True, tag="user_validated"):
-    """Control to engine: he is."""
-
-    user: str
-    role: str
-
-
 class PingStorage(Struct, frozen=True, kw_only=True, tag="ping_storage"):
     """Engine to worker: could a chunk be stored now? `Done` says yes, silence says no."""
 
@@ -331,8 +315,8 @@ SessionReport = SessionReady | SessionFailed | ConnectionLost
 SessionRequest = LoginRequest | PinHostKey | SessionReport | EngineStarted
 EnrolmentRequest = EnrolEngine | FetchTrustedKeys | RotateEngineKey
 EnrolmentReply = EnrolmentPending | EngineEnrolled | EnrolmentRefused | TrustedKeys
-Request = SessionRequest | ValidateUser | Heartbeat | PingStorage | EnrolmentRequest
-LoginReply = Grant | NTLMProved | UserValidated | Denied
+Request = SessionRequest | AccountRequest | Heartbeat | PingStorage | EnrolmentRequest
+LoginReply = Grant | NTLMProved | AccountReply | Denied
 Reply = LoginReply | HostKeysPinned | Alive | Done | Failed | EnrolmentReply
 Receipt = ChunkStored | ChunkRefused
 

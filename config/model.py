@@ -103,6 +103,12 @@ class SSHSettings(_Table, frozen=True, kw_only=True):
     target_alive_count: Count = 3
     """How many such questions may go unanswered."""
     source_penalties: bool = True
+    terminal_idle_timeout_s: SecondsOrOff = 900
+    """How long a line of the terminal may take."""
+    terminal_banner: str = ""
+    """Shown to whoever logs on with his own name, before he does."""
+    terminal_motd: str = ""
+    """Shown to whoever comes to the terminal."""
     keep_warm_ms: Annotated[float, Meta(ge=0, le=1000)] = 2
     """How often the way of a key is rehearsed while somebody types; 0: never."""
 

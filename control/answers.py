@@ -9,6 +9,7 @@ from control.account_requests import (
     ReachableSecret,
     TokenSummary,
 )
+from control.approval_requests import AccessRequestSummary, ListAccessRequests
 from control.audit_requests import AuditEntry, ListAudit
 from control.bus_requests import DeadLetterSummary, ListDeadLetters
 from control.enrolment_requests import EngineSummary, ListEngines
@@ -43,6 +44,7 @@ from control.retention_requests import (
     ShowRetention,
     SweepBlobs,
 )
+from control.user_key_requests import ListUserKeys, UserKeySummary
 from recorder.tree_head import TreeHead
 
 ManyRequest = (
@@ -59,6 +61,8 @@ ManyRequest = (
     | ListAudit
     | ListTokens
     | ListReachable
+    | ListUserKeys
+    | ListAccessRequests
     | ShowRetention
     | RunRetention
     | SweepBlobs
@@ -73,6 +77,8 @@ Result = (
     | IssuedToken
     | TokenSummary
     | ReachableSecret
+    | UserKeySummary
+    | AccessRequestSummary
     | IssuedCredential
     | CredentialSummary
     | EngineSummary

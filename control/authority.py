@@ -18,8 +18,8 @@ from bus.contract import (
     Request,
     SessionFailed,
     SessionReady,
-    ValidateUser,
 )
+from bus.own_account import OfEngine
 from control import engines, sessions
 from control.errors import DeniedError
 
@@ -31,7 +31,7 @@ def check(session: Session, request: Request, asker: str) -> None:
     """
     engine = engines.find_active(session, asker)
     match request:
-        case RedeemCredential() | ProveNTLM() | EngineStarted() | Heartbeat() | ValidateUser():
+        case RedeemCredential() | ProveNTLM() | EngineStarted() | Heartbeat() | OfEngine():
             if request.engine_id != asker:
                 raise DeniedError(f"{asker} says it is {request.engine_id!r}")
             if request.site != engine.site:

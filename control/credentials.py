@@ -15,6 +15,7 @@ from msgspec import Struct
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from bus.names import HANDLE_ALPHABET, HANDLE_CHARACTERS
 from bus.proof import proof
 from config.model import Settings
 from control import nt_hashes, secrets, users
@@ -25,10 +26,6 @@ from control.vault import Vault
 from recorder.session_info import TargetProtocol
 from storage.tables import AccessRow, CredentialRow, SecretRow, UserRow
 
-_HANDLE_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
-"""No look-alikes (i l o 0 1): people type this one."""
-_HANDLE_CHARACTERS = 13
-"""64 bits: no two meet, and none is guessed."""
 _PASSWORD_ALPHABET = string.ascii_letters + string.digits
 _PASSWORD_CHARACTERS = 24
 """142 bits."""
@@ -76,7 +73,7 @@ def issue(
     user = _entitled(session, request.user, secret)
     protocol = TargetProtocol(secret.protocol)
     port = _port(gateways, protocol)
-    username = _random(_HANDLE_ALPHABET, _HANDLE_CHARACTERS)
+    username = _random(HANDLE_ALPHABET, HANDLE_CHARACTERS)
     password = _random(_PASSWORD_ALPHABET, _PASSWORD_CHARACTERS)
     row = CredentialRow(
         id=randomness.token_hex(_ID_BYTES),

@@ -23,6 +23,7 @@ from bus.contract import (
     ProveNTLM,
     RedeemCredential,
 )
+from bus.own_account import LaunchSecret
 from bus.sealed import credential_info, engine_info, seal
 from config.model import OnLoss
 from control import engines, node_keys, reconnects, secrets
@@ -59,6 +60,14 @@ class _Entitled(NamedTuple):
     secret: SecretRow
 
 
+class Admitted(NamedTuple):
+    """Who may have a session with what, and by which proxy credential, if by one."""
+
+    user: UserRow
+    secret: SecretRow
+    credential_id: str | None = None
+
+
 class Grants:
     """Redeems proxy credentials. Blocking; may be used from any thread."""
 
@@ -92,7 +101,9 @@ class Grants:
             if isinstance(verdict, _Entitled) and not _take_use(session, verdict, now):
                 verdict = DenialReason.USED_UP
             if isinstance(verdict, _Entitled):
-                return self._grant(session, Act(verdict.user.name, now), request, verdict)
+                credential, user, secret = verdict
+                admitted = Admitted(user, secret, credential.id)
+                return self.grant(session, Act(user.name, now), request, admitted)
             who = "stranger" if presented is None else presented.user.name
             note_denial(session, Act(who, now), request, verdict)
             return Denied(reason=verdict)
@@ -107,10 +118,15 @@ class Grants:
             return reason or DenialReason.UNKNOWN
         return _Entitled(presented.credential, presented.user, presented.secret)
 
-    def _grant(
-        self, session: Session, act: Act, request: RedeemCredential, entitled: _Entitled
+    def grant(
+        self,
+        session: Session,
+        act: Act,
+        request: RedeemCredential | LaunchSecret,
+        admitted: Admitted,
     ) -> Grant:
-        credential, user, secret = entitled
+        """Begin a session that nothing speaks against; raise `SealError`."""
+        user, secret, credential_id = admitted
         session_id = uuid.uuid4()
         plaintext = msgspec.msgpack.encode(self._vault.open(secret))
         session.add(
@@ -124,7 +140,7 @@ class Grants:
                 site=request.site,
                 engine=request.engine_id,
                 client_address=request.client_address,
-                credential_id=credential.id,
+                credential_id=credential_id,
                 started_at=act.at,
                 chunks=0,
                 input_bytes=0,

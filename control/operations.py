@@ -15,6 +15,7 @@ from control import dead_letter_operations as letters
 from control import requests as ask
 from control.account_operations import AccountOperations
 from control.answers import Result
+from control.approval_operations import ApprovalOperations
 from control.audit import Act, AuditOperations
 from control.credentials import Gateways
 from control.enrolment_operations import EnrolmentOperations
@@ -27,6 +28,7 @@ from control.proofs import Proofs
 from control.retention import RetentionOperations
 from control.storage_keys import StorageKeys
 from control.trust import ControlKeyFile
+from control.user_key_operations import UserKeyOperations
 from control.vault import Vault
 from recorder.ports import Clock
 from recorder.session_info import TargetProtocol
@@ -109,6 +111,8 @@ class Operations:
             letters.of(node.dead_letters, node.database, node.act),
             ProofOperations(node.proofs, node.keys, node.act),
             AuditOperations(node.database),
+            UserKeyOperations(node.database, node.act),
+            ApprovalOperations(node.database, node.act, node.end),
             RetentionOperations(node.database, node.retention, node.act),
             PauseOperations(node.database, node.live, node.act),
             AccountOperations(node.database, node.act),

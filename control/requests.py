@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 from bus.contract import HostKeyPolicy
 from config.model import OnLoss
 from control.account_requests import AccountRequest
+from control.approval_requests import ApprovalRequest
 from control.audit_requests import ListAudit
 from control.bus_requests import DeadLetterRequest
 from control.enrolment_requests import EnrolmentRequest
@@ -19,6 +20,7 @@ from control.proof_requests import ProofRequest
 from control.request import Line, Name, Port
 from control.request import Request as _Request
 from control.retention_requests import RetentionRequest
+from control.user_key_requests import UserKeyRequest
 from recorder.session_info import Capture, RecordingMode, TargetProtocol
 
 MAX_USES = 1_000_000
@@ -354,6 +356,8 @@ SecretRequest = AddSecret | EditSecret | ListSecrets | ShowSecret | RemoveSecret
 CredentialRequest = IssueCredential | ListCredentials | RevokeCredential
 OperatorRequest = (
     SecretRequest
+    | UserKeyRequest
+    | ApprovalRequest
     | AddUser
     | ListUsers
     | DisableUser

@@ -30,9 +30,9 @@ from bus.contract import (
     SessionFailed,
     SessionReady,
     TrustedKeys,
-    ValidateUser,
 )
 from bus.errors import BadMessageError, BusUnavailableError
+from bus.own_account import OfEngine
 from bus.sealed import SealError
 from bus.signed import introduced
 from control import authority, engines, pins, reconnects, sessions, succession
@@ -41,7 +41,7 @@ from control.errors import ControlError, DeniedError
 from control.grants import Grants
 from control.heartbeats import Heartbeats
 from control.nt_hashes import NTLMCheck
-from control.user_check import UserCheck
+from control.own_account import AccountRequests
 from recorder.ports import Clock
 from storage.database import Database
 from storage.errors import StorageUnavailableError
@@ -58,14 +58,14 @@ class EngineRequests:
         grants: Grants,
         clock: Clock,
         heartbeats: Heartbeats,
-        user_check: UserCheck,
+        accounts: AccountRequests,
         ntlm_check: NTLMCheck,
     ) -> None:
         self._database = database
         self._grants = grants
         self._clock = clock
         self._heartbeats = heartbeats
-        self._user_check = user_check
+        self._accounts = accounts
         self._ntlm_check = ntlm_check
 
     async def answer(self, request: Request, asker: str) -> Reply:
@@ -98,9 +98,9 @@ class EngineRequests:
         match request:
             case Heartbeat():
                 self._heartbeats.heard(request)
-                return Alive(seal_to=self._user_check.public)
-            case ValidateUser():
-                return self._user_check.validate(request)
+                return Alive(seal_to=self._accounts.public)
+            case OfEngine():
+                return self._accounts.answer(request)
             case FetchTrustedKeys():
                 return self._tell_keys(asker)
             case PingStorage():

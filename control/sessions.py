@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 from control.errors import ConflictError, NotFoundError
 from control.requests import ListSessions, SessionSummary
 from recorder.events import EndReason
-from storage.tables import SessionRow, TombstoneRow
+from storage.retention_tables import TombstoneRow
+from storage.tables import SessionRow
 from storage.writer import is_complete
 
 

@@ -1,12 +1,17 @@
 """Recordings as operators fetch and search them."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from typing import Final
 from uuid import UUID
 
 from control.requests import SearchHit, StoredChunk
 from recorder.data_key import RecordingKeys
 from storage.reader import Reader, data_key_of
 from storage.search import Search
+
+_CATCH_UP_S: Final = 2.0
+_LOOK_AGAIN_S: Final = 0.05
 
 
 class StoredChunks:
@@ -36,11 +41,19 @@ class StoredChunks:
 class IndexSearch:
     """`control.ports.SessionSearch` over the index."""
 
-    def __init__(self, search: Search) -> None:
-        self._search = search
+    def __init__(self, search: Search, unindexed: Callable[[], int] = lambda: 0) -> None:
+        """`unindexed` says how many stored chunks the index does not have yet."""
+        self._search, self._unindexed = search, unindexed
 
     def search(self, text: str, kinds: tuple[str, ...], limit: int) -> list[SearchHit]:
-        """Return the lines that hold `text`, newest session first; no kinds: all."""
+        """Return the lines that hold `text`, newest session first; no kinds: all.
+
+        What was stored a moment ago is waited for, a little: who has just left a session
+        expects to find it.
+        """
+        until_s = time.monotonic() + _CATCH_UP_S
+        while self._unindexed() and time.monotonic() < until_s:
+            time.sleep(_LOOK_AGAIN_S)
         return [
             SearchHit(
                 session=hit.session,

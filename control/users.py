@@ -8,6 +8,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from bus.names import is_generated
 from control import second_factors
 from control.errors import ConflictError, InvalidError, NotFoundError
 from control.requests import AddUser, UserSummary
@@ -61,6 +62,11 @@ def add(
 ) -> UserSummary:
     """Store a new user; raise `ConflictError` or `InvalidError`."""
     role = _known_role(request.role)
+    if is_generated(request.name):
+        raise InvalidError(
+            f"`{request.name}` has the form of a generated user name, and could not log on to "
+            "the SSH gateway: choose another, with a hyphen for instance"
+        )
     if session.scalar(select(UserRow.id).where(UserRow.name == request.name)):
         raise ConflictError(
             f"there is a user named `{request.name}` already; `proxyd user list` shows them"

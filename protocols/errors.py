@@ -18,9 +18,11 @@ class RemoteProtocolError(ProtocolsError):
 class AccessDeniedError(ProtocolsError):
     """The user may not have this session."""
 
-    def __init__(self, reason: DenialReason) -> None:
+    def __init__(self, reason: DenialReason, detail: str = "") -> None:
         super().__init__(reason.value)
         self.reason = reason
+        self.detail = detail
+        """What somebody who has logged on may be told."""
 
 
 class TargetUnreachableError(ProtocolsError):

@@ -2,7 +2,8 @@
 
 from typing import Protocol
 
-from bus.contract import Grant, NTLMProved, ProveNTLM, RedeemCredential
+from bus.contract import Done, Grant, NTLMProved, ProveNTLM, RedeemCredential
+from bus.own_account import AccountReply, AccountRequest
 from recorder.events import EndReason
 from recorder.ports import EventSink
 from recorder.session_info import SessionInfo
@@ -13,6 +14,14 @@ class GrantBroker(Protocol):
 
     async def redeem(self, request: RedeemCredential) -> Grant:
         """Return the grant, or raise `AccessDeniedError`."""
+        ...
+
+    async def account(self, request: AccountRequest) -> AccountReply | Grant | Done:
+        """Return what control says about somebody's own account; raise as `redeem` does."""
+        ...
+
+    def seal_password(self, password: str, info: bytes) -> bytes:
+        """Return it sealed to control; raise `BusUnavailableError` where that is unknown."""
         ...
 
     async def prove(self, request: ProveNTLM) -> NTLMProved:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from bus.contract import (
     ConnectionLost,
     Denied,
+    Done,
     Grant,
     HostKeysPinned,
     NTLMProved,
@@ -16,10 +17,13 @@ from bus.contract import (
     SessionReady,
 )
 from bus.errors import BadMessageError, BusUnavailableError
+from bus.own_account import AccountReply, AccountRequest, LaunchSecret, LogonRequest
 from bus.ports import EngineBus
+from bus.sealed import seal
 from protocols.errors import AccessDeniedError
 from proxyd.metrics import Metrics
 from recorder.events import EndReason
+from recorder.session_info import TargetProtocol
 
 Unseal = Callable[[Grant], Grant]
 """Opens what was sealed to the key that an engine was enrolled with; `BadMessageError`."""
@@ -40,6 +44,8 @@ class BusBroker:
         It would count a session that began before as one that the start has lost.
         """
         self._unseal = unseal or _not_enrolled
+        self.user_key: bytes | None = None
+        """Control's key, to which users' passwords are sealed; None before it was heard of."""
         self._bus = bus
         self._logins = metrics.logins_total
         self._announced = announced
@@ -62,6 +68,32 @@ class BusBroker:
             case Denied(reason=reason):
                 raise AccessDeniedError(reason)
         raise BadMessageError("control answered a login with something else")
+
+    async def account(self, request: AccountRequest) -> AccountReply | Grant | Done:
+        """Return what control says about somebody's own account; raise as `redeem` does."""
+        outcome = "unanswered"
+        try:
+            if self._announced is not None and not self._announced.is_set():
+                raise BusUnavailableError("control has not heard of this engine yet: try again")
+            reply = await self._bus.request(request)
+            outcome = "denied" if isinstance(reply, Denied) else "granted"
+        finally:
+            if isinstance(request, LogonRequest | LaunchSecret):
+                self._logins.labels(protocol=TargetProtocol.SSH.value, outcome=outcome).inc()
+        match reply:
+            case Grant(sealed_to_engine=True):
+                return self._unseal(reply)
+            case Denied(reason=reason, detail=detail):
+                raise AccessDeniedError(reason, detail)
+        if isinstance(reply, Grant | Done | AccountReply):
+            return reply
+        raise BadMessageError("control answered about an account with something else")
+
+    def seal_password(self, password: str, info: bytes) -> bytes:
+        """Return it sealed to control; raise `BusUnavailableError` where that is unknown."""
+        if self.user_key is None:
+            raise BusUnavailableError("control has not told its key yet: try again")
+        return seal(self.user_key, password.encode("utf-8", "surrogatepass"), info)
 
     async def prove(self, request: ProveNTLM) -> NTLMProved:
         """Return what an NTLM answer proves; raise as `redeem` does."""

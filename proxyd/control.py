@@ -25,6 +25,7 @@ from control.nt_hashes import NTLMCheck
 from control.open_database import open_database
 from control.operations import ControlNode, Operations
 from control.operator_socket import OperatorSocket
+from control.own_account import AccountRequests
 from control.playback import Playback
 from control.ports import ChunkReader, NodeStatus, SessionSearch
 from control.proofs import Proofs
@@ -137,10 +138,19 @@ class Control:
         """Which engines are there."""
         log_in = LogIn(database, vault, clock)
         self.page = NodePage(settings, database, vault, log_in, clock)
-        user_check = UserCheck(log_in, vault)
+        user_check = UserCheck(
+            log_in,
+            database,
+            vault,
+            clock,
+            demands_second_factor=settings.control.require_second_factor,
+        )
         self._ntlm_check = NTLMCheck(database, vault, clock, reconnect_grace_s=grace_s)
+        accounts = AccountRequests(
+            database, vault, clock, user_check, grants, Gateways.of(settings)
+        )
         requests = EngineRequests(
-            database, grants, clock, self.heartbeats, user_check, self._ntlm_check
+            database, grants, clock, self.heartbeats, accounts, self._ntlm_check
         )
         bus.answer(requests.answer)
 

@@ -102,8 +102,7 @@ class Engine:
         self._bus = bus
         self.id = engine_id(settings.state_dir)
         self._announced = asyncio.Event()
-        self.user_key: bytes | None = None
-        """Control's key, to which users' passwords are sealed; None before it was heard of."""
+        self._broker = BusBroker(bus, metrics, self._announced, keys.unseal)
         self.spool = Spool(settings.state_dir / "spool", settings.recorder, clock, keys.sealing)
         self._sink = MeasuredSink(bus, metrics, clock)
         self.shipper = Shipper(self.spool, self._sink, clock, limit_s=bus.ship_limit_s)
@@ -125,7 +124,7 @@ class Engine:
         self._live_feeds = LiveFeeds(self.recorders, bus, clock)
         around = Around(
             engine_id=self.id,
-            broker=BusBroker(bus, metrics, self._announced, keys.unseal),
+            broker=self._broker,
             recorders=self.recorders,
             clock=clock,
         )
@@ -272,7 +271,7 @@ class Engine:
             )
         )
         if isinstance(reply, Alive):
-            self.user_key = reply.seal_to
+            self._broker.user_key = reply.seal_to
 
     async def _end_session(self, session_id: UUID, reason: EndReason, detail: str) -> None:
         self.gateways.terminate(session_id, reason, detail)

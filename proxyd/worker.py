@@ -51,7 +51,7 @@ class Worker:
         self.retention = self._worker.retention
         self._database, self._clock, self.metrics = database, clock, metrics
         reader, search = Reader(database, blobs), Search(database)
-        self.search = IndexSearch(search)
+        self.search = IndexSearch(search, self.unindexed_chunks)
         self.chunks = StoredChunks(reader, keys)
         self.playback = Playback(reader, search, keys)
         watch(metrics.index_lag_seconds, self.index_lag_s)

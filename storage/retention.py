@@ -26,15 +26,14 @@ from storage.blobs import BlobStore
 from storage.database import Database
 from storage.errors import StorageUnavailableError
 from storage.orphans import Orphans
+from storage.retention_tables import RetentionRow, TombstoneRow
 from storage.tables import (
     AuditRow,
     ChunkRow,
     KeyframeRow,
     LineRow,
     OutlineRow,
-    RetentionRow,
     SessionRow,
-    TombstoneRow,
 )
 
 Scope = Literal["default", "site", "secret"]

@@ -76,6 +76,8 @@ class SecretRow(Table):
     capture: Mapped[str]
     mask_typed: Mapped[bool]
     site: Mapped[str | None]
+    demands: Mapped[str] = mapped_column(default="", server_default="")
+    """Comma-separated: what is to be there before it is launched."""
     created_at: Mapped[dt.datetime]
     changed_at: Mapped[dt.datetime]
 
@@ -105,6 +107,8 @@ class UserRow(Table):
         default=False, server_default=sql("false")
     )
     disabled: Mapped[bool]
+    ssh_login: Mapped[str] = mapped_column(default="either", server_default="either")
+    """What he shows at the SSH gateway: `either both key`."""
     created_at: Mapped[dt.datetime]
 
 
@@ -343,36 +347,6 @@ class LogRow(Table):
     last_digest: Mapped[bytes]
     """Of the chunk that ends the session: stands for all of them."""
     added_at: Mapped[dt.datetime]
-
-
-class RetentionRow(Table):
-    """How long recordings of a secret, of a site or by default are kept."""
-
-    __tablename__ = "retention_rules"
-
-    scope: Mapped[str] = mapped_column(String(8), primary_key=True)
-    """`default site secret`."""
-    name: Mapped[str] = mapped_column(primary_key=True)
-    """Empty for the default."""
-    days: Mapped[int | None]
-    """None: for ever."""
-
-
-class TombstoneRow(Table):
-    """What is left of a deleted recording, beside its session and its chunks' digests."""
-
-    __tablename__ = "tombstones"
-
-    session_id: Mapped[UUID] = mapped_column(primary_key=True)
-    deleted_at: Mapped[dt.datetime]
-    finished_at: Mapped[dt.datetime | None]
-    """None while there is something left to delete."""
-    who: Mapped[str]
-    reason: Mapped[str]
-    chunks: Mapped[int]
-    size_bytes: Mapped[int]
-    root: Mapped[bytes]
-    """SHA-256 of the chunks' digests, one behind the other."""
 
 
 class AuditRow(Table):

@@ -27,9 +27,10 @@ from storage.arrival import Arrival, Arrivals, Content
 from storage.blobs import BlobStore
 from storage.database import Database
 from storage.errors import ChunkConflictError, ChunkRefusedError
+from storage.retention_tables import TombstoneRow
 from storage.signers import SignersOfMany
 from storage.sited_blobs import key_part
-from storage.tables import ChunkRow, QuarantinedRow, SessionRow, TombstoneRow
+from storage.tables import ChunkRow, QuarantinedRow, SessionRow
 
 UNKNOWN = "?"
 """Stands in a session's row for a name that never arrived; no name may be spelt so."""

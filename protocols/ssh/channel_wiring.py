@@ -5,7 +5,7 @@ its documentation does not name, asyncssh's own version would do without harm.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import asyncssh
@@ -18,6 +18,7 @@ from protocols.ssh.auth import Door, UserLogin
 from protocols.ssh.channel_pair import PACKET_BYTES, WINDOW_BYTES
 from protocols.ssh.channel_relay import ChannelRelay
 from protocols.ssh.legs import Leg, Owner, Rules, UserLeg
+from protocols.ssh.own_login import Outcome, nobody
 from protocols.ssh.target import HostKeys, TargetLogin, dial, options_for
 from recorder.session_info import Target
 
@@ -60,6 +61,9 @@ class ChannelWiring:
         """Return what asks `door` about the user of a connection."""
         return ChannelLogin(door)
 
+    def new_terminal(self, *_asked: object) -> None:
+        """Return none: a launch needs the packets of a connection, not its channels."""
+
     async def dial(
         self, target: Target, credential: TargetCredential, keys: HostKeys, limit_s: float
     ) -> Leg:
@@ -85,6 +89,7 @@ class ChannelUser(asyncssh.SSHServerConnection):
         super().__init__(loop, options)
         self.on_closed: Callable[[Exception | None], None] | None = None
         self.may_fail: Callable[[], bool] = lambda: False
+        self.key_proven: Callable[[str, str], Awaitable[Outcome]] = nobody
         self.user_transport: asyncio.BaseTransport | None = None
         self.user_unproven_bytes = 0
         self.user_proven = False
@@ -108,6 +113,10 @@ class ChannelUser(asyncssh.SSHServerConnection):
                 self.abort()
                 return
         super().data_received(data, *more)
+
+    def banner(self, text: str) -> None:
+        """Show a line before authentication (RFC 4252 5.4)."""
+        self.send_auth_banner(text + "\r\n")
 
     def refuse(self, line: str) -> None:
         """Turn away a connection that was just made, before any protocol."""
@@ -174,13 +183,19 @@ class ChannelLogin(UserLogin):
             self._user.user_proven = True
         super().auth_completed()
 
-    async def validate_password(self, username: str, password: str) -> bool:
-        """Redeem the credential; disconnect when a try was one too many."""
-        accepted = await super().validate_password(username, password)
-        if not accepted and self._user and not self._user.may_fail():
+    def public_key_auth_supported(self) -> bool:
+        """Take no keys: only the packet relay's leg tells which one has signed."""
+        return False
+
+    async def _judge(
+        self, username: str, answers: Sequence[str], *, last: bool = False
+    ) -> Outcome:
+        """Judge what was answered; disconnect when a try was one too many."""
+        outcome = await super()._judge(username, answers, last=last)
+        if outcome is Outcome.REFUSED and self._user and not self._user.may_fail():
             text = "Too many authentication failures"
             self._user.disconnect(asyncssh.DISC_PROTOCOL_ERROR, text)
-        return accepted
+        return outcome
 
     def session_requested(self) -> Awaitable[asyncssh.SSHServerSession[bytes]]:
         """Open a session channel as soon as the relay stands."""

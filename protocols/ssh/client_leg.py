@@ -4,7 +4,7 @@ INVARIANT: before it is authenticated a client costs little, whatever it sends.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import asyncssh
@@ -12,6 +12,7 @@ from asyncssh.constants import MSG_KEXINIT
 from asyncssh.packet import SSHPacket
 
 from protocols.ssh import algorithms
+from protocols.ssh.own_login import Outcome, key_line, nobody
 from protocols.ssh.transport import Leg
 
 OFFER_LIMIT_S: Final = 0.25
@@ -39,6 +40,8 @@ class ClientLeg(Leg, asyncssh.SSHServerConnection):
         self._greetings = 0
         self.may_fail: Callable[[], bool] = lambda: False
         """Is asked about each failed attempt; says whether another is allowed."""
+        self.key_proven: Callable[[str, str], Awaitable[Outcome]] = nobody
+        """Is told of each name and public key whose signature held."""
 
     @property
     def peer_address(self) -> str:
@@ -86,6 +89,23 @@ class ClientLeg(Leg, asyncssh.SSHServerConnection):
 
     async def reload_config(self) -> None:
         """Do nothing: asyncssh would read all host keys again for each login, 100 ms long."""
+
+    def banner(self, text: str) -> None:
+        """Show a line before authentication (RFC 4252 5.4)."""
+        self.send_auth_banner(text + "\r\n")
+
+    async def validate_public_key(
+        self, username: str, key_data: bytes, msg: bytes, signature: bytes
+    ) -> bool:
+        """Judge a key only once it has signed; an offer is answered and decides nothing."""
+        good = await super().validate_public_key(username, key_data, msg, signature)
+        if not (good and msg):
+            return good
+        outcome = await self.key_proven(username, key_line(key_data))
+        if outcome is Outcome.CONTINUES:
+            # RFC 4252 5.1: right so far, and more is wanted. It counts as no failure.
+            super().send_userauth_failure(True)  # noqa: FBT003 - asyncssh's own
+        return outcome is Outcome.COMPLETE
 
     def send_userauth_failure(self, partial_success: bool) -> None:  # noqa: FBT001 - asyncssh's
         """Count the failure; disconnect when it was one too many."""

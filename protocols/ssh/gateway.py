@@ -7,9 +7,9 @@ session and no other.
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import asyncssh
@@ -17,16 +17,20 @@ import structlog
 
 from bus.contract import Grant, RedeemCredential
 from bus.errors import BusError
+from bus.own_account import LaunchWaits
 from bus.proof import proof
 from bus.sealed import Opener
 from protocols.addresses import split_address
 from protocols.admission import Admission, Admitted, Departure, Refused
 from protocols.errors import AccessDeniedError
 from protocols.ssh import algorithms
-from protocols.ssh.auth import Redeemed
+from protocols.ssh.accounts import AskedAccount, LaunchOrder, Place, Visitor
+from protocols.ssh.auth import Entered, Redeemed
 from protocols.ssh.legs import UserLeg
+from protocols.ssh.own_login import Account, OwnLogon
 from protocols.ssh.served_session import ServedSession, Surroundings
-from protocols.ssh.serving import chosen
+from protocols.ssh.serving import Terminal, chosen
+from protocols.ssh.terminal.pages import plain
 from recorder.events import EndReason
 from recorder.session_info import TargetProtocol
 
@@ -51,8 +55,8 @@ class SSHGateway:
             max_startups_per_source=settings.max_startups_per_source,
         )
         self._options = _options(host_key_paths, settings.login_timeout_s, self._new_login)
-        self._sessions: dict[UUID, ServedSession] = {}
-        self._ticking: set[ServedSession] = set()
+        self._sessions: dict[UUID, Terminal] = {}
+        self._ticking: set[Terminal] = set()
         self._running: set[asyncio.Task[None]] = set()
         self._servers: list[asyncio.Server] = []
         self._group = asyncio.TaskGroup()
@@ -167,16 +171,82 @@ class SSHGateway:
         """End a session whose client has left before it was served."""
         self._group.create_task(self._give_back(grant))
 
-    def completed(self, leg: UserLeg, ticket: Admitted, redeemed: Redeemed) -> None:
-        """Serve the session that was granted."""
+    def account(self, leg: UserLeg) -> Account:
+        """Return what judges those who come from there by their own name."""
+        return AskedAccount(self._place(leg))
+
+    def greeting(self) -> str:
+        """Return what they are shown before they have logged on."""
+        return self._around.settings.terminal_banner
+
+    def completed(self, leg: UserLeg, ticket: Admitted, entered: Entered) -> None:
+        """Serve the session that was granted, or whoever has logged on."""
         self._admission.authenticated(ticket)
-        session = ServedSession(leg, redeemed, self._around, self._serving, self._ticking.add)
-        self._sessions[redeemed.grant.session_id] = session
-        task = self._group.create_task(self._guard(session))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        if isinstance(entered, Redeemed):
+            self._spawn(self._guard(self._session(leg, entered)))
+        else:
+            self._spawn(self._receive(leg, entered))
 
     # --- inside
+
+    def _place(self, leg: UserLeg) -> Place:
+        around = self._around
+        return Place(
+            broker=around.broker,
+            engine_id=around.engine_id,
+            site=around.site,
+            client_address=leg.peer_address,
+        )
+
+    def _session(self, leg: UserLeg, redeemed: Redeemed) -> ServedSession:
+        session = ServedSession(leg, redeemed, self._around, self._serving, self._ticking.add)
+        self._sessions[session.session_id] = session
+        return session
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._group.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    async def _receive(self, leg: UserLeg, logon: OwnLogon) -> None:
+        """Serve somebody who has logged on with his own account."""
+        visitor = Visitor(self._place(leg), logon)
+        try:
+            if logon.secret is None:
+                await self._serve_terminal(leg, visitor)
+            else:
+                await self._serve_secret(leg, visitor, logon.username, logon.secret)
+        except AccessDeniedError as error:
+            _turn_away(leg, error.detail or "you may not")
+        except BusError as error:
+            _turn_away(leg, f"{error}; try again")
+
+    async def _serve_secret(
+        self, leg: UserLeg, visitor: Visitor, username: str, secret: str
+    ) -> None:
+        opener = Opener()
+        granted = await visitor.launch(LaunchOrder(secret=secret), opener)
+        if isinstance(granted, LaunchWaits):
+            wants = "waits for approval" if granted.asked else "demands a reason"
+            _turn_away(leg, f"{secret} {wants}: log on with your name alone, and launch it")
+            return
+        redeemed = Redeemed(username, granted, opener)
+        await self._guard(self._session(leg, redeemed))
+
+    async def _serve_terminal(self, leg: UserLeg, visitor: Visitor) -> None:
+        async def serve(launched: UserLeg, redeemed: Redeemed) -> None:
+            # It winds up by itself, even where the terminal is cancelled.
+            session = self._session(launched, redeemed)
+            await asyncio.shield(self._spawn(self._guard(session)))
+
+        opened = await visitor.open_terminal()
+        terminal = self._serving.new_terminal(leg, visitor, opened, self._around, serve)
+        if terminal is None:
+            _turn_away(leg, "no terminal here: name a secret behind your name, as alice%web01")
+            return
+        self._sessions[terminal.session_id] = terminal
+        await self._guard(terminal)
 
     async def _ask(self, request: RedeemCredential, answer: asyncio.Future[Grant]) -> None:
         """Ask to the end, also when the client leaves meanwhile: a grant is a session."""
@@ -204,9 +274,9 @@ class SSHGateway:
     def _new_login(self) -> asyncssh.SSHServer:
         return self._serving.new_login(self)
 
-    async def _guard(self, session: ServedSession) -> None:
+    async def _guard(self, session: Terminal) -> None:
         """Run a session; whatever it dies of ends here."""
-        session_id = session.grant.session_id
+        session_id = session.session_id
         try:
             await session.run()
         except Exception:  # noqa: BLE001 - one session never takes another with it
@@ -221,6 +291,10 @@ class SSHGateway:
             for session in list(self._ticking):
                 if not session.tick():
                     self._ticking.discard(session)
+
+
+def _turn_away(leg: UserLeg, text: str) -> None:
+    leg.leave(asyncssh.DISC_BY_APPLICATION, plain(f"proxyd: {text}"))
 
 
 def _options(
@@ -240,7 +314,7 @@ def _options(
         mac_algs=list(algorithms.CLIENT_MACS),
         signature_algs=list(algorithms.SIGNATURES),
         compression_algs=None,
-        public_key_auth=False,
+        public_key_auth=True,
         host_based_auth=False,
         agent_forwarding=False,
         x11_forwarding=False,

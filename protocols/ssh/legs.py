@@ -5,7 +5,7 @@ asyncssh's public API. Nothing here, in the gateway or in a session knows which 
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -13,6 +13,7 @@ from msgspec import Struct
 from bus.contract import TargetCredential
 from protocols.ssh.channel_policy import ChannelPolicy
 from protocols.ssh.channels import Limits
+from protocols.ssh.own_login import Outcome
 from protocols.ssh.target import HostKeys
 from recorder.errors import RecordingLostError
 from recorder.ports import EventSink
@@ -39,10 +40,16 @@ class UserLeg(Leg, Protocol):
 
     may_fail: Callable[[], bool]
     """Is asked about each failed attempt; says whether another is allowed."""
+    key_proven: Callable[[str, str], Awaitable[Outcome]]
+    """Is told of each name and public key whose signature held; says what that leads to."""
 
     @property
     def peer_address(self) -> str:
         """The client's IP address."""
+        ...
+
+    def banner(self, text: str) -> None:
+        """Show a line before authentication (RFC 4252 5.4)."""
         ...
 
     def refuse(self, line: str) -> None:

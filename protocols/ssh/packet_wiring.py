@@ -6,15 +6,21 @@ from collections.abc import Callable
 import asyncssh
 
 from bus.contract import TargetCredential
+from bus.own_account import TerminalOpened
 from config.model import SSHSettings
 from protocols.ssh import private_names
+from protocols.ssh.accounts import Visitor
 from protocols.ssh.auth import Door, UserLogin
 from protocols.ssh.channels import Side
 from protocols.ssh.client_leg import ClientLeg
+from protocols.ssh.launched_leg import LaunchedLeg
 from protocols.ssh.legs import Leg, Owner, Rules, UserLeg
 from protocols.ssh.packet_relay import PacketRelay
 from protocols.ssh.rehearsal import Rehearsal
+from protocols.ssh.served_session import Surroundings
+from protocols.ssh.serving import Serve
 from protocols.ssh.target import HostKeys, TargetLogin, dial, options_for
+from protocols.ssh.terminal_session import TerminalSession
 from protocols.ssh.transport import TargetLeg, install
 from recorder.errors import RecordingLostError
 from recorder.session_info import Target
@@ -41,6 +47,18 @@ class PacketWiring:
         """Return what asks `door` about the user of a connection."""
         return UserLogin(door, _leg_of)
 
+    def new_terminal(
+        self,
+        leg: UserLeg,
+        visitor: Visitor,
+        opened: TerminalOpened,
+        around: Surroundings,
+        serve: Serve,
+    ) -> TerminalSession:
+        """Return the terminal on `leg`."""
+        assert isinstance(leg, ClientLeg)  # noqa: S101 - `new_leg` makes no other
+        return TerminalSession(leg, visitor, opened, around, serve)
+
     async def dial(
         self, target: Target, credential: TargetCredential, keys: HostKeys, limit_s: float
     ) -> Leg:
@@ -49,7 +67,8 @@ class PacketWiring:
 
     def start(self, client: UserLeg, target: Leg, rules: Rules, owner: Owner) -> "Bursts":
         """Start to relay between two legs that this wiring made."""
-        assert isinstance(client, ClientLeg) and isinstance(target, TargetLeg)  # noqa: S101, PT018
+        assert isinstance(client, ClientLeg | LaunchedLeg)  # noqa: S101 - made here
+        assert isinstance(target, TargetLeg)  # noqa: S101 - the same
         return Bursts(client, target, rules, owner, self._rehearsal)
 
 
@@ -78,7 +97,7 @@ class Bursts:
 
     def __init__(
         self,
-        client: ClientLeg,
+        client: ClientLeg | LaunchedLeg,
         target: TargetLeg,
         rules: Rules,
         owner: Owner,
@@ -89,7 +108,7 @@ class Bursts:
         self._sink, self._crossed_bytes = rules.sink, rules.crossed_bytes
         self._relay = PacketRelay(rules.policy, rules.terms, rules.limits, rules.sink)
         self._draining: asyncio.Task[None] | None = None
-        target.take_over(self._receiver(Side.TARGET), client, self._relay.ignored)
+        target.take_over(self._receiver(Side.TARGET), client.carrier, self._relay.ignored)
         client.take_over(self._receiver(Side.CLIENT), target)
 
     @property

@@ -170,6 +170,11 @@ class OpenConfirmation(Struct, frozen=True):
         fields = Reader(payload, 1)
         return cls(fields.uint32(), fields.uint32(), fields.uint32(), fields.uint32())
 
+    def write(self) -> bytes:
+        """Return the payload."""
+        fields = (self.recipient, self.sender, self.window_bytes, self.packet_bytes)
+        return bytes((Message.CHANNEL_OPEN_CONFIRMATION,)) + b"".join(map(uint32, fields))
+
 
 class OpenRefusal(Struct, frozen=True):
     """SSH_MSG_CHANNEL_OPEN_FAILURE, RFC 4254 5.1."""
@@ -208,6 +213,11 @@ class ChannelRequest(Struct, frozen=True):
         """Read a payload."""
         fields = Reader(payload, 1)
         return cls(fields.uint32(), fields.name(), fields.boolean(), fields.rest())
+
+    def write(self) -> bytes:
+        """Return the payload."""
+        head = bytes((Message.CHANNEL_REQUEST,)) + uint32(self.recipient)
+        return head + string(self.kind.encode()) + bytes((self.want_reply,)) + self.rest
 
 
 class GlobalRequest(Struct, frozen=True):
@@ -258,6 +268,16 @@ class Terminal(Struct, frozen=True):
         fields.uint32()
         return cls(terminal, columns, rows, fields.string())
 
+    def write(self) -> bytes:
+        """Return what follows `want_reply`, without a size in pixels."""
+        sizes = uint32(self.columns) + uint32(self.rows) + uint32(0) + uint32(0)
+        return string(self.terminal.encode()) + sizes + string(self.modes)
+
+
+def channel_success(recipient: int) -> bytes:
+    """Return the payload of SSH_MSG_CHANNEL_SUCCESS."""
+    return bytes((Message.CHANNEL_SUCCESS,)) + uint32(recipient)
+
 
 def channel_failure(recipient: int) -> bytes:
     """Return the payload of SSH_MSG_CHANNEL_FAILURE."""
@@ -284,3 +304,25 @@ def channel_error_data(recipient: int, data: bytes) -> bytes:
 def window_adjust(recipient: int, size_bytes: int) -> bytes:
     """Return the payload of SSH_MSG_CHANNEL_WINDOW_ADJUST."""
     return bytes((Message.CHANNEL_WINDOW_ADJUST,)) + uint32(recipient) + uint32(size_bytes)
+
+
+def channel_eof(recipient: int) -> bytes:
+    """Return the payload of SSH_MSG_CHANNEL_EOF."""
+    return bytes((Message.CHANNEL_EOF,)) + uint32(recipient)
+
+
+def channel_close(recipient: int) -> bytes:
+    """Return the payload of SSH_MSG_CHANNEL_CLOSE."""
+    return bytes((Message.CHANNEL_CLOSE,)) + uint32(recipient)
+
+
+def exit_status(recipient: int, status: int) -> bytes:
+    """Return the payload that says how a command ended (RFC 4254 6.10)."""
+    request = ChannelRequest(recipient, "exit-status", want_reply=False, rest=uint32(status))
+    return request.write()
+
+
+def session_open(sender: int, window_bytes: int, packet_bytes: int) -> bytes:
+    """Return the payload that opens a session channel (RFC 4254 6.1)."""
+    fields = uint32(sender) + uint32(window_bytes) + uint32(packet_bytes)
+    return bytes((Message.CHANNEL_OPEN,)) + string(b"session") + fields

@@ -9,6 +9,7 @@ one, however it ends.
 import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
+from uuid import UUID
 
 import asyncssh
 import msgspec
@@ -90,6 +91,11 @@ class ServedSession:
         self._checking: asyncio.TimerHandle | None = None
         self._pause_limit: asyncio.TimerHandle | None = None
         """There while nothing crosses."""
+
+    @property
+    def session_id(self) -> UUID:
+        """The session that it is."""
+        return self.grant.session_id
 
     def end(self, reason: EndReason, text: str) -> None:
         """End the session; the first reason given is the one that counts."""

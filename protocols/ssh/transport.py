@@ -70,8 +70,26 @@ class Leg(SSHConnection):
 
     # --- what the relay and the gateway use
 
+    @property
+    def carrier(self) -> "Leg":
+        """The leg that sends, and is slowed down: itself."""
+        return self
+
+    def pace(self, paced: "Leg | None") -> None:
+        """Read `paced` no faster than this leg can send, and nobody else any more."""
+        if paced is None:
+            # Whoever slowed us down, or was held, is gone.
+            for reason in ("peer", "rekey", "held"):
+                self.resume(reason)
+        elif self._clogged:
+            paced.pause("peer")
+        self._paced = paced
+
     def take_over(
-        self, receive: Receive, paced: "Leg", ignored: Callable[[], None] = lambda: None
+        self,
+        receive: Receive,
+        paced: "Leg | None",
+        ignored: Callable[[], None] = lambda: None,
     ) -> None:
         """Hand every packet to `receive`; read `paced` no faster than this leg can send.
 

@@ -3,6 +3,7 @@
 import click
 
 from control.requests import AccessSummary, GrantAccess, ListAccess, RevokeAccess
+from proxyd.cli import access_requests
 from proxyd.cli.invocation import Invocation, pass_invocation
 from proxyd.cli.output import OutputFormat, print_json, print_table
 
@@ -47,3 +48,14 @@ def list_(invocation: Invocation) -> None:
         ("USER", "SECRET", "SINCE (UTC)"),
         ((one.user, one.secret, f"{one.granted_at:%Y-%m-%d %H:%M}") for one in granted),
     )
+
+
+for command in (
+    access_requests.request,
+    access_requests.requests,
+    access_requests.approve,
+    access_requests.deny,
+    access_requests.withdraw,
+    access_requests.demand,
+):
+    access.add_command(command)

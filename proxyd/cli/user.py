@@ -13,6 +13,7 @@ from proxyd.cli.invocation import Invocation, pass_invocation
 from proxyd.cli.output import OutputFormat, print_json, print_table
 from proxyd.cli.request import build
 from proxyd.cli.typed import from_stdin
+from proxyd.cli.user_keys import keys
 
 
 @click.group()
@@ -118,3 +119,6 @@ def disable(invocation: Invocation, name: str) -> None:
     with invocation.operator() as operator:
         operator.call(DisableUser(name=name))
     click.echo(f"disabled the user {name}", err=True)
+
+
+user.add_command(keys)

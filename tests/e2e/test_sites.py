@@ -26,6 +26,20 @@ def test_a_session_through_an_engine_is_recorded_by_the_control_node(site: Site)
     assert recording.verify() == 0
 
 
+def test_people_log_on_and_launch_at_an_engine_with_their_own_password(site: Site):
+    site.control.forget_sessions()
+    password = "Correct-Horse-9-Battery"
+    straight = site.control.dress("", "alice%web", password).run("echo hello; exit 3")
+    assert (straight.status, straight.stdout) == (3, b"hello\n"), straight.said
+    terminal = site.control.dress("", "alice", password)
+    launched = terminal.run("launch web", typed=b"echo hello; exit 4\n")
+    assert (launched.status, launched.stdout) == (4, b"hello\n"), launched.said
+    assert b"web " in terminal.run("search").stdout
+    refused = site.control.dress("", "alice", "a wrong guess of it").run("search")
+    assert refused.status == 255
+    assert site.control.recorded().verify() == 0
+
+
 def test_a_desktop_through_an_engine_is_recorded_by_the_control_node(
     site: Site, shadow_server: Shadow, desk: Display
 ):

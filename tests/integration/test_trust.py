@@ -41,6 +41,7 @@ from control.credentials import Gateways
 from control.grants import Grants
 from control.heartbeats import Heartbeats
 from control.log_in import LogIn
+from control.own_account import AccountRequests
 from control.requests import AddSecret, AddUser, IssueCredential, IssuedCredential
 from control.rpc import EngineRequests
 from control.state_dir import Initialiser
@@ -81,8 +82,12 @@ class World:
             vhost.parameters(), self.trust.identity, (SITE,), LIMIT_S
         )
         grants = Grants(self.database, vault, CLOCK, default_on_loss=OnLoss.REQUIRE)
-        check = UserCheck(LogIn(self.database, vault, CLOCK), vault)
-        requests = EngineRequests(self.database, grants, CLOCK, Heartbeats(CLOCK), check, None)
+        log_in = LogIn(self.database, vault, CLOCK)
+        check = UserCheck(log_in, self.database, vault, CLOCK)
+        accounts = AccountRequests(self.database, vault, CLOCK, check, grants, GATEWAYS)
+        requests = EngineRequests(
+            self.database, grants, CLOCK, Heartbeats(CLOCK), accounts, None
+        )
         self.control.answer(requests.answer)
 
     def _add_secret(self) -> None:

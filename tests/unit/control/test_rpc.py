@@ -26,10 +26,12 @@ from bus.contract import (
 from bus.errors import BadMessageError, BusUnavailableError
 from bus.signed import introduction
 from control import authority, engines, node_keys
+from control.credentials import Gateways
 from control.heartbeats import Heartbeats
 from control.log_in import LogIn
 from control.node_keys import CONTROL, Purpose
 from control.nt_hashes import NTLMCheck
+from control.own_account import AccountRequests
 from control.rpc import EngineRequests
 from control.user_check import UserCheck
 from recorder.events import EndReason
@@ -49,7 +51,13 @@ def heartbeats(clock):
 
 @pytest.fixture
 def user_check(database, vault, clock):
-    return UserCheck(LogIn(database, vault, clock), vault)
+    return UserCheck(LogIn(database, vault, clock), database, vault, clock)
+
+
+@pytest.fixture
+def accounts(database, grants, clock, vault, user_check):
+    gateways = Gateways(host="bastion.example.org", ports={})
+    return AccountRequests(database, vault, clock, user_check, grants, gateways)
 
 
 @pytest.fixture
@@ -58,8 +66,8 @@ def ntlm_check(database, vault, clock):
 
 
 @pytest.fixture
-def engine_requests(database, grants, clock, heartbeats, user_check, ntlm_check):
-    return EngineRequests(database, grants, clock, heartbeats, user_check, ntlm_check)
+def engine_requests(database, grants, clock, heartbeats, accounts, ntlm_check):
+    return EngineRequests(database, grants, clock, heartbeats, accounts, ntlm_check)
 
 
 @pytest.fixture

@@ -37,3 +37,10 @@ def test_a_hit_tells_where_it_is(stored):
         SearchHit(session=SESSION, at_ms=5, kind="command", text="rm -rf /srv", channel=0)
     ]
     assert search.search("rm -rf", ("output",), 10) == []
+
+
+def test_what_was_stored_a_moment_ago_is_waited_for(stored):
+    waiting = [2, 1, 0]
+    search = IndexSearch(Search(stored), lambda: waiting.pop(0))
+    assert search.search("nothing", (), 10) == []
+    assert waiting == []

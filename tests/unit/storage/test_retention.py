@@ -17,6 +17,7 @@ from storage.errors import StorageUnavailableError
 from storage.file_blobs import FileBlobs
 from storage.reader import Reader
 from storage.retention import Retention, Rule, rules, set_rule, unset_rule
+from storage.retention_tables import TombstoneRow
 from storage.tables import (
     AuditRow,
     BlobRow,
@@ -25,7 +26,6 @@ from storage.tables import (
     LineRow,
     OutlineRow,
     SessionRow,
-    TombstoneRow,
 )
 from storage.writer import Writer
 

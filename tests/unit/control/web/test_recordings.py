@@ -12,8 +12,9 @@ from recorder.clock import ManualClock
 from storage.blobs import DatabaseBlobs
 from storage.database import Database
 from storage.reader import Reader
+from storage.retention_tables import TombstoneRow
 from storage.search import Search
-from storage.tables import AuditRow, SessionRow, TombstoneRow
+from storage.tables import AuditRow, SessionRow
 from storage.writer import Writer
 
 

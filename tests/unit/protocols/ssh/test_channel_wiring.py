@@ -40,6 +40,12 @@ class OpenDoor:
     def completed(self, _leg, _ticket, redeemed: Redeemed) -> None:
         self.inside.append(redeemed)
 
+    def account(self, _leg) -> None:
+        return None
+
+    def greeting(self) -> str:
+        return ""
+
     def abandoned(self, _grant: str) -> None:
         pass
 
@@ -94,7 +100,7 @@ async def test_who_has_logged_on_may_send_more(port: int, door: OpenDoor):
     async with asyncssh.connect(
         "127.0.0.1",
         port,
-        username="ana",
+        username="anaanaanaanaa",
         password="right",
         known_hosts=None,
         client_keys=None,
