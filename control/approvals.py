@@ -42,6 +42,19 @@ def set_demands(session: Session, secret: str, demands: tuple[str, ...]) -> None
     secrets.find(session, secret).demands = ",".join(wanted)
 
 
+def check_pair(session: Session, who: str, user: str, secret: str) -> None:
+    """Raise `DeniedError` where `who` gives himself a pair that nobody would ask about.
+
+    Another person who issues one has given his word by that.
+    """
+    demands = demands_of(secrets.find(session, secret))
+    if demands and who == user:
+        raise DeniedError(
+            f"`{secret}` demands {' and '.join(demands)} each time: launch it at the SSH "
+            "terminal, which asks for that"
+        )
+
+
 def objection(
     session: Session, user: UserRow, secret: SecretRow, request: LaunchSecret, now: dt.datetime
 ) -> Denied | LaunchWaits | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from control import access, credentials, logins, ports, secrets, sessions, users
+from control import access, approvals, credentials, logins, ports, secrets, sessions, users
 from control import dead_letter_operations as letters
 from control import requests as ask
 from control.account_operations import AccountOperations
@@ -305,6 +305,7 @@ class CredentialOperations:
         """Make a credential."""
         node, act = self.node, self.node.act(who)
         with node.database.transaction() as session:
+            approvals.check_pair(session, who, request.user, request.secret)
             issued = credentials.issue(session, node.vault, node.gateways, request, act.at)
             detail = f"for {request.user} to {request.secret}"
             act.note(session, "credential.issued", issued.id, detail)

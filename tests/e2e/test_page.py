@@ -29,7 +29,9 @@ pytestmark = pytest.mark.peers
 
 @pytest.fixture(scope="module")
 def daemon(make_daemon: MakeDaemon, openssh_server: OpenSSHServer) -> Daemon:
-    made = make_daemon(PROXYD_PUBLIC_HOST="localhost", PROXYD_SSH__SOURCE_PENALTIES="false")
+    made = make_daemon(
+        page=True, PROXYD_PUBLIC_HOST="localhost", PROXYD_SSH__SOURCE_PENALTIES="false"
+    )
     made.add_secret("web", openssh_server)
     name, password = ADMIN
     typed = f"{password}\n"

@@ -40,7 +40,7 @@ class Live:
 
 @pytest.fixture(scope="module")
 def daemon(make_daemon: MakeDaemon, openssh_server: OpenSSHServer) -> Daemon:
-    daemon = make_daemon()
+    daemon = make_daemon(page=True)
     daemon.add_secret("web", openssh_server)
     add_auditor(daemon)
     return daemon

@@ -31,7 +31,7 @@ listen = ["127.0.0.1:{port}"]
 [rdp]
 listen = [{rdp_listen}]
 [control]
-listen = "127.0.0.1:{page_port}"
+listen = "{page_listen}"
 [metrics]
 listen = "127.0.0.1:{metrics_port}"
 """
@@ -127,13 +127,21 @@ class Daemon:
     """`proxyd init` and `proxyd run` with a folder of their own."""
 
     def __init__(
-        self, extra: str = "", *, state: Path | None = None, rdp: bool = False, **env: str
+        self,
+        extra: str = "",
+        *,
+        state: Path | None = None,
+        rdp: bool = False,
+        page: bool = False,
+        **env: str,
     ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="proxyd-daemon-"))
         self.state = state or self.folder / "state"
         self.port, self.page_port, self.metrics_port = free_port(), free_port(), free_port()
         self.rdp_port = free_port()
         self.rdp_listen = f'"127.0.0.1:{self.rdp_port}"' if rdp else ""
+        # Reading a web framework takes as long as everything else at a start.
+        self.page_listen = f"127.0.0.1:{self.page_port}" if page else ""
         self.config = self.folder / "proxyd.toml"
         self.config.write_text(SETTINGS.format(**vars(self)) + extra)
         self.log = self.folder / "proxyd.log"
@@ -339,10 +347,8 @@ def make_daemon() -> Iterator[MakeDaemon]:
     """Starts daemons and ends them with the module."""
     made: list[Daemon] = []
 
-    def make(
-        extra: str = "", *, state: Path | None = None, rdp: bool = False, **env: str
-    ) -> Daemon:
-        made.append(Daemon(extra, state=state, rdp=rdp, **env))
+    def make(extra: str = "", **given: Any) -> Daemon:
+        made.append(Daemon(extra, **given))
         return made[-1].set_up()
 
     yield make

@@ -32,7 +32,7 @@ class Played:
 @pytest.fixture(scope="module")
 def played(make_daemon: MakeDaemon, openssh_server: OpenSSHServer) -> Played:
     """One shell, in chunks of three seconds so that there are screens to jump to."""
-    daemon = make_daemon(PROXYD_RECORDER__CHUNK_INTERVAL_S="3")
+    daemon = make_daemon(page=True, PROXYD_RECORDER__CHUNK_INTERVAL_S="3")
     daemon.add_secret("web", openssh_server)
     add_auditor(daemon)
     login = daemon.login("web")

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import select
 
-from control import access, secrets, users
+from control import access, approvals, secrets, users
 from control.approval_operations import ApprovalOperations
 from control.approval_requests import (
     ApproveAccess,
@@ -90,3 +90,10 @@ def test_what_cannot_be_demanded_or_is_not_there_is_refused(operations, asked):
         operations.set_demands(SetDemands(secret="web1", demands=("tea",)), "root")
     with pytest.raises(NotFoundError):
         operations.request(RequestAccess(user="ada", secret="nowhere"), "root")
+
+
+def test_nobody_gives_himself_a_pair_that_skips_the_question(operations, database):
+    with database.read() as session:
+        with pytest.raises(DeniedError, match="demands comment and approval each time"):
+            approvals.check_pair(session, "ada", "ada", "web1")
+        approvals.check_pair(session, "root", "ada", "web1")
