@@ -39,7 +39,7 @@ class Node(Daemon):
     """One role in a process of its own. It is there once it says so, as systemd would hear."""
 
     def __init__(self, role: str, vhost: VirtualHost, extra: str = "", **env: str) -> None:
-        super().__init__(state=None, rdp=False, **env)
+        super().__init__(state=None, rdp=False, page=False, **env)
         self.role = role
         password_file = self.folder / "bus-password"
         password_file.touch(0o600)
