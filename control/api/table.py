@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from msgspec import Struct
 
 from control import account_requests as account
+from control import approval_requests as approval
 from control import bus_requests as bus
 from control import enrolment_requests as enrolment
 from control import node_requests as node
@@ -16,6 +17,7 @@ from control import pause_requests as pause
 from control import proof_requests as proof
 from control import requests as ask
 from control import retention_requests as retention
+from control import user_key_requests as keys
 from control.audit_requests import AuditEntry, ListAudit
 from control.rights import Right
 from recorder.tree_head import TreeHead
@@ -41,6 +43,7 @@ class Call(NamedTuple):
 
 
 _SETUP, _MANAGE, _SESSIONS = Right.SEE_SETUP, Right.MANAGE, Right.SEE_SESSIONS
+_Asked = approval.AccessRequestSummary
 _STEER, _USE, _ONESELF = Right.STEER_SESSIONS, Right.USE_SECRETS, Right.ONESELF
 
 CALLS: Final[tuple[Call, ...]] = (
@@ -57,9 +60,19 @@ CALLS: Final[tuple[Call, ...]] = (
     Call("PUT", "/users/{name}/role", account.SetRole, _MANAGE, ask.UserSummary),
     Call("PUT", "/users/{name}/password", account.SetPassword, _MANAGE),
     Call("DELETE", "/users/{name}/second-factor", account.ResetSecondFactor, _MANAGE),
+    Call("GET", "/users/{user}/keys", keys.ListUserKeys, _SETUP, list[keys.UserKeySummary]),
+    Call("POST", "/users/{user}/keys", keys.AddUserKey, _MANAGE, keys.UserKeySummary),
+    Call("DELETE", "/users/{user}/keys", keys.RemoveUserKey, _MANAGE),
+    Call("PUT", "/users/{user}/ssh-login", keys.SetSSHLogin, _MANAGE),
     Call("GET", "/access", ask.ListAccess, _SETUP, list[ask.AccessSummary]),
     Call("PUT", "/access/{user}/{secret}", ask.GrantAccess, _MANAGE, ask.AccessSummary),
     Call("DELETE", "/access/{user}/{secret}", ask.RevokeAccess, _MANAGE),
+    Call("PUT", "/secrets/{secret}/demands", approval.SetDemands, _MANAGE),
+    Call("GET", "/access-requests", approval.ListAccessRequests, _SETUP, list[_Asked]),
+    Call("POST", "/access-requests", approval.RequestAccess, _MANAGE, _Asked),
+    Call("POST", "/access-requests/{id}/approve", approval.ApproveAccess, _MANAGE, _Asked),
+    Call("POST", "/access-requests/{id}/deny", approval.DenyAccess, _MANAGE, _Asked),
+    Call("POST", "/access-requests/{id}/withdraw", approval.WithdrawAccess, _MANAGE),
     Call("GET", "/credentials", ask.ListCredentials, _SETUP, list[ask.CredentialSummary]),
     Call("POST", "/credentials", ask.IssueCredential, _MANAGE, ask.IssuedCredential),
     Call("DELETE", "/credentials/{id}", ask.RevokeCredential, _MANAGE),
@@ -134,6 +147,7 @@ CALLS: Final[tuple[Call, ...]] = (
         "POST", "/me/credentials", ask.IssueCredential, _USE, ask.IssuedCredential, own="user"
     ),
     Call("DELETE", "/me/credentials/{id}", ask.RevokeCredential, _USE, own="user"),
+    Call("POST", "/me/access-requests", approval.RequestAccess, _USE, _Asked, own="user"),
     Call(
         "GET",
         "/me/tokens",

@@ -220,6 +220,8 @@ def test_the_target_restarts_what_is_enabled(roles: ThreeRoles, login: Login) ->
     wait_until(lambda: roles.states() == ["active"] * 3, "not all are back", seconds=30)
     after = [roles.machine.do(*shown, name) for name in SERVICES]
     assert not set(before) & set(after)
+    ready = ["proxyd", "--config", "/etc/proxyd/engine.toml", "status", "--wait", "30"]
+    roles.machine.do(*ready)
     done = login.run("echo again")
     assert done.text == "again", done.said
     assert roles.recorded(seconds=30).row["complete"]

@@ -68,7 +68,12 @@ def test_an_engine_tells_its_operator_how_it_is(site: Site):
         assert status["engine"] == (site.engine.state / "engine.id").read_text().strip()
         assert (status["site"], status["broker"], status["problems"]) == ("default", True, [])
         assert status["live_sessions"] == 1
-        assert status["spool_bytes"] > 0
+
+        def fills() -> bool:
+            typist.type()
+            return site.engine.json("status")["spool_bytes"] > 0
+
+        wait_until(fills, "nothing lies in the spool")
         typist.leave()
     site.control.recorded()
     shown = site.engine.cli("status").text

@@ -19,12 +19,16 @@ class Told:
     connections: int = 0
     attempts: list[tuple[str, str]] = field(default_factory=list)
     """Every login that was tried: (user, password)."""
+    connected: list[asyncssh.SSHServerConnection] = field(default_factory=list)
 
 
 class _Server(asyncssh.SSHServer):
     def __init__(self, told: Told) -> None:
         self._told = told
         told.connections += 1
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._told.connected.append(conn)
 
     def begin_auth(self, username: str) -> bool:
         del username
@@ -56,6 +60,11 @@ async def _serve(told: Told, port: int, ready: threading.Event, done: threading.
         told.port = acceptor.get_port()
         ready.set()
         await asyncio.to_thread(done.wait)
+        for connection in told.connected:
+            connection.abort()
+            await connection.wait_closed()
+    # Sockets close in a later turn of the loop.
+    await asyncio.sleep(0.05)
 
 
 @contextmanager

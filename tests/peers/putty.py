@@ -73,7 +73,7 @@ class Screen:
             found[:] = self.xdotool("search", "--onlyvisible", "--name", title).text.split()
             return bool(found)
 
-        wait_until(look, f"no window is called {title}", seconds=20, every=0.2)
+        wait_until(look, f"no window is called {title}", seconds=60, every=0.2)
         return found[0]
 
     def type(self, window: str, text: str) -> None:

@@ -1,6 +1,5 @@
 """Real xrdp: a target that speaks TLS and no NLA, with a desktop of one terminal."""
 
-import contextlib
 import socket
 import subprocess
 from collections.abc import Generator, Iterator
@@ -101,13 +100,16 @@ def _free_displays() -> int:
     what runs in a chroot beside us shows in the latter alone.
     """
     for first in range(100, 900, _DISPLAYS):
-        with contextlib.suppress(OSError):
-            claim = socket.socket(socket.AF_UNIX)
+        claim = socket.socket(socket.AF_UNIX)
+        try:
             claim.bind(f"\0proxyd-displays-{first}")
             for number in range(first, first + _DISPLAYS):
                 _check_free(number)
-            _claims.append(claim)
-            return first
+        except OSError:
+            claim.close()
+            continue
+        _claims.append(claim)
+        return first
     pytest.fail("no display is free from :100 to :900")
 
 

@@ -3,7 +3,7 @@
 import contextlib
 
 import msgspec
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from control.errors import ControlError
@@ -27,6 +27,7 @@ def test_noise_is_refused(body):
         decode_answer(body)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(NAMES, ALMOST)
 def test_what_is_taken_comes_back_the_same(name, fields):
     with contextlib.suppress(ControlError):
