@@ -109,7 +109,7 @@ def test_a_sync_that_fails_once_loses_nothing(tmp_path: Path, sync_interval_ms: 
     events = recovered(tmp_path)
     # It hits the open segment, or one that is being sealed.
     assert b"Input/output error" in log
-    assert numbers(events) == list(range(300))
+    assert numbers(events) == list(range(300)), log.decode()
     assert_all_there(events, forwarded)
     assert events[-1].reason is EndReason.CLIENT_LEFT
 
