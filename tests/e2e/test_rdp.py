@@ -154,6 +154,7 @@ def test_every_refusal_looks_the_same_and_dials_no_target(
         "expired": expired,
         "revoked": revoked,
     }
+    time.sleep(1)  # Then one of them has expired.
     before, sessions = xrdp_server.connections(), len(desktops.sessions())
     viewers = {why: view(login, f"/sec:{security}") for why, login in refused.items()}
     ends = {why: viewer.wait() for why, viewer in viewers.items()}
