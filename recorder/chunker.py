@@ -7,10 +7,11 @@ is followed counts.
 
 import datetime as dt
 import hashlib
+from collections.abc import Iterable, Sequence
 from typing import Final
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from recorder.chunk import (
     GENESIS,
@@ -20,6 +21,9 @@ from recorder.chunk import (
     EndManifest,
     SealReason,
     encode,
+    encode_as_written,
+    frame,
+    packs,
     read_frames,
 )
 from recorder.data_key import DataKey
@@ -41,6 +45,14 @@ class Link(Struct, frozen=True, kw_only=True):
 
     header: ChunkHeader
     digest: Digest
+
+
+class Written(Struct, frozen=True):
+    """A frame that is in memory still."""
+
+    body: bytes
+    pieces: tuple[bytes, ...]
+    """As it lies on the disk: size, checksum, ciphertext."""
 
 
 class Count:
@@ -136,15 +148,50 @@ class Chunker:
 
         Raises `CorruptChunkError` where they are damaged.
         """
+        header = self._header(read_frames(frames), sealed, first_at, end_reason)
+        header = structs.replace(header, frames_bytes=len(frames), cut_bytes=cut_bytes)
+        return encode(header, frames, self._key, self._signer)
+
+    def seal_written(
+        self,
+        written: Sequence[Written],
+        sealed: SealReason,
+        *,
+        first_at: dt.datetime,
+        end_reason: EndReason | None = None,
+    ) -> Chunk:
+        """Return the next chunk of frames that are in memory still.
+
+        What does not pack stays as it lies; but not at the end of a session, for there
+        readers take it for what a dead engine left.
+        """
+        bodies = [one.body for one in written]
+        header = self._header(bodies, sealed, first_at, end_reason)
+        if end_reason is not None or packs(bodies):
+            frames = b"".join(frame(body) for body in bodies)
+            header = structs.replace(header, frames_bytes=len(frames))
+            return encode(header, frames, self._key, self._signer)
+        pieces = [piece for one in written for piece in one.pieces]
+        size_bytes = sum(len(piece) for piece in pieces)
+        header = structs.replace(header, frames_bytes=size_bytes, codec="frames")
+        return encode_as_written(header, pieces, self._signer)
+
+    def _header(
+        self,
+        bodies: Iterable[bytes],
+        sealed: SealReason,
+        first_at: dt.datetime,
+        end_reason: EndReason | None,
+    ) -> ChunkHeader:
         link = self._previous
         sequence = 0 if link is None else link.header.sequence + 1
         count = Count(0 if link is None else link.header.last_ms)
         self._totals_then = totals = self._totals.copy()
-        for body in read_frames(frames):
+        for body in bodies:
             burst = decode_burst(body)
             count.add(burst)
             totals.add(burst)
-        header = ChunkHeader(
+        return ChunkHeader(
             session_id=self._session_id,
             sequence=sequence,
             sealed=sealed,
@@ -152,18 +199,16 @@ class Chunker:
             last_ms=count.last_ms,
             first_at=first_at,
             previous_digest=GENESIS if link is None else link.digest,
-            frames_bytes=len(frames),
+            frames_bytes=0,
             events=count.events,
             input_bytes=count.input_bytes,
             output_bytes=count.output_bytes,
             end_reason=end_reason,
-            cut_bytes=cut_bytes,
             key=self._key.wrapped,
             engine_id=self._signer.engine_id,
             signing_key=self._signer.key_id,
             manifest=None if end_reason is None else totals.manifest(sequence),
         )
-        return encode(header, frames, self._key, self._signer)
 
     def follow(self, chunk: Chunk) -> None:
         """Take note that `chunk`, sealed last, is on disk: the next one is linked to it."""

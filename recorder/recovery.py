@@ -25,7 +25,7 @@ from recorder.chunk import (
     SealReason,
     decode,
     digest_of,
-    encode_recovered,
+    encode_as_written,
 )
 from recorder.chunker import Link
 from recorder.data_key import WrappedKey
@@ -180,7 +180,7 @@ class _Session:
             signing_key=self._signer.key_id,
             manifest=EndManifest(last_sequence=number) if last else None,
         )
-        chunk = encode_recovered(header, frames, self._signer)
+        chunk = encode_as_written(header, [frames], self._signer)
         self._spool.add(chunk)
         self._follow(chunk)
 

@@ -16,15 +16,16 @@ import datetime as dt
 import math
 import os
 import struct
-import zlib
 from pathlib import Path
 from typing import Literal
 from uuid import UUID
 
 import msgspec
+from isal.isal_zlib import crc32
 from msgspec import Struct
 
 from recorder.chunk import decrypt_frames, frame, whole_frame
+from recorder.chunker import Written
 from recorder.data_key import FRAME_OVERHEAD_BYTES, DataKey, WrappedKey
 from recorder.errors import CorruptChunkError
 
@@ -33,6 +34,9 @@ OVERHEAD_BYTES = _FRONT.size + FRAME_OVERHEAD_BYTES
 """What a frame takes on disk beside its body."""
 _JOIN_BYTES = 8192
 """Up to here copying the body behind its front is cheaper than a second vector."""
+_FAST_BYTES = 256 * 1024
+"""A segment with so much at its first sync is full soon, and its frames are kept until then:
+reading and decrypting them again costs more than that memory."""
 
 
 class SegmentFront(Struct, frozen=True, kw_only=True):
@@ -61,6 +65,7 @@ class Segment:
         "sequence",
         "synced_bytes",
         "unsynced",
+        "written",
         "written_bytes",
     )
 
@@ -84,6 +89,8 @@ class Segment:
         self.named = False
         """Whether the folder's entry for the file is known to be on disk."""
         self.written_bytes = self.synced_bytes = 0
+        self.written: list[Written] | None = []
+        """All its frames, of a segment that fills up before they are let go of."""
         self.unsynced: list[bytes] = []
         """Bodies that may not be on disk yet: a failed sync must not be tried again, so
         they are written anew from here."""
@@ -107,20 +114,25 @@ class Segment:
         """Encrypt one frame and write it whole, or leave nothing of it behind."""
         sealed = self._key.encrypt_frame(self.sequence, self._frames, body)
         self._frames += 1
-        front = _FRONT.pack(len(sealed), zlib.crc32(sealed))
+        front = _FRONT.pack(len(sealed), crc32(sealed))
         size_bytes = len(front) + len(sealed)
-        if size_bytes <= _JOIN_BYTES:
-            wrote_bytes = os.write(self._descriptor, front + sealed)
+        pieces = (front + sealed,) if size_bytes <= _JOIN_BYTES else (front, sealed)
+        if len(pieces) == 1:
+            wrote_bytes = os.write(self._descriptor, pieces[0])
         else:
-            wrote_bytes = os.writev(self._descriptor, (front, sealed))
+            wrote_bytes = os.writev(self._descriptor, pieces)
         if wrote_bytes != size_bytes:
             self._write_rest(memoryview(front + sealed)[wrote_bytes:])
         self.written_bytes += size_bytes
         self.unsynced.append(body)
+        if self.written is not None:
+            self.written.append(Written(body, pieces))
 
     def sync(self) -> None:
         """Bring everything written so far to the disk."""
         bodies, written_bytes = len(self.unsynced), self.written_bytes
+        if written_bytes < _FAST_BYTES:
+            self.written = None
         os.fdatasync(self._descriptor)
         if not self.named:
             sync_folder(Path(self.folder))
@@ -130,6 +142,7 @@ class Segment:
 
     def cut_to(self, size_bytes: int) -> None:
         """Drop every frame behind `size_bytes`; the file keeps its beginning."""
+        self.written = None
         size_bytes = max(size_bytes, len(self._front))
         os.ftruncate(self._descriptor, size_bytes)
         self.written_bytes = size_bytes

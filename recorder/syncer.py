@@ -150,15 +150,24 @@ class Syncer:
         self._tell(job.tell, job, outcome)
 
     def _seal(self, job: SealJob) -> Chunk:
-        try:
-            chunk = self._packed(job, job.segment.frames())
-        except CorruptChunkError:
-            chunk = self._packed(job, *job.segment.mended_frames())
+        segment = job.segment
+        if segment.written is not None:
+            chunk = job.chunker.seal_written(
+                segment.written,
+                job.sealed,
+                first_at=job.first_at,
+                end_reason=job.end_reason,
+            )
+        else:
+            try:
+                chunk = self._packed(job, segment.frames())
+            except CorruptChunkError:
+                chunk = self._packed(job, *segment.mended_frames())
         self._spool.add(chunk)
         job.chunker.follow(chunk)
         # What cannot be deleted now is deleted by the next recovery: the chunk counts.
         with contextlib.suppress(OSError):
-            job.segment.remove()
+            segment.remove()
         return chunk
 
     def _packed(self, job: SealJob, frames: bytearray, cut_bytes: int = 0) -> Chunk:

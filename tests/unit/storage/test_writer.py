@@ -18,7 +18,7 @@ from samples.chunks import (
 )
 from sqlalchemy import select, text
 
-from recorder.chunk import Chunk, decode, encode_recovered, frame
+from recorder.chunk import Chunk, decode, encode_as_written, frame
 from recorder.clock import ManualClock
 from recorder.errors import RecordingKeyError
 from recorder.events import (
@@ -267,7 +267,7 @@ def sealed_by_recovery(events: list[KnownEvent], **header: object) -> Chunk:
         end_reason=EndReason.ENGINE_CRASHED,
         **header,
     )
-    return encode_recovered(unread, frames, SIGNER)
+    return encode_as_written(unread, [frames], SIGNER)
 
 
 BEGAN = [SessionStarted(at_ms=0, info=INFO), ClientData(at_ms=900, channel=0, data=b"ls\r")]
