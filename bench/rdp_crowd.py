@@ -29,7 +29,7 @@ from bench import ROOT
 from bench.cpu import Meter
 from bench.figures import Figure, median, quantile
 from protocols.rdp.acceptor import IO_CHANNEL
-from protocols.rdp.leg import READ_BYTES, Leg, LegClosedError
+from protocols.rdp.leg import Leg, LegClosedError
 from protocols.rdp.wire import mcs
 from protocols.rdp.wire.framing import Splitter
 
@@ -123,12 +123,19 @@ class Target:
     def __init__(self, context: ssl.SSLContext) -> None:
         self._context = context
         self.legs: list[Leg] = []
+        self._serving: set[asyncio.Task[None]] = set()
         self.opened = asyncio.Semaphore(0)
         """Is released by each session that stands."""
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def accept(self, leg: Leg) -> None:
+        """Take a connection."""
+        task = asyncio.get_running_loop().create_task(self._serve(leg))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
+    async def _serve(self, leg: Leg) -> None:
         """Be the target of one session."""
-        leg, scripted = Leg(reader, writer), ScriptedTarget()
+        scripted = ScriptedTarget()
         leg.write(scripted.answer(await leg.read()))
         await leg.start_tls(self._context)
         while not _is_info(scripted.heard[-1]):
@@ -192,7 +199,8 @@ async def _crowd(folder: Path, port: int) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(signed.certificate, signed.key)
     target = Target(context)
-    server = await asyncio.start_server(target.serve, "127.0.0.1", 0, limit=READ_BYTES)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Leg(target.accept), "127.0.0.1", 0)
     _say({"port": server.sockets[0].getsockname()[1]})
     login = await asyncio.to_thread(_told)
     own_port = server.sockets[0].getsockname()[1]

@@ -8,7 +8,7 @@ from typing import Protocol
 from config.model import RDPSettings
 from protocols.errors import RemoteProtocolError, TargetUnreachableError
 from protocols.rdp.certificates import TargetCertificates, subject_public_key
-from protocols.rdp.leg import READ_BYTES, Leg, LegClosedError
+from protocols.rdp.leg import Leg, LegClosedError
 from protocols.rdp.steps import Ready, Send, StartTLS, Step
 from recorder.session_info import Target
 
@@ -75,7 +75,8 @@ async def dial(
 
 async def _connected(target: Target) -> Leg:
     try:
-        streams = await asyncio.open_connection(target.host, target.port, limit=READ_BYTES)
+        loop = asyncio.get_running_loop()
+        _, leg = await loop.create_connection(Leg, target.host, target.port)
     except socket.gaierror as error:
         raise TargetUnreachableError("its name is not known; check it and DNS") from error
     except ConnectionRefusedError as error:
@@ -85,7 +86,7 @@ async def _connected(target: Target) -> Leg:
         raise TargetUnreachableError(
             f"it cannot be reached: {why}; check the network between it and proxyd"
         ) from error
-    return Leg(*streams)
+    return leg
 
 
 async def _shake_hands(

@@ -18,7 +18,7 @@ from bus.errors import BusError
 from protocols.addresses import split_address
 from protocols.admission import Admission, Admitted, Departure, Refused
 from protocols.errors import AccessDeniedError, RemoteProtocolError
-from protocols.rdp.leg import READ_BYTES, Leg, LegClosedError
+from protocols.rdp.leg import Leg, LegClosedError
 from protocols.rdp.login import Login, LoginRefusedError
 from protocols.rdp.served_session import Granted, Keys, ServedSession, Surroundings
 from recorder.events import EndReason
@@ -49,8 +49,8 @@ class RDPGateway:
             try:
                 for address in self._around.settings.listen:
                     host, port = split_address(address)
-                    server = await asyncio.start_server(
-                        self._accepted, host, port, backlog=_BACKLOG, limit=READ_BYTES
+                    server = await asyncio.get_running_loop().create_server(
+                        lambda: Leg(self._accepted), host, port, backlog=_BACKLOG
                     )
                     self._servers.append(server)
                 listening()
@@ -106,8 +106,7 @@ class RDPGateway:
     def _session_names(self) -> set[str]:
         return {str(session_id) for session_id in self._sessions}
 
-    def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        leg = Leg(reader, writer)
+    def _accepted(self, leg: Leg) -> None:
         now_s = asyncio.get_running_loop().time()
         verdict = self._admission.admit(leg.peer_address, now_s, random.random())  # noqa: S311
         if isinstance(verdict, Refused):

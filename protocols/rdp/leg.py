@@ -4,12 +4,15 @@ import asyncio
 import contextlib
 import socket
 import ssl
+from collections.abc import Callable
 from typing import Final, cast
 
 from protocols.errors import RemoteProtocolError
 
 READ_BYTES: Final = 256 * 1024
-"""What one read takes at most: one burst, one event."""
+"""So much may wait to be read; what one read takes is one burst, one event."""
+_PLAIN_BYTES: Final = 16 * 1024
+"""For a read without TLS: a handshake's first words."""
 _CLOSE_S: Final = 2.0
 """How long a peer may take to read our last words."""
 
@@ -18,20 +21,86 @@ class LegClosedError(Exception):
     """The peer is gone."""
 
 
-class Leg:
-    """A stream with a TLS upgrade. Every wait is the caller's to limit."""
+class Leg(asyncio.BufferedProtocol):
+    """A stream with a TLS upgrade. Every wait on the peer is the caller's to limit.
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader, self._writer = reader, writer
-        self.peer_address: str = str((writer.get_extra_info("peername") or ("unknown",))[0])
-        sock = cast("socket.socket | None", writer.get_extra_info("socket"))
-        if sock is not None:
+    TLS decrypts into a buffer of ours: what a session shows is copied as rarely as may be.
+    """
+
+    def __init__(self, accepted: Callable[["Leg"], None] | None = None) -> None:
+        """`accepted` is told of a connection that a client made; None where we dial."""
+        self._accepted = accepted
+        self._transport: asyncio.Transport | None = None
+        self._buffer = bytearray()
+        self._came: list[bytes] = []
+        self._came_bytes = 0
+        self._reading = True
+        self._waiter: asyncio.Future[None] | None = None
+        """Of whoever reads."""
+        self._room = asyncio.Event()
+        self._room.set()
+        self._gone = False
+        """Whether nothing will come any more."""
+        self._lost = asyncio.Event()
+        self._why = "the connection was closed"
+        self.peer_address = "unknown"
+
+    # --- what the transport calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection."""
+        self._transport = cast("asyncio.Transport", transport)
+        self.peer_address = str((transport.get_extra_info("peername") or ("unknown",))[0])
+        if self._socket is not None:
             # A key is 20 bytes that nobody wants to wait for.
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._accepted is not None:
+            self._accepted(self)
+
+    def get_buffer(self, sizehint: int) -> bytearray:
+        """Return where to put what comes."""
+        size_bytes = sizehint if sizehint > 0 else _PLAIN_BYTES
+        if len(self._buffer) < size_bytes:
+            self._buffer = bytearray(size_bytes)
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take what came."""
+        with memoryview(self._buffer) as buffer:
+            self._came.append(bytes(buffer[:nbytes]))
+        self._came_bytes += nbytes
+        if self._came_bytes >= READ_BYTES and self._reading and self._transport is not None:
+            self._reading = False
+            self._transport.pause_reading()
+        self._wake()
+
+    def eof_received(self) -> None:
+        """Let the transport close: nobody sends half a connection."""
+        self._gone = True
+        self._wake()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Tell whoever waits."""
+        if error is not None:
+            self._why = str(error)
+        self._gone = True
+        self._lost.set()
+        self._room.set()
+        self._wake()
+
+    def pause_writing(self) -> None:
+        """Have writers wait."""
+        self._room.clear()
+
+    def resume_writing(self) -> None:
+        """Let writers go on."""
+        self._room.set()
+
+    # --- what a session calls
 
     def keep_alive(self, interval_s: float, count: int) -> None:
         """Let the kernel ask a silent peer for a sign of life, and give it up in time."""
-        sock = cast("socket.socket | None", self._writer.get_extra_info("socket"))
+        sock = self._socket
         if sock is None:
             return
         interval = max(1, round(interval_s))
@@ -45,38 +114,64 @@ class Leg:
 
     async def read(self) -> bytes:
         """Return what came; raise `LegClosedError` when nothing will any more."""
-        try:
-            data = await self._reader.read(READ_BYTES)
-        except (OSError, ssl.SSLError) as error:
-            raise LegClosedError(str(error)) from error
-        if not data:
-            raise LegClosedError("the connection was closed")
+        while not self._came:
+            if self._gone:
+                raise LegClosedError(self._why)
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        data = self._came[0] if len(self._came) == 1 else b"".join(self._came)
+        self._came.clear()
+        self._came_bytes = 0
+        if not self._reading and self._transport is not None:
+            self._reading = True
+            self._transport.resume_reading()
         return data
 
     def write(self, data: bytes) -> None:
         """Send without waiting."""
-        self._writer.write(data)
+        if self._transport is not None:
+            self._transport.write(data)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether `drain` would return at once."""
+        return self._room.is_set()
 
     async def drain(self) -> None:
         """Wait until the peer has taken enough; raise `LegClosedError` where it is gone."""
-        try:
-            await self._writer.drain()
-        except (OSError, ssl.SSLError) as error:
-            raise LegClosedError(str(error)) from error
+        await self._room.wait()
+        if self._gone:
+            raise LegClosedError(self._why)
 
     async def start_tls(self, context: ssl.SSLContext, name: str | None = None) -> None:
         """Go over to TLS; raise `RemoteProtocolError` or `LegClosedError`."""
+        if self._transport is None or self._gone:
+            raise LegClosedError(self._why)
+        plain, is_ours = self._transport, self._accepted is not None
+        # What comes at once behind TLS's last message pauses neither the one nor the other.
+        self._transport = None
+        loop = asyncio.get_running_loop()
         try:
-            await self._writer.start_tls(context, server_hostname=name)
+            under_tls = await loop.start_tls(
+                plain, self, context, server_side=is_ours, server_hostname=name
+            )
         except ssl.SSLError as error:
             raise RemoteProtocolError(f"TLS: {error.reason or 'failed'}") from error
         except OSError as error:
             raise LegClosedError(str(error)) from error
+        finally:
+            self._transport = plain
+        if under_tls is None:
+            raise LegClosedError(self._why)
+        self._transport = under_tls
 
     @property
     def certificate(self) -> bytes:
         """The peer's certificate, DER, once under TLS."""
-        tls = self._writer.get_extra_info("ssl_object")
+        tls = self._transport.get_extra_info("ssl_object") if self._transport else None
         der = tls.getpeercert(binary_form=True) if tls else None
         if der is None:
             raise RemoteProtocolError("the peer showed no certificate")
@@ -84,12 +179,25 @@ class Leg:
 
     def abort(self) -> None:
         """Close at once."""
-        self._writer.transport.abort()
+        if self._transport is not None:
+            self._transport.abort()
 
     async def close(self) -> None:
         """Let the peer read our last words, if it does so soon, and close."""
-        self._writer.close()
-        with contextlib.suppress(OSError, ssl.SSLError, TimeoutError):
+        if self._transport is None:
+            return
+        self._transport.close()
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_S):
-                await self._writer.wait_closed()
-        self._writer.transport.abort()
+                await self._lost.wait()
+        self._transport.abort()
+
+    @property
+    def _socket(self) -> socket.socket | None:
+        transport = self._transport
+        found = transport.get_extra_info("socket") if transport is not None else None
+        return cast("socket.socket | None", found)
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

@@ -246,9 +246,10 @@ class ServedSession:
         if crossed.ended is not None:
             self.end(*_ENDS[crossed.ended])
             return
-        # Whoever reads from a peer that is gone notices it, and knows which of both it is.
-        with contextlib.suppress(LegClosedError):
-            await destination.drain()
+        if not destination.has_room:
+            # Whoever reads from a peer that is gone notices it, and knows which of both it is.
+            with contextlib.suppress(LegClosedError):
+                await destination.drain()
 
     async def _say(self, what: Callable[[Grant], Awaitable[None]]) -> None:
         """Tell control, which gets on without it where the bus is away."""

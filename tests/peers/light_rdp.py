@@ -7,14 +7,16 @@ from samples.rdp import accepted_client
 
 from protocols.rdp.certificates import subject_public_key
 from protocols.rdp.connector import Connector, Logon
-from protocols.rdp.leg import READ_BYTES, Leg
+from protocols.rdp.leg import Leg
 from protocols.rdp.steps import Ready, Send, StartTLS, Step
 from protocols.rdp.wire.ts_request import PasswordCredentials
 
 
 async def connected(port: int) -> Leg:
     """Return a connection to a port of this machine."""
-    return Leg(*await asyncio.open_connection("127.0.0.1", port, limit=READ_BYTES))
+    loop = asyncio.get_running_loop()
+    _, leg = await loop.create_connection(Leg, "127.0.0.1", port)
+    return leg
 
 
 async def log_on(leg: Leg, username: str, password: str) -> None:

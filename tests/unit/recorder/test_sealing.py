@@ -61,6 +61,7 @@ async def test_segments_are_sealed_in_order(sealing: Sealing):
 
 async def test_a_seal_that_failed_holds_up_the_next_until_it_is_tried_again(sealing: Sealing):
     first, second = sealing.segment(0), sealing.segment(1)
+    first.sync()  # So it is read, and not taken from memory.
     aside = first.path.rename(first.path.with_name("aside"))
     sealing.seals.add(first, SealReason.SIZE, sealing.clock)
     sealing.seals.add(second, SealReason.SIZE, sealing.clock)
