@@ -26,7 +26,7 @@ CHANNELS = {
         *("shell", "exec", "sftp", "scp", "subsystem"),
         *("local-forward", "remote-forward", "unix-forward", "agent", "x11"),
     ),
-    TargetProtocol.RDP: ("clipboard", "drives", "audio", "dynamic"),
+    TargetProtocol.RDP: ("clipboard", "drives", "audio", "dynamic", "redirection"),
 }
 """What a secret may let through, by protocol."""
 DEFAULT_CHANNELS = {

@@ -241,7 +241,10 @@ class RecordingGap(Struct, frozen=True, kw_only=True, array_like=True, tag=21):
 
 
 class ForwardGranted(Struct, frozen=True, kw_only=True, array_like=True, tag=22):
-    """The target listens for the client: `tcpip-forward` or its unix-socket twin."""
+    """The target listens for the client: `tcpip-forward` or its unix-socket twin.
+
+    Or, as `redirection`, it sent the client to another one, and the proxy followed.
+    """
 
     at_ms: Milliseconds
     request: str

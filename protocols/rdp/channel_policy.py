@@ -8,15 +8,19 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+REDIRECTION: Final = "redirection"
+
 WORDS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
         "clipboard": frozenset({"cliprdr"}),
         "drives": frozenset({"rdpdr"}),
         "audio": frozenset({"rdpsnd", "snddbg"}),
         "dynamic": frozenset({"drdynvc"}),
+        REDIRECTION: frozenset(),
     }
 )
-"""Drives are printers, ports and smart cards, too: they share a channel ([MS-RDPEFS] 1.1)."""
+"""Drives are printers, ports and smart cards, too: they share a channel ([MS-RDPEFS] 1.1).
+Redirection opens none: the proxy itself may follow a target that sends it to another host."""
 DEFAULT: Final = ("clipboard",)
 
 

@@ -19,6 +19,7 @@ from protocols.rdp.steps import Ready, Send, StartTLS, Step
 from protocols.rdp.wire import client_core, gcc, mcs, x224
 from protocols.rdp.wire.client_info import SECURITY_FLAG, ClientInfo, InfoFlag
 from protocols.rdp.wire.framing import DERSplitter, Splitter
+from protocols.rdp.wire.redirection import Redirection
 from protocols.rdp.wire.ts_request import PasswordCredentials
 
 _LEFT_OUT: Final = frozenset(
@@ -29,6 +30,8 @@ _EXTENDED: Final = frozenset({gcc.Block.CLIENT_MONITOR, gcc.Block.CLIENT_MONITOR
 """Only for a target that says it takes them ([MS-RDPBCGR] 2.2.1.3)."""
 _REDIRECTED_SESSION: Final = 0x02
 """`REDIRECTED_SESSIONID_FIELD_VALID` in the cluster block ([MS-RDPBCGR] 2.2.1.3.5)."""
+_CLUSTER_BYTES: Final = 8
+"""Of the cluster block: flags, and the session's number."""
 _COMPRESSION_64K: Final = 1 << 9
 
 
@@ -39,6 +42,8 @@ class Logon(Struct, frozen=True, kw_only=True):
     credentials: PasswordCredentials
     allowed_channels: frozenset[str]
     """Names of static channels, in small letters."""
+    redirection: Redirection | None = None
+    """What another target said when it sent us here."""
 
 
 class TargetSide(Struct, frozen=True, kw_only=True):
@@ -86,7 +91,9 @@ class Connector:
     def start(self) -> list[Step]:
         """Begin."""
         offered = x224.Security.TLS | x224.Security.NLA
-        return [Send(x224.ConnectionRequest(protocols=offered).write())]
+        redirection = self._logon.redirection
+        token = b"" if redirection is None else redirection.token
+        return [Send(x224.ConnectionRequest(protocols=offered, token=token).write())]
 
     def tls_started(self, public_key: bytes) -> list[Step]:
         """Go on under TLS, with a target whose certificate was accepted."""
@@ -158,8 +165,15 @@ class Connector:
             case gcc.Block.CLIENT_NETWORK:
                 return gcc.write_channels(tuple(one for _, one in self._allowed))
             case gcc.Block.CLIENT_CLUSTER if body:
-                return bytes([body[0] & ~_REDIRECTED_SESSION]) + body[1:]
+                return self._cluster(body)
         return body
+
+    def _cluster(self, body: bytes) -> bytes:
+        redirection = self._logon.redirection
+        if redirection is None or len(body) != _CLUSTER_BYTES:
+            return bytes([body[0] & ~_REDIRECTED_SESSION]) + body[1:]
+        number = redirection.session_id.to_bytes(4, "little")
+        return bytes([body[0] | _REDIRECTED_SESSION]) + body[1:4] + number
 
     def _connected(self, packet: bytes) -> list[Step]:
         blocks = gcc.read_response(mcs.read_connect_response(packet))

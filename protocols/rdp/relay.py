@@ -23,10 +23,12 @@ from protocols.rdp.wire import mcs, slowpath
 from protocols.rdp.wire.errinfo import ErrorInfo
 from protocols.rdp.wire.framing import Splitter
 from protocols.rdp.wire.keys import KeyMove, fast_path_keys, slow_path_keys
+from protocols.rdp.wire.redirection import Redirection
 from recorder.events import (
     ChannelRefused,
     ClientData,
     DesktopStarted,
+    ForwardGranted,
     InputMasked,
     KnownEvent,
     TargetData,
@@ -50,6 +52,14 @@ _LICENSING_FLAG: Final = 0x0080
 _LICENSING_FLAGS: Final = 0x0280
 """With `SEC_LICENSE_ENCRYPT_CS`, which says what the server could have encrypted."""
 _REDIRECTION_FLAG: Final = 0x0400
+_SECURITY_BYTES: Final = 4
+"""Of the header that licensing and a redirection without a share PDU begin with."""
+_REDIRECTION_OFFSET: Final = slowpath.SHARE_HEADER_BYTES + 2
+_LICENSING_KIND: Final = slice(4, 5)
+_LICENSING_OVER: Final = b"\xff"
+"""An error alert, which is what a target sends that wants no licence."""
+_DROPPED: Final = b""
+"""In place of data that the client is not to have."""
 
 
 class Side(enum.IntEnum):
@@ -86,15 +96,10 @@ class Relay:
         *,
         mask_typed: bool = True,
     ) -> None:
-        self._client, self._target = client, target
+        self._client = client
         self._sink = sink
-        self._splitters = (Splitter(), Splitter())
-        self._to_target = {
-            IO_CHANNEL: target.io_channel,
-            client.user: target.user,
-            **target.channel_ids,
-        }
-        self._to_client = {theirs: ours for ours, theirs in self._to_target.items()}
+        self._splitters = [Splitter(), Splitter()]
+        self._follow(target)
         self._refused = frozenset(client.channel_ids) - target.channel_ids.keys()
         named = zip(client.channel_ids, client.channels, strict=True)
         self._clipboard = next(
@@ -103,6 +108,11 @@ class Relay:
         self._files_refused = False
         self._secrets = TypedSecrets() if mask_typed else None
         self._ended: Ended | None = None
+        self.redirection: Redirection | None = None
+        """Where the target sends the client, once `Ended.REDIRECTED` is told."""
+        self._licensed = self._redirected = False
+        self.activated = False
+        """Whether the client was told to become active: then no other target can go on."""
         self.active_ms = 0
         """When the client last sent anything, in session time."""
         self.crossed_bytes = [0, 0]
@@ -158,6 +168,19 @@ class Relay:
             self._sink.record(masked)
         return Crossed(data if forward is kept else b"".join(forward), self._ended)
 
+    def redirected(self, target: TargetSide, where: str) -> None:
+        """Go on with another target; raise `RecordingLostError`.
+
+        It was dialled with the same channels, so the client's numbers stay what they are.
+        """
+        at_ms = self._sink.at_ms()
+        told = ForwardGranted(at_ms=at_ms, request="redirection", detail=where)
+        self._sink.record([told])
+        self._splitters[Side.TARGET] = Splitter()
+        self._follow(target)
+        self._ended = self.redirection = None
+        self._redirected = True
+
     def farewell(self, code: ErrorInfo) -> bytes:
         """Return what tells the user why the session ends; `record_farewell` before."""
         info = mcs.send_indication(
@@ -170,6 +193,15 @@ class Relay:
         at_ms = self._sink.at_ms()
         told = TargetData(at_ms=at_ms, channel=CHANNEL, data=self.farewell(code))
         self._sink.record([told])
+
+    def _follow(self, target: TargetSide) -> None:
+        self._target = target
+        self._to_target = {
+            IO_CHANNEL: target.io_channel,
+            self._client.user: target.user,
+            **target.channel_ids,
+        }
+        self._to_client = {theirs: ours for ours, theirs in self._to_target.items()}
 
     # --- from the client
 
@@ -282,7 +314,7 @@ class Relay:
         if channel != IO_CHANNEL:
             return _renumbered(packet, initiator, channel)
         changed = self._target_share(packet, sent.offset)
-        if self._ended:
+        if self._ended or changed == _DROPPED:
             return None
         if changed is None:
             return _renumbered(packet, initiator, channel)
@@ -295,9 +327,10 @@ class Relay:
             if slowpath.share_data_kind(packet, start) == _SAVE_SESSION_INFO:
                 return slowpath.without_reconnect_cookie(packet[start:])
         elif kind == slowpath.Share.DEMAND_ACTIVE:
+            self.activated = True
             return capabilities.demand_active(packet[start:])
         elif kind == slowpath.Share.SERVER_REDIRECT:
-            self._ended = Ended.REDIRECTED
+            return self._redirect(packet[start + _REDIRECTION_OFFSET :])
         elif kind is None:
             return self._target_unknown(packet[start:])
         return None
@@ -305,9 +338,29 @@ class Relay:
     def _target_unknown(self, data: bytes) -> bytes | None:
         parts = slowpath.split_shares(data)
         if len(parts) > 1:
-            return b"".join(self._target_share(part, 0) or part for part in parts)
-        if int.from_bytes(data[:2], "little") & _REDIRECTION_FLAG:
+            changed = [(self._target_share(part, 0), part) for part in parts]
+            return b"".join(part if new is None else new for new, part in changed)
+        flags = int.from_bytes(data[:2], "little")
+        if flags & _REDIRECTION_FLAG:
+            return self._redirect(data[_SECURITY_BYTES:])
+        if flags & _LICENSING_FLAG:
+            return self._license(data)
+        return None
+
+    def _redirect(self, data: bytes) -> bytes:
+        """Take a Server Redirection; the client never has it: it may hold credentials."""
+        self.redirection = Redirection.read(data)
+        if self.redirection is not None:
             self._ended = Ended.REDIRECTED
+        return _DROPPED
+
+    def _license(self, data: bytes) -> bytes | None:
+        """Let a client that was licensed by one target hear nothing of it from the next."""
+        if self._redirected and self._licensed:
+            if data[_LICENSING_KIND] != _LICENSING_OVER:
+                raise RemoteProtocolError("another licence is wanted behind a redirection")
+            return _DROPPED
+        self._licensed = True
         return None
 
 

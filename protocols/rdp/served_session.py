@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 import structlog
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from bus.contract import Grant, TargetCredential
 from bus.errors import BusError
@@ -25,12 +25,13 @@ from protocols.errors import RemoteProtocolError, TargetUnreachableError
 from protocols.ports import GrantBroker, RecorderFactory
 from protocols.rdp.acceptor import Acceptor, ClientSide
 from protocols.rdp.certificates import TargetCertificates
-from protocols.rdp.channel_policy import static_channels
+from protocols.rdp.channel_policy import REDIRECTION, static_channels
 from protocols.rdp.connector import Connector, Logon
 from protocols.rdp.dialler import dial
 from protocols.rdp.leg import Leg, LegClosedError
 from protocols.rdp.relay import Ended, Relay, Side
 from protocols.rdp.wire.errinfo import ErrorInfo
+from protocols.rdp.wire.redirection import Redirection
 from protocols.rdp.wire.ts_request import PasswordCredentials
 from protocols.session import Happened, Session
 from recorder.errors import RecordingLostError
@@ -40,6 +41,9 @@ from recorder.session_info import SessionInfo
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _credentials = msgspec.msgpack.Decoder(TargetCredential)
+
+_MOST_REDIRECTIONS: Final = 5
+"""Brokers send a client on once or twice; two hosts could send it to and fro for ever."""
 
 _SHOWN: Final = MappingProxyType(
     {
@@ -60,7 +64,8 @@ _ENDS: Final = MappingProxyType(
         Ended.TARGET_LEFT: (EndReason.TARGET_LEFT, "the target ended the session"),
         Ended.REDIRECTED: (
             EndReason.TARGET_UNREACHABLE,
-            "the target sends the client to another server: name that one in the secret",
+            "the target sends the client to another host: name that one in the secret, or let "
+            "proxyd follow with `--channels clipboard,redirection`",
         ),
     }
 )
@@ -115,6 +120,10 @@ class ServedSession:
             self._life.happened(step)
         self._relay: Relay | None = None
         self._target: Leg | None = None
+        self._standing = asyncio.Event()
+        """Set while there is a target to send to: not while another one is dialled."""
+        self._redirections = 0
+        self._kept: PasswordCredentials | None = None
         self._sink: EventSink | None = None
         self._client_lost = False
         """Whether the client is gone without having said so: it may come back by itself."""
@@ -156,17 +165,8 @@ class ServedSession:
 
     async def _work(self, sink: EventSink) -> None:
         """Dial, then relay until one of both legs is through."""
-        try:
-            dialled = await self._dialled()
-        except TargetUnreachableError as error:
-            self.end(EndReason.TARGET_UNREACHABLE, str(error))
-            return
-        except BusError as error:
-            self.end(EndReason.TARGET_UNREACHABLE, f"{error}; try again")
-            return
-        target, connector = dialled
-        self._target = target
-        if self._ending.done() or connector.target is None:
+        connector = await self._dialled()
+        if connector is None or connector.target is None:
             return
         self._life.happened(Happened.TARGET_READY)
         try:
@@ -177,16 +177,29 @@ class ServedSession:
                 mask_typed=self.grant.terms.mask_typed,
             )
             relay.start()
-            await self._relayed(relay, target, connector.take_rest())
+            await self._relayed(relay, connector.take_rest())
         except RecordingLostError as error:
             self.lost(error)
 
-    async def _dialled(self) -> tuple[Leg, Connector]:
+    async def _dialled(self, redirection: Redirection | None = None) -> Connector | None:
+        """Dial the target, or where it sends us; None where the session has ended instead."""
+        try:
+            self._target, connector = await self._logged_on(redirection)
+        except TargetUnreachableError as error:
+            self.end(EndReason.TARGET_UNREACHABLE, str(error))
+        except BusError as error:
+            self.end(EndReason.TARGET_UNREACHABLE, f"{error}; try again")
+        else:
+            if not self._ending.done():
+                self._standing.set()
+                return connector
+        return None
+
+    async def _logged_on(self, redirection: Redirection | None) -> tuple[Leg, Connector]:
         grant, settings = self.grant, self._around.settings
-        packed = self._granted.opener.open(
-            grant.sealed_credential, credential_info(grant.session_id)
-        )
-        credential = _credentials.decode(packed)
+        target = grant.target
+        if redirection is not None and redirection.host:
+            target = structs.replace(target, host=redirection.host)
         certificates = TargetCertificates(
             grant.host_key_policy,
             grant.host_keys,
@@ -194,35 +207,47 @@ class ServedSession:
             secret_name=grant.secret_name,
         )
         logon = Logon(
-            host=grant.target.host,
-            credentials=PasswordCredentials(
+            host=target.host,
+            credentials=self._opened(),
+            allowed_channels=static_channels(grant.channels),
+            redirection=redirection,
+        )
+        connector = Connector(self._granted.client, logon)
+        leg = await dial(target, connector, certificates, settings)
+        return leg, connector
+
+    def _opened(self) -> PasswordCredentials:
+        """Return what opens the target; keep it only for a target that may send us on."""
+        opened = self._kept
+        if opened is None:
+            packed = self._granted.opener.open(
+                self.grant.sealed_credential, credential_info(self.grant.session_id)
+            )
+            credential = _credentials.decode(packed)
+            opened = PasswordCredentials(
                 domain=credential.domain or "",
                 username=credential.username,
                 password=credential.password or "",
-            ),
-            allowed_channels=static_channels(grant.channels),
-        )
-        connector = Connector(self._granted.client, logon)
-        leg = await dial(grant.target, connector, certificates, settings)
-        return leg, connector
+            )
+        if REDIRECTION in self.grant.channels:
+            self._kept = opened
+        return opened
 
-    async def _relayed(self, relay: Relay, target: Leg, early: bytes) -> None:
-        client, rest = self._granted.leg, self._granted.acceptor.take_rest()
+    async def _relayed(self, relay: Relay, early: bytes) -> None:
+        rest = self._granted.acceptor.take_rest()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._pump(relay, Side.TARGET, target, client, early))
-            tasks.create_task(self._pump(relay, Side.CLIENT, client, target, rest))
+            tasks.create_task(self._pump(relay, Side.TARGET, early))
+            tasks.create_task(self._pump(relay, Side.CLIENT, rest))
             tasks.create_task(self._time_limits(relay))
             tasks.create_task(self._say(self._around.broker.session_ready))
 
-    async def _pump(
-        self, relay: Relay, side: Side, source: Leg, destination: Leg, early: bytes
-    ) -> None:
+    async def _pump(self, relay: Relay, side: Side, early: bytes) -> None:
         """Copy one direction until it ends; whatever ends it ends the session."""
         try:
             if early:
-                await self._forward(relay, side, early, destination)
+                await self._forward(relay, side, early)
             while not self._ending.done():
-                await self._forward(relay, side, await source.read(), destination)
+                await self._forward(relay, side, await self._leg(side).read())
         except LegClosedError as error:
             left = EndReason.CLIENT_LEFT if side is Side.CLIENT else EndReason.TARGET_LEFT
             self._client_lost = side is Side.CLIENT and not self._ending.done()
@@ -233,16 +258,29 @@ class ServedSession:
         except RecordingLostError as error:
             self.lost(error)
 
-    async def _forward(self, relay: Relay, side: Side, data: bytes, destination: Leg) -> None:
+    def _leg(self, side: Side) -> Leg:
+        target = self._target
+        return self._granted.leg if side is Side.CLIENT or target is None else target
+
+    async def _forward(self, relay: Relay, side: Side, data: bytes) -> None:
         sink = self._sink
         if sink is not None and sink.congested:
             await sink.drain()
+        if not self._standing.is_set():
+            # Nothing that the client says now is for the target that sent it on.
+            await self._standing.wait()
         crossed = relay.receive(side, data)
         self._around.crossed_bytes[side] += len(data)
         if self._ending.done():
             return
+        if relay.activated:
+            self._kept = None
+        destination = self._leg(Side.TARGET if side is Side.CLIENT else Side.CLIENT)
         if crossed.data:
             destination.write(crossed.data)
+        if crossed.ended is Ended.REDIRECTED and relay.redirection is not None:
+            await self._redirected(relay, relay.redirection)
+            return
         if crossed.ended is not None:
             self.end(*_ENDS[crossed.ended])
             return
@@ -250,6 +288,23 @@ class ServedSession:
             # Whoever reads from a peer that is gone notices it, and knows which of both it is.
             with contextlib.suppress(LegClosedError):
                 await destination.drain()
+
+    async def _redirected(self, relay: Relay, to: Redirection) -> None:
+        """Go where the target sends the client, if the secret lets us; else end."""
+        may = REDIRECTION in self.grant.channels and not relay.activated
+        self._redirections += 1
+        if not may or self._redirections > _MOST_REDIRECTIONS:
+            self.end(*_ENDS[Ended.REDIRECTED])
+            return
+        self._standing.clear()
+        if self._target is not None:
+            self._target.abort()
+        connector = await self._dialled(to)
+        if connector is None or connector.target is None:
+            return
+        relay.redirected(connector.target, to.host or self.grant.target.host)
+        if rest := connector.take_rest():
+            await self._forward(relay, Side.TARGET, rest)
 
     async def _say(self, what: Callable[[Grant], Awaitable[None]]) -> None:
         """Tell control, which gets on without it where the bus is away."""

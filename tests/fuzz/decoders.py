@@ -26,6 +26,7 @@ from protocols.rdp.wire import gcc, mcs, slowpath
 from protocols.rdp.wire.client_core import ClientCore
 from protocols.rdp.wire.client_info import ClientInfo
 from protocols.rdp.wire.ntlm import Authenticate
+from protocols.rdp.wire.redirection import Redirection
 from protocols.rdp.wire.spnego import Init
 from protocols.rdp.wire.ts_request import PasswordCredentials, TSRequest
 from protocols.rdp.wire.x224 import ConnectionRequest, Security, read_answer
@@ -286,6 +287,7 @@ DECODERS: Final[dict[str, Callable[[bytes], object]]] = {
     "rdp_login": _rdp_login,
     "rdp_nla": _rdp_nla,
     "rdp_ntlm": Authenticate.read,
+    "rdp_redirection": Redirection.read,
     "rdp_relay": _rdp_relay,
     "rdp_request": ConnectionRequest.read,
     "rdp_shares": _rdp_shares,

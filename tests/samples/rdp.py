@@ -191,6 +191,12 @@ class ScriptedTarget:
         ]
 
     @property
+    def redirected_session(self) -> int | None:
+        """The number of a session that the client was redirected to."""
+        cluster = gcc.find(self.blocks, gcc.Block.CLIENT_CLUSTER) or bytes(8)
+        return int.from_bytes(cluster[4:8], "little") if cluster[0] & 0x02 else None
+
+    @property
     def info(self) -> ClientInfo:
         """The Client Info that came last."""
         packet = self.heard[-1]
@@ -247,3 +253,20 @@ class Tokens:
         token = self._splitter.feed(data)
         assert token is not None
         return token
+
+
+def redirection(
+    *, address: str = "", session_id: int = 0, token: bytes = b"", password: str = "", flags: int = 0
+) -> bytes:
+    """A Server Redirection packet ([MS-RDPBCGR] 2.2.13.1)."""
+    fields = [
+        (0x1, (address + "\0").encode("utf-16-le") if address else b""),
+        (0x2, token),
+        (0x10, (password + "\0").encode("utf-16-le") if password else b""),
+    ]
+    body = session_id.to_bytes(4, "little")
+    body += (flags | sum(bit for bit, value in fields if value)).to_bytes(4, "little")
+    for _, value in fields:
+        if value:
+            body += len(value).to_bytes(4, "little") + value
+    return b"\x00\x04" + (len(body) + 4).to_bytes(2, "little") + body

@@ -15,6 +15,7 @@ _CONFIRM: Final = 0xD0
 _HEADER_BYTES: Final = 6
 """Of X.224 behind its length: code, both references, class."""
 _NEGOTIATION_BYTES: Final = 8
+_TOKEN_END: Final = b"\r\n"
 
 
 class Security(enum.IntFlag):
@@ -56,17 +57,22 @@ class ConnectionRequest(Struct, frozen=True, kw_only=True):
     protocols: Security
     """0, too, where the client does not negotiate at all."""
     flags: RequestFlag = RequestFlag(0)
+    token: bytes = b""
+    """Of a redirection: where to be routed to. It is written, and skipped when read."""
 
     def write(self) -> bytes:
         """Return the packet."""
-        return _packet(_REQUEST, _negotiation(1, self.flags, self.protocols))
+        token = self.token
+        if token and not token.endswith(_TOKEN_END):
+            token += _TOKEN_END
+        return _packet(_REQUEST, token + _negotiation(1, self.flags, self.protocols))
 
     @classmethod
     def read(cls, packet: bytes) -> "ConnectionRequest":
         """Return what `packet` asks for; a cookie or routing token is skipped."""
         body = _body(packet, _REQUEST, "connection request")
         if not body.startswith(b"\x01"):
-            _, _, body = body.partition(b"\r\n")
+            _, _, body = body.partition(_TOKEN_END)
         if not body:
             return cls(protocols=Security(0))
         reader = Reader(body)

@@ -5,6 +5,7 @@ from samples.rdp import (
     active,
     client_packets,
     connected,
+    redirection,
     share,
 )
 
@@ -14,12 +15,14 @@ from protocols.rdp.relay import Ended, Relay, Side
 from protocols.rdp.wire import mcs, slowpath
 from protocols.rdp.wire.capability_sets import Capability
 from protocols.rdp.wire.errinfo import ErrorInfo
+from protocols.rdp.wire.redirection import Redirection
 from recorder.errors import RecordingLostError
 from recorder.events import (
     ChannelRefused,
     ClientData,
     DesktopStarted,
     EndReason,
+    ForwardGranted,
     InputMasked,
     KnownEvent,
     TargetData,
@@ -173,14 +176,56 @@ def test_a_target_that_says_goodbye_is_believed(relay: Relay):
     assert (crossed.ended, crossed.data) == (Ended.TARGET_LEFT, mcs.disconnect())
 
 
+ELSEWHERE = redirection(address="host-2", session_id=7)
+
+
 @pytest.mark.parametrize(
-    "data", [share(slowpath.Share.SERVER_REDIRECT, b"to"), b"\x00\x04\0\0" + b"redirection"]
+    "data",
+    [
+        share(slowpath.Share.SERVER_REDIRECT, b"\0\0" + ELSEWHERE),
+        b"\x00\x04\0\0" + ELSEWHERE,
+        share(7, bytes(12)) + share(slowpath.Share.SERVER_REDIRECT, b"\0\0" + ELSEWHERE),
+    ],
 )
 def test_a_redirection_never_reaches_the_client(relay: Relay, sink: Sink, data: bytes):
     packet = mcs.send_indication(1002, 1003, data)
     crossed = relay.receive(Side.TARGET, packet)
     assert (crossed.ended, crossed.data) == (Ended.REDIRECTED, b"")
+    assert relay.redirection == Redirection(session_id=7, host="host-2")
     assert recorded(sink) == []
+
+
+def test_a_redirection_for_information_is_kept_back_and_ends_nothing(
+    relay: Relay, sink: Sink
+):
+    told = redirection(address="host-2", flags=0x80)
+    data = share(slowpath.Share.SERVER_REDIRECT, b"\0\0" + told)
+    crossed = relay.receive(Side.TARGET, mcs.send_indication(1002, 1003, data))
+    assert (crossed.ended, crossed.data, recorded(sink)) == (None, b"", [])
+
+
+def test_behind_a_redirection_the_next_target_has_other_numbers(relay: Relay, sink: Sink):
+    data = share(slowpath.Share.SERVER_REDIRECT, b"\0\0" + ELSEWHERE)
+    relay.receive(Side.TARGET, mcs.send_indication(1002, 1003, data))
+    client, second = accepted_client(), ScriptedTarget(user=1030)
+    relay.redirected(connected(client, second, "cliprdr")[1], "host-2")
+    assert sink.events[-1] == ForwardGranted(
+        at_ms=1234, request="redirection", detail="host-2"
+    )
+    sent = relay.receive(Side.CLIENT, mcs.send_request(USER, CLIPBOARD, bytes(8)))
+    assert sent.data == mcs.send_request(1030, THEIR_CLIPBOARD, bytes(8))
+    assert sent.ended is None
+
+
+def test_a_client_is_licensed_once(relay: Relay):
+    over = b"\x80\0\0\0\xff\x03" + bytes(14)
+    licensing = mcs.send_indication(1002, 1003, over)
+    assert relay.receive(Side.TARGET, licensing).data == licensing
+    relay.redirected(connected(accepted_client(), ScriptedTarget(), "cliprdr")[1], "host-2")
+    assert relay.receive(Side.TARGET, licensing).data == b""
+    asking = mcs.send_indication(1002, 1003, b"\x80\0\0\0\x01\x03" + bytes(14))
+    with pytest.raises(RemoteProtocolError, match="licence"):
+        relay.receive(Side.TARGET, asking)
 
 
 def test_capabilities_are_reduced_on_their_way_both_ways(relay: Relay, sink: Sink):
