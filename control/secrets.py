@@ -26,7 +26,11 @@ CHANNELS = {
         *("shell", "exec", "sftp", "scp", "subsystem"),
         *("local-forward", "remote-forward", "unix-forward", "agent", "x11"),
     ),
-    TargetProtocol.RDP: ("clipboard", "drives", "audio", "dynamic", "redirection"),
+    TargetProtocol.RDP: (
+        *("clipboard", "clipboard-in", "clipboard-out"),
+        *("clipboard-rich", "clipboard-rich-in", "clipboard-rich-out"),
+        *("drives", "audio", "dynamic", "redirection"),
+    ),
 }
 """What a secret may let through, by protocol."""
 DEFAULT_CHANNELS = {

@@ -16,7 +16,8 @@ from msgspec import Struct
 from protocols.errors import RemoteProtocolError
 from protocols.rdp import capabilities
 from protocols.rdp.acceptor import IO_CHANNEL, ClientSide
-from protocols.rdp.clipboard_policy import CHANNEL_NAME, without_files
+from protocols.rdp.clipboard_channel import ClipboardChannel
+from protocols.rdp.clipboard_policy import CHANNEL_NAME, ClipboardTerms
 from protocols.rdp.connector import TargetSide
 from protocols.rdp.typed_secrets import TypedSecrets
 from protocols.rdp.wire import mcs, slowpath
@@ -95,6 +96,7 @@ class Relay:
         sink: EventSink,
         *,
         mask_typed: bool = True,
+        clipboard: ClipboardTerms | None = None,
     ) -> None:
         self._client = client
         self._sink = sink
@@ -102,10 +104,11 @@ class Relay:
         self._follow(target)
         self._refused = frozenset(client.channel_ids) - target.channel_ids.keys()
         named = zip(client.channel_ids, client.channels, strict=True)
-        self._clipboard = next(
-            (number for number, one in named if one.name.lower() == CHANNEL_NAME), None
+        numbers = [one for one, channel in named if channel.name.lower() == CHANNEL_NAME]
+        allowed = [number for number in numbers if number in target.channel_ids]
+        self._clipboard = ClipboardChannel(
+            next(iter(allowed), None), clipboard or ClipboardTerms(), sink
         )
-        self._files_refused = False
         self._secrets = TypedSecrets() if mask_typed else None
         self._ended: Ended | None = None
         self.redirection: Redirection | None = None
@@ -215,11 +218,19 @@ class Relay:
         for packet in packets:
             if self._ended:
                 break
-            is_fast = not packet[0] & _FASTPATH_ACTION
-            passed = packet if is_fast else self._client_packet(packet)
-            if passed is None:
-                continue
-            forward.append(passed)
+            if packet[0] & _FASTPATH_ACTION:
+                if self._is_copied(packet):
+                    copied = self._clipboard.copied(packet, from_client=True)
+                    kept += copied
+                    there = self._to_target[self._clipboard.number or 0]
+                    forward += [_renumbered(one, self._target.user, there) for one in copied]
+                    continue
+                passed = self._client_packet(packet)
+                if passed is None:
+                    continue
+                forward.append(passed)
+            else:
+                forward.append(packet)
             if self._secrets is not None and self._secrets.hides(_keys(packet), at_ms):
                 if self._secrets.hidden:
                     masked.append(InputMasked(at_ms=at_ms, channel=CHANNEL))
@@ -243,8 +254,6 @@ class Relay:
         channel = self._to_target.get(sent.channel)
         if channel is None or sent.initiator != self._client.user:
             raise RemoteProtocolError(f"data for channel {sent.channel}, which is not there")
-        if sent.channel == self._clipboard:
-            return self._clipped(packet, sent.offset, self._target.user, channel)
         if sent.channel != IO_CHANNEL:
             return _renumbered(packet, self._target.user, channel)
         changed = self._client_share(packet, sent.offset)
@@ -267,19 +276,12 @@ class Relay:
                 raise RemoteProtocolError("neither a share PDU nor licensing from the client")
         return None
 
-    def _clipped(self, packet: bytes, start: int, initiator: int, channel: int) -> bytes | None:
-        """Return a packet of the clipboard in the other leg's numbers; None for files."""
-        allowed = without_files(packet, start)
-        if allowed is not None:
-            return _renumbered(allowed, initiator, channel)
-        if not self._files_refused:
-            self._files_refused = True
-            at_ms = self._sink.at_ms()
-            refused = ChannelRefused(
-                at_ms=at_ms, kind=CHANNEL_NAME, detail="a file's contents", reason="not allowed"
-            )
-            self._sink.record([refused])
-        return None
+    def _is_copied(self, packet: bytes) -> bool:
+        """Say whether a client's packet is of the clipboard, and its own."""
+        if self._clipboard.number is None or _number(packet) != _REQUEST:
+            return False
+        sent = mcs.read_sent(packet)
+        return (sent.channel, sent.initiator) == (self._clipboard.number, self._client.user)
 
     # --- from the target
 
@@ -309,8 +311,9 @@ class Relay:
         if channel is None:
             raise RemoteProtocolError(f"data on channel {sent.channel}, which nobody joined")
         initiator = self._to_client.get(sent.initiator, sent.initiator)
-        if channel == self._clipboard:
-            return self._clipped(packet, sent.offset, initiator, channel)
+        if channel == self._clipboard.number:
+            ours = _renumbered(packet, initiator, channel)
+            return b"".join(self._clipboard.copied(ours, from_client=False)) or None
         if channel != IO_CHANNEL:
             return _renumbered(packet, initiator, channel)
         changed = self._target_share(packet, sent.offset)

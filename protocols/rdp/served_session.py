@@ -25,7 +25,7 @@ from protocols.errors import RemoteProtocolError, TargetUnreachableError
 from protocols.ports import GrantBroker, RecorderFactory
 from protocols.rdp.acceptor import Acceptor, ClientSide
 from protocols.rdp.certificates import TargetCertificates
-from protocols.rdp.channel_policy import REDIRECTION, static_channels
+from protocols.rdp.channel_policy import REDIRECTION, clipboard_terms, static_channels
 from protocols.rdp.connector import Connector, Logon
 from protocols.rdp.dialler import dial
 from protocols.rdp.leg import Leg, LegClosedError
@@ -175,6 +175,7 @@ class ServedSession:
                 connector.target,
                 sink,
                 mask_typed=self.grant.terms.mask_typed,
+                clipboard=clipboard_terms(self.grant.channels),
             )
             relay.start()
             await self._relayed(relay, connector.take_rest())

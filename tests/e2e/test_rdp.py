@@ -295,6 +295,53 @@ def test_the_clipboard_crosses_both_ways_and_is_recorded(
     assert "hier-żółw-漢字-".encode("utf-16-le") in kept["client_data"]
 
 
+IMAGE = bytes.fromhex("424d3a0000000000000036000000280000000100000001000000010018") + bytes(30)
+"""A bitmap of one pixel."""
+
+
+def offered(display: Display) -> str:
+    """What programs on a display may paste."""
+    return display.run("xclip", "-selection", "clipboard", "-o", "-t", "TARGETS").text
+
+
+def test_images_cross_only_where_and_whereto_the_secret_says_so(
+    desktops: Daemon, xrdp_server: XRDP, view: View, desk: Display
+) -> None:
+    home, account = xrdp_server.account.home, xrdp_server.account
+    (home / "image.bmp").write_bytes(IMAGE)
+    desktops.add_target(
+        *("images-out", "--port", str(xrdp_server.port), "--username", account.name),
+        *("--password-stdin", "--channels", "clipboard-rich-out"),
+        typed=account.password + "\n",
+        protocol="rdp",
+    )
+    copy = "xclip -sel clip -t image/bmp <image.bmp; sleep 1; echo >copied-{name}"
+    paste = "xclip -sel clip -o >pasted-{name}; echo >>pasted-{name}"
+    for name in ("xrdp", "images-out"):
+        desk.copy("before")
+        viewer = view(rdp_login(desktops, name), "+clipboard")
+        work(viewer, XRDP_DESKTOP, copy.format(name=name), home / f"copied-{name}")
+        if name == "xrdp":
+            assert "image" not in offered(desk)
+        else:
+            wait_until(lambda: "image" in offered(desk), "no image came", every=0.3)
+        desk.copy("from the desk")
+        time.sleep(1)
+        work(viewer, XRDP_DESKTOP, paste.format(name=name), home / f"pasted-{name}")
+        viewer.close()
+        kept_back = [
+            row["detail"] for row in desktops.recorded().events("channel_refused")
+            if row["kind"] == "cliprdr"
+        ]
+        pasted = (home / f"pasted-{name}").read_bytes()
+        if name == "xrdp":
+            assert b"from the desk" in pasted
+            assert "a format that is not text, to the client" in kept_back
+        else:
+            assert b"from the desk" not in pasted
+            assert kept_back == ["anything, to the target"]
+
+
 def test_a_target_that_dies_ends_the_session_and_one_that_is_not_there_begins_none(
     desktops: Daemon, view: View
 ) -> None:

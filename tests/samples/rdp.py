@@ -14,6 +14,7 @@ from protocols.rdp.wire.client_info import SECURITY_FLAG, ClientInfo, InfoFlag
 from protocols.rdp.wire.framing import DERSplitter, Splitter
 from protocols.rdp.wire.ntlm import Challenge
 from protocols.rdp.wire.ts_request import PasswordCredentials
+from protocols.rdp.wire.virtual_channel import pieces
 
 PUBLIC_KEY = b"\x30\x82" + bytes(range(200))
 USERNAME, PASSWORD = "4nwfvf2nzjs8a", "jsOWFXqvCBKFHLUUPIE2Xc42"
@@ -270,3 +271,9 @@ def redirection(
         if value:
             body += len(value).to_bytes(4, "little") + value
     return b"\x00\x04" + (len(body) + 4).to_bytes(2, "little") + body
+
+
+def copied(data: bytes) -> bytes:
+    """A piece of a clipboard's channel: data that were asked for ([MS-RDPECLIP] 2.2.5.2)."""
+    [piece] = pieces(b"\x05\0\x01\0" + len(data).to_bytes(4, "little") + data)
+    return piece

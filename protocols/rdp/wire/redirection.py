@@ -73,7 +73,7 @@ class Redirection(Struct, frozen=True, kw_only=True):
         token = fields.get(Has.TOKEN, b"")
         if len(token) > MAX_TOKEN_BYTES:
             raise RemoteProtocolError(f"a routing token of {len(token)} bytes")
-        # Who balances load is asked again, with the token that it gave ([MS-RDPBCGR] 3.2.5.3.1).
+        # Who balances load is asked again, with the token that it gave.
         named = b"" if token else fields.get(Has.FULL_NAME) or fields.get(Has.ADDRESS, b"")
         host = _host(named)
         if not host and not token:

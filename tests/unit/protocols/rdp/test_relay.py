@@ -5,6 +5,7 @@ from samples.rdp import (
     active,
     client_packets,
     connected,
+    copied,
     redirection,
     share,
 )
@@ -30,6 +31,8 @@ from recorder.events import (
 
 USER, CLIPBOARD, DRIVES = 1006, 1005, 1004
 THEIR_USER, THEIR_CLIPBOARD = 1010, 1020
+PASTED = copied(b"paste")
+COPIED = copied(b"copy")
 KEY = b"\x04\x04\x00\x1e"
 """FastPath: the key A is pressed."""
 
@@ -102,17 +105,17 @@ def test_fastpath_passes_as_it_came_and_is_recorded(relay: Relay, sink: Sink):
 def test_a_pdu_is_recorded_in_the_clients_numbers_and_sent_in_the_targets(
     relay: Relay, sink: Sink
 ):
-    ours = mcs.send_request(USER, CLIPBOARD, b"paste")
-    theirs = mcs.send_request(THEIR_USER, THEIR_CLIPBOARD, b"paste")
+    ours = mcs.send_request(USER, CLIPBOARD, PASTED)
+    theirs = mcs.send_request(THEIR_USER, THEIR_CLIPBOARD, PASTED)
     assert relay.receive(Side.CLIENT, ours).data == theirs
-    theirs = mcs.send_indication(THEIR_USER, THEIR_CLIPBOARD, b"copy")
-    seen = mcs.send_indication(USER, CLIPBOARD, b"copy")
+    theirs = mcs.send_indication(THEIR_USER, THEIR_CLIPBOARD, COPIED)
+    seen = mcs.send_indication(USER, CLIPBOARD, COPIED)
     assert relay.receive(Side.TARGET, theirs).data == seen
     assert recorded(sink) == [ours, seen]
 
 
 def test_half_a_pdu_is_neither_recorded_nor_forwarded(relay: Relay, sink: Sink):
-    packet = mcs.send_request(USER, CLIPBOARD, b"paste")
+    packet = mcs.send_request(USER, CLIPBOARD, PASTED)
     assert relay.receive(Side.CLIENT, packet[:9]).data == b""
     assert recorded(sink) == []
     assert relay.receive(Side.CLIENT, packet[9:]).data != b""
@@ -212,8 +215,8 @@ def test_behind_a_redirection_the_next_target_has_other_numbers(relay: Relay, si
     assert sink.events[-1] == ForwardGranted(
         at_ms=1234, request="redirection", detail="host-2"
     )
-    sent = relay.receive(Side.CLIENT, mcs.send_request(USER, CLIPBOARD, bytes(8)))
-    assert sent.data == mcs.send_request(1030, THEIR_CLIPBOARD, bytes(8))
+    sent = relay.receive(Side.CLIENT, mcs.send_request(USER, CLIPBOARD, COPIED))
+    assert sent.data == mcs.send_request(1030, THEIR_CLIPBOARD, COPIED)
     assert sent.ended is None
 
 
