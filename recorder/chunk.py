@@ -314,9 +314,7 @@ def decode(encoded: bytes, data_key: bytes = b"") -> Chunk:
         or len(encoded) < 8 + size + _TRAILER_BYTES
     ):
         raise CorruptChunkError("not a chunk")
-    if crc32(memoryview(encoded)[:-_CRC_BYTES]) != int.from_bytes(
-        encoded[-_CRC_BYTES:], "big"
-    ):
+    if crc32(memoryview(encoded)[:-_CRC_BYTES]) != int.from_bytes(encoded[-_CRC_BYTES:], "big"):
         raise CorruptChunkError("damaged chunk: its checksum differs")
     header = _header(encoded[8 : 8 + size], 2)
     return Chunk(header=header, encoded=encoded, payload_offset=8 + size, data_key=data_key)

@@ -39,9 +39,7 @@ def static_channels(words: frozenset[str]) -> frozenset[str]:
 
 def clipboard_terms(words: frozenset[str]) -> ClipboardTerms:
     """Return what may cross the clipboard: in is to the target, out is to the client."""
-    return ClipboardTerms(
-        to_target=_may(words, _TO_TARGET), to_client=_may(words, _TO_CLIENT)
-    )
+    return ClipboardTerms(to_target=_may(words, _TO_TARGET), to_client=_may(words, _TO_CLIENT))
 
 
 def _may(words: frozenset[str], direction: str) -> May:

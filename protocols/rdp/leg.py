@@ -28,7 +28,7 @@ class Leg(asyncio.BufferedProtocol):
     """
 
     def __init__(self, accepted: Callable[["Leg"], None] | None = None) -> None:
-        """`accepted` is told of a connection that a client made; None where we dial."""
+        """Tell `accepted` of a connection that a client made; None where we dial."""
         self._accepted = accepted
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()

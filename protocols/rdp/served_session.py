@@ -64,8 +64,7 @@ _ENDS: Final = MappingProxyType(
         Ended.TARGET_LEFT: (EndReason.TARGET_LEFT, "the target ended the session"),
         Ended.REDIRECTED: (
             EndReason.TARGET_UNREACHABLE,
-            "the target sends the client to another host: name that one in the secret, or let "
-            "proxyd follow with `--channels clipboard,redirection`",
+            "it sends the client elsewhere; add `redirection` to the secret's --channels",
         ),
     }
 )
@@ -263,13 +262,16 @@ class ServedSession:
         target = self._target
         return self._granted.leg if side is Side.CLIENT or target is None else target
 
-    async def _forward(self, relay: Relay, side: Side, data: bytes) -> None:
+    async def _room(self) -> None:
+        """Wait until what came can be recorded, and goes somewhere."""
         sink = self._sink
         if sink is not None and sink.congested:
             await sink.drain()
-        if not self._standing.is_set():
-            # Nothing that the client says now is for the target that sent it on.
-            await self._standing.wait()
+        # While another target is dialled, nothing is for the one that sent the client on.
+        await self._standing.wait()
+
+    async def _forward(self, relay: Relay, side: Side, data: bytes) -> None:
+        await self._room()
         crossed = relay.receive(side, data)
         self._around.crossed_bytes[side] += len(data)
         if self._ending.done():

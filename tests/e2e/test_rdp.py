@@ -330,7 +330,8 @@ def test_images_cross_only_where_and_whereto_the_secret_says_so(
         work(viewer, XRDP_DESKTOP, paste.format(name=name), home / f"pasted-{name}")
         viewer.close()
         kept_back = [
-            row["detail"] for row in desktops.recorded().events("channel_refused")
+            row["detail"]
+            for row in desktops.recorded().events("channel_refused")
             if row["kind"] == "cliprdr"
         ]
         pasted = (home / f"pasted-{name}").read_bytes()

@@ -83,15 +83,11 @@ async def test_a_balancer_is_asked_again_with_its_token(
 ) -> None:
     broker, host, port = farm
     to = redirection(address=HOST, session_id=9, token=TOKEN)
-    broker.says = b"\x00\x04\0\0" + to
-    task = asyncio.create_task(
-        seen(daemon, "balanced", port, "--certificate-any", "--channels", "redirection")
+    broker.says, broker.says_then = b"\x00\x04\0\0" + to, DEMAND
+    sent = await seen(
+        daemon, "balanced", port, "--certificate-any", "--channels", "redirection"
     )
-    while len(broker.sessions) < 2:
-        await asyncio.sleep(0.01)
-    # The second time it knows who comes.
-    broker.says = DEMAND
-    assert DEMANDED in await task
+    assert DEMANDED in sent
     assert TOKEN + b"\r\n" in broker.sessions[1].heard[0]
     assert not host.sessions
     await asyncio.to_thread(daemon.recorded)
@@ -119,5 +115,5 @@ async def test_where_the_secret_does_not_say_so_nobody_is_followed(
     assert HOST.encode("utf-16-le") not in sent
     recording = await asyncio.to_thread(daemon.recorded)
     [last] = recording.events("session_ended")
-    assert "--channels clipboard,redirection" in last["detail"]
+    assert "add `redirection`" in last["detail"]
     assert not host.sessions

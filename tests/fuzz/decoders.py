@@ -21,8 +21,9 @@ from control.wire import decode_answer, decode_request
 from protocols.errors import RemoteProtocolError
 from protocols.rdp.acceptor import Acceptor
 from protocols.rdp.capabilities import confirm_active, demand_active
+from protocols.rdp.clipboard_policy import ClipboardPolicy, ClipboardTerms
 from protocols.rdp.relay import Relay, Side
-from protocols.rdp.wire import gcc, mcs, slowpath
+from protocols.rdp.wire import gcc, mcs, slowpath, virtual_channel
 from protocols.rdp.wire.client_core import ClientCore
 from protocols.rdp.wire.client_info import ClientInfo
 from protocols.rdp.wire.ntlm import Authenticate
@@ -242,6 +243,14 @@ def _rdp_relay(data: bytes) -> None:
         relay.receive(Side(side), write((1006, 1010)[side], channel, piece))
 
 
+def _rdp_clipboard(data: bytes) -> None:
+    """Both sides in turn, each piece a message of its own."""
+    policy = ClipboardPolicy(ClipboardTerms())
+    for side, piece in _pieces(data):
+        for part in virtual_channel.pieces(piece):
+            policy.take(part, from_client=not side)
+
+
 def _rdp_shares(data: bytes) -> None:
     for kind, reduced in ((3, confirm_active), (1, demand_active)):
         reduced(rdp.share(kind, data))
@@ -281,6 +290,7 @@ DECODERS: Final[dict[str, Callable[[bytes], object]]] = {
     "scp_upload": _ledger("exec", b"scp -r -t /x"),
     "rdp_answer": read_answer,
     "rdp_client_core": ClientCore.read,
+    "rdp_clipboard": _rdp_clipboard,
     "rdp_client_info": ClientInfo.read,
     "rdp_conference": gcc.read_request,
     "rdp_credentials": PasswordCredentials.read,

@@ -29,6 +29,8 @@ class OddTarget:
         der = ssl.PEM_cert_to_DER_cert(signed.certificate.read_text())
         self.fingerprint = fingerprint(der)
         self.says = says
+        self.says_then: bytes | None = None
+        """From the second client on, where that is something else."""
         self.sessions: list[ScriptedTarget] = []
         """What each client said, oldest first."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -58,7 +60,9 @@ class OddTarget:
             await leg.start_tls(self._context)
             while not _is_info(scripted.heard[-1]):
                 leg.write(scripted.answer(await leg.read()))
-            leg.write(mcs.send_indication(mcs.USER_BASE + 1, IO_CHANNEL, self.says))
+            is_first = len(self.sessions) == 1 or self.says_then is None
+            says = self.says if is_first else self.says_then or b""
+            leg.write(mcs.send_indication(mcs.USER_BASE + 1, IO_CHANNEL, says))
             while True:
                 scripted.answer(await leg.read())
 

@@ -257,7 +257,12 @@ class Tokens:
 
 
 def redirection(
-    *, address: str = "", session_id: int = 0, token: bytes = b"", password: str = "", flags: int = 0
+    *,
+    address: str = "",
+    session_id: int = 0,
+    token: bytes = b"",
+    password: str = "",
+    flags: int = 0,
 ) -> bytes:
     """A Server Redirection packet ([MS-RDPBCGR] 2.2.13.1)."""
     fields = [

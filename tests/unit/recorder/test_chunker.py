@@ -1,10 +1,11 @@
 import hashlib
+import os
 
 import pytest
 from samples.chunks import DATA_KEY, SESSION, SIGNER, STARTED, readable
 
-from recorder.chunk import GENESIS, EndManifest, SealReason, check_follows, frame
-from recorder.chunker import Chunker
+from recorder.chunk import GENESIS, EndManifest, SealReason, check_follows, decode, frame
+from recorder.chunker import Chunker, Written
 from recorder.errors import CorruptChunkError
 from recorder.events import ClientData, EndReason, TargetData, TargetErrorData, encode_burst
 
@@ -79,3 +80,49 @@ def test_damaged_frames_are_not_sealed():
         Chunker(SESSION, DATA_KEY, SIGNER).seal(
             frame(BURST)[:-1], SealReason.SIZE, first_at=STARTED
         )
+
+
+def written(*bodies: bytes) -> list[Written]:
+    """Frames as a segment keeps them, the first of its session."""
+    frames = []
+    for number, body in enumerate(bodies):
+        sealed = DATA_KEY.encrypt_frame(0, number, body)
+        frames.append(Written(body, (frame(sealed)[:8], sealed)))
+    return frames
+
+
+NOISE = [
+    encode_burst([TargetData(at_ms=number, channel=0, data=os.urandom(70_000))])
+    for number in range(5)
+]
+
+
+def test_noise_is_sealed_as_it_lies_and_reads_as_if_it_were_packed():
+    chunker, other = Chunker(SESSION, DATA_KEY, SIGNER), Chunker(SESSION, DATA_KEY, SIGNER)
+    lying = chunker.seal_written(written(*NOISE), SealReason.SIZE, first_at=STARTED)
+    packed = other.seal(b"".join(map(frame, NOISE)), SealReason.SIZE, first_at=STARTED)
+    assert (lying.header.codec, packed.header.codec) == ("frames", "zstd")
+    assert readable(lying).frames() == readable(packed).frames()
+    assert readable(lying).unpack() == readable(packed).unpack()
+    counts = [(one.header.events, one.header.output_bytes) for one in (lying, packed)]
+    assert counts[0] == counts[1]
+    chunker.follow(lying)
+    following = chunker.seal(frame(BURST), SealReason.SIZE, first_at=STARTED)
+    check_follows(following, decode(lying.encoded))
+
+
+def test_what_packs_is_packed():
+    text = encode_burst([TargetData(at_ms=5, channel=0, data=b"line after line\n" * 20_000)])
+    chunk = Chunker(SESSION, DATA_KEY, SIGNER).seal_written(
+        written(text), SealReason.SIZE, first_at=STARTED
+    )
+    assert (chunk.header.codec, len(chunk.encoded) < 2000) == ("zstd", True)
+    assert readable(chunk).frames() == frame(text)
+
+
+def test_the_end_of_a_session_is_packed_whatever_it_holds():
+    chunk = Chunker(SESSION, DATA_KEY, SIGNER).seal_written(
+        written(*NOISE), SealReason.END, first_at=STARTED, end_reason=EndReason.IDLE
+    )
+    assert chunk.header.codec == "zstd"
+    assert chunk.header.manifest is not None

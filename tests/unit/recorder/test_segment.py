@@ -256,3 +256,27 @@ def test_what_was_synced_into_a_file_that_lost_its_beginning_counts_as_cut(segme
     os.truncate(segment.path, 0)
     frames, cut_bytes = segment.mended_frames()
     assert (bytes(frames), cut_bytes) == (b"", segment.written_bytes)
+
+
+def test_what_fills_up_quickly_is_kept_until_it_is_sealed(segment: Segment):
+    first, second = os.urandom(300_000), os.urandom(100)
+    segment.append(first)
+    segment.sync()
+    segment.append(second)
+    assert segment.written is not None
+    assert [one.body for one in segment.written] == [first, second]
+    lying = b"".join(piece for one in segment.written for piece in one.pieces)
+    assert segment.path.read_bytes() == FRONT + lying
+
+
+def test_what_fills_up_slowly_is_let_go_of_at_the_first_sync(segment: Segment):
+    segment.append(b"ls")
+    segment.sync()
+    segment.append(os.urandom(300_000))
+    assert segment.written is None
+
+
+def test_what_was_cut_is_read_from_the_file(segment: Segment):
+    segment.append(os.urandom(300_000))
+    segment.cut_to(0)
+    assert segment.written is None

@@ -198,9 +198,7 @@ def test_a_redirection_never_reaches_the_client(relay: Relay, sink: Sink, data: 
     assert recorded(sink) == []
 
 
-def test_a_redirection_for_information_is_kept_back_and_ends_nothing(
-    relay: Relay, sink: Sink
-):
+def test_a_redirection_for_information_is_kept_back_and_ends_nothing(relay: Relay, sink: Sink):
     told = redirection(address="host-2", flags=0x80)
     data = share(slowpath.Share.SERVER_REDIRECT, b"\0\0" + told)
     crossed = relay.receive(Side.TARGET, mcs.send_indication(1002, 1003, data))
@@ -212,9 +210,7 @@ def test_behind_a_redirection_the_next_target_has_other_numbers(relay: Relay, si
     relay.receive(Side.TARGET, mcs.send_indication(1002, 1003, data))
     client, second = accepted_client(), ScriptedTarget(user=1030)
     relay.redirected(connected(client, second, "cliprdr")[1], "host-2")
-    assert sink.events[-1] == ForwardGranted(
-        at_ms=1234, request="redirection", detail="host-2"
-    )
+    assert sink.events[-1] == ForwardGranted(at_ms=1234, request="redirection", detail="host-2")
     sent = relay.receive(Side.CLIENT, mcs.send_request(USER, CLIPBOARD, COPIED))
     assert sent.data == mcs.send_request(1030, THEIR_CLIPBOARD, COPIED)
     assert sent.ended is None
