@@ -57,12 +57,13 @@ class Leg(asyncio.BufferedProtocol):
         if self._accepted is not None:
             self._accepted(self)
 
-    def get_buffer(self, sizehint: int) -> bytearray:
+    def get_buffer(self, sizehint: int) -> memoryview:
         """Return where to put what comes."""
         size_bytes = sizehint if sizehint > 0 else _PLAIN_BYTES
         if len(self._buffer) < size_bytes:
             self._buffer = bytearray(size_bytes)
-        return self._buffer
+        # asyncio writes into slices of it: those of a bytearray would be copies.
+        return memoryview(self._buffer)
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take what came."""

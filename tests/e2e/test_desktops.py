@@ -211,8 +211,11 @@ def test_who_watches_it_live_sees_it_within_two_seconds_and_to_the_pixel(
             desk.xdotool("mousemove", "300", "200", "click", "1")
             desk.type("seq 40")
             desk.press("Return")
+            changed_at = time.time()
             screenshot = settled(desk)
             wait_until(lambda: rgb_in(newest) == screenshot, "it shows something else")
+            # From the key on, with what the target needed to draw.
+            assert newest.stat().st_mtime - changed_at < LIVE_S
             viewer.close()
             assert watching.wait(10) == 0
     finally:

@@ -1,0 +1,87 @@
+"""The edge of RDP between two sockets: what one end writes the other one reads."""
+
+import asyncio
+import os
+import ssl
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+
+import pytest
+import uvloop
+from peers.certificates import Authority
+
+from protocols.rdp.leg import READ_BYTES, Leg, LegClosedError
+
+MUCH = os.urandom(5_000_000)
+Both = tuple[Leg, Leg]
+
+
+@pytest.fixture(scope="module")
+def contexts(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    folder: Path = tmp_path_factory.mktemp("leg")
+    signed = Authority(folder, "ours").sign("leg")
+    ours, theirs = (
+        ssl.SSLContext(role) for role in (ssl.PROTOCOL_TLS_SERVER, ssl.PROTOCOL_TLS_CLIENT)
+    )
+    ours.load_cert_chain(signed.certificate, signed.key)
+    theirs.check_hostname, theirs.verify_mode = False, ssl.CERT_NONE
+    return ours, theirs
+
+
+async def both(contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> Both:
+    """Both ends of a connection, under TLS, once each has said a word without."""
+    loop = asyncio.get_running_loop()
+    accepted: asyncio.Future[Leg] = loop.create_future()
+    server = await loop.create_server(lambda: Leg(accepted.set_result), "127.0.0.1", 0)
+    _, dialled = await loop.create_connection(Leg, *server.sockets[0].getsockname()[:2])
+    near = await accepted
+    server.close()
+    dialled.write(b"hello")
+    assert await near.read() == b"hello"
+    ours, theirs = contexts
+    await asyncio.gather(near.start_tls(ours), dialled.start_tls(theirs))
+    return near, dialled
+
+
+async def everything(leg: Leg, size_bytes: int, *, pause_s: float = 0) -> bytes:
+    came = b""
+    while len(came) < size_bytes:
+        came += await leg.read()
+        await asyncio.sleep(pause_s)
+    return came
+
+
+async def much_arrives(contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    near, dialled = await both(contexts)
+    dialled.write(MUCH)
+    assert await everything(near, len(MUCH)) == MUCH
+    await dialled.drain()
+    near.write(MUCH)
+    assert await everything(dialled, len(MUCH), pause_s=0.001) == MUCH
+    near.abort()
+    with pytest.raises(LegClosedError):
+        await dialled.read()
+
+
+async def a_slow_reader_is_waited_for(
+    contexts: tuple[ssl.SSLContext, ssl.SSLContext],
+) -> None:
+    near, dialled = await both(contexts)
+    near.write(MUCH * 4)
+    await asyncio.sleep(0.2)
+    first = await dialled.read()
+    assert len(first) < 3 * READ_BYTES
+    assert first + await everything(dialled, 4 * len(MUCH) - len(first)) == MUCH * 4
+    await dialled.close()
+    await near.close()
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+@pytest.mark.parametrize("happens", [much_arrives, a_slow_reader_is_waited_for])
+def test_what_is_written_arrives_whole_on_either_loop(
+    contexts: tuple[ssl.SSLContext, ssl.SSLContext],
+    loop: Callable[[], asyncio.AbstractEventLoop],
+    happens: Callable[[tuple[ssl.SSLContext, ssl.SSLContext]], Coroutine[None, None, None]],
+) -> None:
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(happens(contexts))
