@@ -266,19 +266,13 @@ class LineEditor:
 
 
 def _word_left(text: str, at: int) -> int:
-    while at and text[at - 1] == " ":
-        at -= 1
-    while at and text[at - 1] != " ":
-        at -= 1
-    return at
+    return text[:at].rstrip(" ").rfind(" ") + 1
 
 
 def _word_right(text: str, at: int) -> int:
-    while at < len(text) and text[at] == " ":
-        at += 1
-    while at < len(text) and text[at] != " ":
-        at += 1
-    return at
+    begins = len(text) - len(text[at:].lstrip(" "))
+    ends = text.find(" ", begins)
+    return len(text) if ends < 0 else ends
 
 
 def _last_word(text: str) -> int:
