@@ -22,6 +22,7 @@ from peers.stopwatch import Screen
 from peers.xrdp import XRDP
 from samples.desktops import Watched
 
+from recorder.clock import SystemClock
 from recorder.events import ClientData, DesktopStarted, KnownEvent, TargetData
 from recorder.replay.rdp.input import Key, fast_path_input
 from recorder.replay.rdp.pdus import FastPathPdu, pdus
@@ -211,7 +212,7 @@ def test_who_watches_it_live_sees_it_within_two_seconds_and_to_the_pixel(
             desk.xdotool("mousemove", "300", "200", "click", "1")
             desk.type("seq 40")
             desk.press("Return")
-            changed_at = time.time()
+            changed_at = SystemClock().now().timestamp()
             screenshot = settled(desk)
             wait_until(lambda: rgb_in(newest) == screenshot, "it shows something else")
             # From the key on, with what the target needed to draw.
