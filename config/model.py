@@ -220,6 +220,10 @@ class ControlSettings(_Table, frozen=True, kw_only=True):
     """Or `/path/certificate.pem, /path/key.pem`."""
     require_second_factor: bool = False
     """Whoever has none enrols one before anything else."""
+    viewing_idle_s: Annotated[float, Meta(ge=60, le=43_200)] = 1800
+    """A viewing of a recording ends when nothing of it was looked at for so long."""
+    viewing_needs_approval: bool = False
+    """Another person lets somebody see a recording, for a while."""
     master_key_file: Path | None = None
     """None: the systemd credential `master-key`, else `master.key` in the state directory."""
     session_lost_after_s: Annotated[float, Meta(ge=600, le=_A_CENTURY_S)] = 86400

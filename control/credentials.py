@@ -63,8 +63,10 @@ def issue(
     gateways: Gateways,
     request: IssueCredential,
     now: dt.datetime,
+    *,
+    until: dt.datetime | None = None,
 ) -> IssuedCredential:
-    """Make a credential; the answer alone holds its password.
+    """Make a credential, good until `until` at most; the answer alone holds its password.
 
     Raises `NotFoundError`, `DeniedError` where the user may not reach the secret,
     `InvalidError`, and `ConflictError` where no gateway serves the target's protocol.
@@ -73,6 +75,7 @@ def issue(
     user = _entitled(session, request.user, secret)
     protocol = TargetProtocol(secret.protocol)
     port = _port(gateways, protocol)
+    expires_at = _expiry(now, request.ttl_s)
     username = _random(HANDLE_ALPHABET, HANDLE_CHARACTERS)
     password = _random(_PASSWORD_ALPHABET, _PASSWORD_CHARACTERS)
     row = CredentialRow(
@@ -85,7 +88,7 @@ def issue(
         used=0,
         source=_network(request.source),
         issued_at=now,
-        expires_at=_expiry(now, request.ttl_s),
+        expires_at=expires_at if until is None else min(expires_at, until),
         revoked_at=None,
     )
     if protocol is TargetProtocol.RDP:
@@ -129,6 +132,14 @@ def revoke_all(session: Session, now: dt.datetime, **of: object) -> None:
         .filter_by(**of)
         .values(revoked_at=now)
     )
+
+
+def revoke_named(session: Session, now: dt.datetime, user: str, secret: str) -> None:
+    """As `revoke_all`, of a user and a secret by name, if there are any."""
+    user_id = session.scalar(select(UserRow.id).where(UserRow.name == user))
+    secret_id = session.scalar(select(SecretRow.id).where(SecretRow.name == secret))
+    if user_id is not None and secret_id is not None:
+        revoke_all(session, now, user_id=user_id, secret_id=secret_id)
 
 
 def list_all(

@@ -39,6 +39,7 @@ def list_for(session: Session, user: str) -> list[ReachableSecret]:
             site=row.site,
             is_favourite=favourite is not None,
             used_at=used_at,
+            demands=tuple(filter(None, row.demands.split(","))),
         )
         for row, favourite, used_at in session.execute(query)
     ]

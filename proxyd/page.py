@@ -77,6 +77,8 @@ class NodePage:
                 playback=playback,
                 export=exporter(operations),
                 clock=self._clock,
+                viewing_idle_s=settings.control.viewing_idle_s,
+                needs_approval=settings.control.viewing_needs_approval,
             ),
             clock=self._clock,
             host=settings.public_host,

@@ -44,6 +44,7 @@ class Call(NamedTuple):
 
 _SETUP, _MANAGE, _SESSIONS = Right.SEE_SETUP, Right.MANAGE, Right.SEE_SESSIONS
 _Asked = approval.AccessRequestSummary
+_VIEW = Right.SEE_RECORDINGS
 _STEER, _USE, _ONESELF = Right.STEER_SESSIONS, Right.USE_SECRETS, Right.ONESELF
 
 CALLS: Final[tuple[Call, ...]] = (
@@ -73,6 +74,8 @@ CALLS: Final[tuple[Call, ...]] = (
     Call("POST", "/access-requests/{id}/approve", approval.ApproveAccess, _MANAGE, _Asked),
     Call("POST", "/access-requests/{id}/deny", approval.DenyAccess, _MANAGE, _Asked),
     Call("POST", "/access-requests/{id}/withdraw", approval.WithdrawAccess, _MANAGE),
+    Call("POST", "/viewing-requests/{id}/approve", approval.ApproveViewing, _VIEW, _Asked),
+    Call("POST", "/viewing-requests/{id}/deny", approval.DenyViewing, _VIEW, _Asked),
     Call("GET", "/credentials", ask.ListCredentials, _SETUP, list[ask.CredentialSummary]),
     Call("POST", "/credentials", ask.IssueCredential, _MANAGE, ask.IssuedCredential),
     Call("DELETE", "/credentials/{id}", ask.RevokeCredential, _MANAGE),
@@ -147,7 +150,19 @@ CALLS: Final[tuple[Call, ...]] = (
         "POST", "/me/credentials", ask.IssueCredential, _USE, ask.IssuedCredential, own="user"
     ),
     Call("DELETE", "/me/credentials/{id}", ask.RevokeCredential, _USE, own="user"),
+    Call(
+        "GET",
+        "/me/access-requests",
+        approval.ListAccessRequests,
+        _USE,
+        list[_Asked],
+        own="user",
+    ),
     Call("POST", "/me/access-requests", approval.RequestAccess, _USE, _Asked, own="user"),
+    Call("POST", "/me/viewing-requests", approval.RequestViewing, _VIEW, _Asked, own="user"),
+    Call(
+        "POST", "/me/access-requests/{id}/withdraw", approval.WithdrawAccess, _USE, own="user"
+    ),
     Call(
         "GET",
         "/me/tokens",

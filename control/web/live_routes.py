@@ -16,6 +16,7 @@ from control.rights import Right
 from control.watching import Watch, across
 from control.web.page import ThePage
 from control.web.playback_routes import Channel, Proven, Sees, admit, summary_of
+from control.web.recordings import Looks
 from control.web.rendering import render
 from control.web.visitor import Visitor, require
 from recorder.replay.alis import SUBPROTOCOL
@@ -43,7 +44,7 @@ def watch(
     summary = summary_of(page, session_id, visitor)
     if summary.state != "live":
         return RedirectResponse(f"/sessions/{session_id}", 303)
-    admit(page, session_id, visitor)
+    admit(page, session_id, visitor, Looks.WATCHED)
     return render(
         request,
         "watch.html",
@@ -61,7 +62,7 @@ async def live(
     await socket.accept(subprotocol=SUBPROTOCOL)
     recordings = page.recordings
     try:
-        await page.run(admit, page, session_id, visitor)
+        await page.run(admit, page, session_id, visitor, Looks.WATCHED)
         await page.run(page.ask, FollowSession(id=session_id), visitor.name)
     except ControlError as error:
         await _close(socket, _REFUSED, str(error))

@@ -17,7 +17,7 @@ from control.identity_provider import IdentityProvider
 from control.log_in import LogIn
 from control.operations import Operations
 from control.passkeys import Passkeys
-from control.requests import OperatorRequest
+from control.requests import OperatorRequest, SearchHit, SearchSessions
 from control.vault import Vault
 from control.web.recordings import Recordings
 from control.wire import decode_request, encode_request
@@ -60,7 +60,11 @@ class Page:
         """
         # Through the codec, which checks what was given, as for the command line.
         checked = decode_request(encode_request(request))
-        return whole_answer(checked, self.operations.carry_out(checked, who))
+        answer = whole_answer(checked, self.operations.carry_out(checked, who))
+        if isinstance(checked, SearchSessions) and isinstance(answer, builtins.list):
+            hits = [hit for hit in answer if isinstance(hit, SearchHit)]
+            return [*self.recordings.shown(hits, who)]
+        return answer
 
     def list(self, request: OperatorRequest, who: str, kind: type[R]) -> builtins.list[R]:
         """As `ask`, for a request with many results, all of one kind."""

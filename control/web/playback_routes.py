@@ -19,6 +19,7 @@ from control.verification import findings_of
 from control.web.films import wanted_part
 from control.web.page import ThePage
 from control.web.player import DESKTOP_LISTS, TERMINAL_LISTS, player_markup
+from control.web.recordings import Looks, NotApprovedError, Viewer
 from control.web.rendering import render
 from control.web.visitor import PROVE, StepNeededError, Visitor, require
 from recorder.session_info import TargetProtocol
@@ -63,10 +64,11 @@ def one(
     recordings = page.recordings
     sees = visitor.may(Right.SEE_RECORDINGS) and summary.deleted_at is None
     channels = recordings.playback.channels(session_id) if sees and not is_desktop else []
-    has_player = sees and bool(channels or is_desktop) and summary.chunks > 0
+    lets = recordings.lets(session_id, visitor.name)
+    has_player = sees and lets and bool(channels or is_desktop) and summary.chunks > 0
+    admit(page, session_id, visitor, Looks.PLAYED if has_player else Looks.OPENED)
     player = ""
     if has_player:
-        admit(page, session_id, visitor)
         player = player_markup(
             base=f"/sessions/{session_id}",
             channel=channel,
@@ -75,7 +77,7 @@ def one(
             video=f"/sessions/{session_id}/video.mp4" if is_desktop else "",
             lists=DESKTOP_LISTS if is_desktop else TERMINAL_LISTS,
         )
-    formats = (_OF_DESKTOPS if is_desktop else _OF_TERMINALS) if sees else ()
+    formats = (_OF_DESKTOPS if is_desktop else _OF_TERMINALS) if sees and lets else ()
     return render(
         request,
         "session.html",
@@ -84,6 +86,7 @@ def one(
         channel=channel,
         player=player,
         sees=sees,
+        lets=lets,
         formats=[(name, _FORMATS[name][0]) for name in formats],
     )
 
@@ -191,6 +194,7 @@ def export(
     """Hand out a recording as a file."""
     if format_ not in _FORMATS:
         raise NotFoundError(f"there is no export {format_!r}; there are {', '.join(_FORMATS)}")
+    admit(page, session_id, visitor)
     _, ending, media_type = _FORMATS[format_]
     page.recordings.note(session_id, visitor.name, "session.exported", format_)
     pieces = _begun(page.recordings.export(session_id, format_, channel, visitor.name))
@@ -205,9 +209,16 @@ def _begun(pieces: Iterator[bytes]) -> Iterator[bytes]:
     return chain((first,), pieces)
 
 
-def admit(page: ThePage, session_id: UUID, visitor: Visitor) -> None:
-    """Let him see the recording, if he has shown who he is or had when he opened it."""
-    if not page.recordings.admit(session_id, visitor.name, anew=visitor.has_proved_himself):
+def admit(
+    page: ThePage, session_id: UUID, visitor: Visitor, looks: Looks = Looks.PLAYED
+) -> None:
+    """Let him look, if he has shown who he is or had when he opened it."""
+    viewer = Viewer(visitor.name, visitor.logged_in.digest, visitor.has_proved_himself)
+    try:
+        may = page.recordings.admit(session_id, viewer, looks)
+    except NotApprovedError as error:
+        raise StepNeededError(f"/sessions/{session_id}/approval") from error
+    if not may:
         raise StepNeededError(PROVE)
 
 

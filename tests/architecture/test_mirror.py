@@ -21,6 +21,8 @@ EDGES = {
     "bus/wires.py": "tests/integration/test_bus.py",
     "bus/knock.py": "tests/unit/proxyd/test_neighbours.py",
     "control/audit_export.py": "tests/integration/test_audit_export.py",
+    "control/access_operations.py": "tests/unit/control/test_operations.py",
+    "control/credential_operations.py": "tests/unit/control/test_operations.py",
     "control/approvals.py": "tests/unit/control/test_approval_operations.py",
     "control/launches.py": "tests/unit/control/test_own_account.py",
     "control/own_secrets.py": "tests/unit/control/test_own_account.py",

@@ -20,7 +20,7 @@ PAGES = [
     *("/secrets", "/secrets/web", "/sessions", "/sessions?q=hello", "/audit", "/status"),
     *("/admin/secrets", "/admin/secrets/new", "/admin/secrets/web", "/admin/users"),
     *("/admin/access", "/admin/engines", "/profile", "/profile/password", "/nothing"),
-    "/profile/second-factor",
+    *("/profile/second-factor", "/requests", "/secrets/guarded"),
 ]
 PHONE = {"width": 390, "height": 800}
 
@@ -37,6 +37,11 @@ def daemon(make_daemon: MakeDaemon, openssh_server: OpenSSHServer) -> Daemon:
     typed = f"{password}\n"
     made.cli("user", "add", name, "--role", "admin", "--password-stdin", typed=typed)
     made.cli("access", "grant", name, "web")
+    made.add_secret("guarded", openssh_server)
+    made.cli("access", "demand", "guarded", "approval", "comment")
+    for who in (name, "alice"):
+        made.cli("access", "grant", who, "guarded")
+    made.cli("access", "request", name, "guarded", "--comment", "mine")
     return made
 
 
@@ -84,6 +89,34 @@ def test_without_a_script_somebody_gets_a_credential_that_works_once(
     assert login.run("echo", "hello").text == "hello"
     assert login.run("echo", "hello").status == 255
     visit.context.close()
+
+
+def test_without_a_script_somebody_asks_and_another_person_decides(
+    chromium: Browser, daemon: Daemon
+) -> None:
+    asking = Visit.begun(chromium, daemon, java_script_enabled=False).log_in(*ALICE)
+    page = asking.go("/secrets/guarded")
+    page.get_by_label("Why").fill("the disk is <i>full</i>")
+    page.get_by_role("button", name="Ask for approval").click()
+    assert "nobody has decided yet" in (page.text_content("main") or "")
+    deciding = Visit.begun(chromium, daemon).log_in(*ADMIN)
+    inbox = deciding.go("/requests")
+    card = inbox.locator("ul.cards li", has_text="the disk is <i>full</i>")
+    assert violations(inbox) == []
+    card.get_by_label("What alice reads").fill("for an hour")
+    card.get_by_role("button", name="Approve").click()
+    inbox.wait_for_url("**/requests?done=approved")
+    page = asking.go("/secrets/guarded")
+    assert "for an hour" in (page.text_content("main") or "")
+    page.get_by_role("button", name="Get a credential").click()
+    username, password = page.locator("dl.facts dd code").all_text_contents()[:2]
+    assert daemon.dress("", username, password).run("echo", "hello").text == "hello"
+    rows = daemon.json("audit", "list", "--subject", "guarded")
+    done = [(row["who"], row["action"]) for row in rows]
+    assert {("alice", "access.requested"), ("root", "access.approved")} <= set(done)
+    assert deciding.complaints == []
+    for visit in (asking, deciding):
+        visit.context.close()
 
 
 def test_with_the_keyboard_alone_somebody_logs_in_and_finds(visit: Visit) -> None:
