@@ -202,7 +202,8 @@ class Control:
                 async with asyncio.TaskGroup() as tasks:
                     if listener is not None:
                         page = self.page.serve(
-                            *(listener, operations, stored.playback, followed.follow, not_ready)
+                            *(listener, operations, stored.playback),
+                            *(followed.follow, desktops.pictures, not_ready),
                         )
                         tasks.create_task(page)
                     tasks.create_task(self._trust.run())

@@ -11,7 +11,7 @@ from typing import Final
 from config.model import Settings
 from control.log_in import LogIn
 from control.operations import Operations
-from control.operator_socket import Follow
+from control.operator_socket import Follow, Watch
 from control.playback import Playback
 from control.vault import Vault
 from control.web.certificate import PageCertificate
@@ -59,6 +59,7 @@ class NodePage:
         operations: Operations,
         playback: Playback,
         follow: Follow,
+        pictures: Watch,
         not_ready: NotReady,
     ) -> None:
         """Serve until cancelled; raise `ConfigError`."""
@@ -85,6 +86,7 @@ class NodePage:
             require_second_factor=settings.control.require_second_factor,
             not_ready=not_ready,
             follow=follow,
+            pictures=pictures,
             node_loop=asyncio.get_running_loop(),
         )
         await server.PageServer(page, ASSETS, listener, self._certificate).run()

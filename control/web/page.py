@@ -14,6 +14,7 @@ from starlette.requests import HTTPConnection
 
 from control.answers import Result, whole_answer
 from control.identity_provider import IdentityProvider
+from control.live_requests import LivePicture
 from control.log_in import LogIn
 from control.operations import Operations
 from control.passkeys import Passkeys
@@ -29,6 +30,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 Follow = Callable[[UUID], AsyncIterator[bytes]]
+Pictures = Callable[[UUID], AsyncIterator[LivePicture]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +52,8 @@ class Page:
     not_ready: Callable[[], Sequence[str]]
     follow: Follow
     """Yields the frame bodies of a live session. Of `node_loop`: run it there."""
+    pictures: Pictures
+    """Yields what a live desktop shows. Of `node_loop`, too."""
     node_loop: asyncio.AbstractEventLoop
     """The node's; the page has another one, in a thread of its own."""
 
