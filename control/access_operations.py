@@ -6,10 +6,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from control import access, credentials, sessions
+from control import access, secrets, users
 from control import requests as ask
 from control.answers import Result
 from control.audit import Act
+from control.cut_off import cut_off
 from storage.database import Database
 from storage.tables import SessionRow
 
@@ -44,11 +45,10 @@ class AccessOperations:
         """Let the user reach it no more, at once."""
         act = self.act(who)
         with self.database.transaction() as session:
-            row = access.revoke(session, request.user, request.secret)
-            credentials.revoke_all(
-                session, act.at, user_id=row.user_id, secret_id=row.secret_id
-            )
-            ending = sessions.live_of(session, user=request.user, secret=request.secret)
+            access.revoke(session, request.user, request.secret)
+            person = users.find(session, request.user)
+            lost = secrets.find(session, request.secret)
+            ending = cut_off(session, [person], [lost], act.at)
             act.note(session, "access.revoked", request.secret, f"from {request.user}")
         self.end(ending, "access revoked")
         return ask.Done()

@@ -13,13 +13,13 @@ from sqlalchemy.orm import Session
 
 from bus.contract import DenialReason, Denied
 from bus.own_account import LaunchSecret, LaunchWaits
-from control import secrets, sessions, users
+from control import access, secrets, sessions, users
 from control.approval_requests import AccessRequestSummary
 from control.audit import Act
 from control.errors import ConflictError, DeniedError, InvalidError, NotFoundError
 from control.requests import IssueCredential
 from storage.access_tables import AccessRequestRow
-from storage.tables import AccessRow, SecretRow, UserRow
+from storage.tables import SecretRow, UserRow
 
 DEMANDS: Final = ("comment", "ticket", "approval")
 ASKED_FOR: Final = dt.timedelta(hours=1)
@@ -97,7 +97,7 @@ def request(
     not say what the secret demands.
     """
     person, wanted = users.find(session, user), secrets.find(session, secret)
-    if session.get(AccessRow, (person.id, wanted.id)) is None:
+    if not access.may_reach(session, person.id, wanted.id):
         raise DeniedError(f"user `{user}` has no access to `{secret}`: grant it instead")
     if _standing(session, person.name, wanted.name, now):
         raise ConflictError(f"user `{user}` has asked for `{secret}` already")

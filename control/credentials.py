@@ -18,13 +18,13 @@ from sqlalchemy.orm import Session
 from bus.names import HANDLE_ALPHABET, HANDLE_CHARACTERS
 from bus.proof import proof
 from config.model import Settings
-from control import nt_hashes, secrets, users
+from control import access, nt_hashes, secrets, users
 from control.command_lines import command_lines
 from control.errors import ConflictError, DeniedError, InvalidError, NotFoundError
 from control.requests import CredentialSummary, IssueCredential, IssuedCredential
 from control.vault import Vault
 from recorder.session_info import TargetProtocol
-from storage.tables import AccessRow, CredentialRow, SecretRow, UserRow
+from storage.tables import CredentialRow, SecretRow, UserRow
 
 _PASSWORD_ALPHABET = string.ascii_letters + string.digits
 _PASSWORD_CHARACTERS = 24
@@ -186,7 +186,7 @@ def _entitled(session: Session, name: str, secret: SecretRow) -> UserRow:
     user = users.find(session, name)
     if user.disabled:
         raise DeniedError(f"user `{name}` is disabled and gets no credentials")
-    if session.get(AccessRow, (user.id, secret.id)) is None:
+    if not access.may_reach(session, user.id, secret.id):
         raise DeniedError(
             f"user `{name}` may not reach secret `{secret.name}`; "
             f"`proxyd access grant {name} {secret.name}` lets them"

@@ -22,6 +22,7 @@ from control.credential_operations import CredentialOperations
 from control.credentials import Gateways
 from control.enrolment_operations import EnrolmentOperations
 from control.errors import ConflictError, ControlError, UnreachableError
+from control.group_operations import GroupOperations
 from control.live_requests import FollowSession, LiveRequest, WatchDesktop
 from control.node_operations import NodeOperations
 from control.pause_operations import PauseOperations
@@ -118,6 +119,7 @@ class Operations:
             RetentionOperations(node.database, node.retention, node.act),
             PauseOperations(node.database, node.live, node.act),
             AccountOperations(node.database, node.act),
+            GroupOperations(node.database, node.act, node.end),
         )
         self._handlers: dict[type[Struct], _Handler] = {}
         for noun in nouns:

@@ -13,6 +13,7 @@ from control.approval_requests import ApprovalRequest
 from control.audit_requests import ListAudit
 from control.bus_requests import DeadLetterRequest
 from control.enrolment_requests import EnrolmentRequest
+from control.group_requests import GroupRequest
 from control.live_requests import LiveRequest
 from control.node_requests import AskStatus, RotateMasterKey
 from control.pause_requests import PauseRequest
@@ -186,6 +187,8 @@ class AccessSummary(Struct, frozen=True, kw_only=True):
     user: str
     secret: str
     granted_at: dt.datetime
+    group: str | None = None
+    """By which he has it; None: it is his own."""
 
 
 class IssueCredential(_Request, frozen=True, kw_only=True):
@@ -386,4 +389,5 @@ OperatorRequest = (
     | RetentionRequest
     | PauseRequest
     | AccountRequest
+    | GroupRequest
 )

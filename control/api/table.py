@@ -12,6 +12,7 @@ from control import account_requests as account
 from control import approval_requests as approval
 from control import bus_requests as bus
 from control import enrolment_requests as enrolment
+from control import group_requests as group
 from control import node_requests as node
 from control import pause_requests as pause
 from control import proof_requests as proof
@@ -68,6 +69,13 @@ CALLS: Final[tuple[Call, ...]] = (
     Call("GET", "/access", ask.ListAccess, _SETUP, list[ask.AccessSummary]),
     Call("PUT", "/access/{user}/{secret}", ask.GrantAccess, _MANAGE, ask.AccessSummary),
     Call("DELETE", "/access/{user}/{secret}", ask.RevokeAccess, _MANAGE),
+    Call("GET", "/groups", group.ListGroups, _SETUP, list[group.GroupSummary]),
+    Call("POST", "/groups", group.AddGroup, _MANAGE, group.GroupSummary),
+    Call("DELETE", "/groups/{name}", group.RemoveGroup, _MANAGE),
+    Call("PUT", "/groups/{group}/users/{user}", group.JoinGroup, _MANAGE),
+    Call("DELETE", "/groups/{group}/users/{user}", group.LeaveGroup, _MANAGE),
+    Call("PUT", "/groups/{group}/secrets/{secret}", group.GrantToGroup, _MANAGE),
+    Call("DELETE", "/groups/{group}/secrets/{secret}", group.RevokeFromGroup, _MANAGE),
     Call("PUT", "/secrets/{secret}/demands", approval.SetDemands, _MANAGE),
     Call("GET", "/access-requests", approval.ListAccessRequests, _SETUP, list[_Asked]),
     Call("POST", "/access-requests", approval.RequestAccess, _MANAGE, _Asked),

@@ -47,6 +47,7 @@ from control.errors import (
 )
 from control.web import (
     admin_routes,
+    group_routes,
     health_routes,
     home_routes,
     live_routes,
@@ -122,6 +123,7 @@ def routers() -> tuple[APIRouter, ...]:
         provider_routes.router,
         profile_routes.router,
         admin_routes.router,
+        group_routes.router,
         vault_routes.router,
         watch_routes.router,
     )

@@ -20,7 +20,7 @@ PAGES = [
     *("/secrets", "/secrets/web", "/sessions", "/sessions?q=hello", "/audit", "/status"),
     *("/admin/secrets", "/admin/secrets/new", "/admin/secrets/web", "/admin/users"),
     *("/admin/access", "/admin/engines", "/profile", "/profile/password", "/nothing"),
-    *("/profile/second-factor", "/requests", "/secrets/guarded"),
+    *("/profile/second-factor", "/requests", "/secrets/guarded", "/admin/groups"),
 ]
 PHONE = {"width": 390, "height": 800}
 
@@ -39,8 +39,10 @@ def daemon(make_daemon: MakeDaemon, openssh_server: OpenSSHServer) -> Daemon:
     made.cli("access", "grant", name, "web")
     made.add_secret("guarded", openssh_server)
     made.cli("access", "demand", "guarded", "approval", "comment")
-    for who in (name, "alice"):
-        made.cli("access", "grant", who, "guarded")
+    made.cli("access", "grant", name, "guarded")
+    made.cli("group", "add", "operators")
+    made.cli("group", "join", "operators", "alice")
+    made.cli("group", "grant", "operators", "guarded")
     made.cli("access", "request", name, "guarded", "--comment", "mine")
     return made
 
