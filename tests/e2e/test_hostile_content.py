@@ -130,7 +130,7 @@ def planted(daemon: Daemon, info: dict[str, object], events: list[KnownEvent]) -
 def named(daemon: Daemon) -> list[str]:
     """Sessions of people, secrets and machines with such names."""
     escaped = [octets.decode("latin-1") for octets in ESCAPES.values()]
-    both = [f"{one} {other}" for one, other in zip(MARKUP, MARKUP[1:], strict=False)][::2]
+    both = [f"{one} {other}" for one, other in zip(MARKUP[::2], MARKUP[1::2], strict=True)]
     names = [*both, *escaped]
     names += ["x"] * (-len(names) % NAMED)
     rows = [names[at : at + NAMED] for at in range(0, len(names), NAMED)]

@@ -11,7 +11,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from peers.chromium import Visit
 from peers.daemon import Daemon, MakeDaemon
+from peers.needed import program
 from peers.openssh import OpenSSHServer
+from peers.output import run
 from playwright.sync_api import Browser, Page
 
 ADMIN = ("root", "Correct-Horse-9-Battery")
@@ -164,6 +166,12 @@ def test_a_device_is_enrolled_and_then_asked_for(chromium: Browser, daemon: Daem
     page.get_by_role("button", name="Show the key").click()
     assert page.locator(".qr svg").is_visible()
     totp = pyotp.TOTP(page.locator("p > code").text_content() or "")
+    scanned = pyotp.parse_uri(qr_code(page.locator(".qr svg").screenshot()))
+    assert (scanned.secret, scanned.name, scanned.issuer) == (
+        totp.secret,
+        "tess",
+        "proxyd localhost",
+    )
     page.fill("#code", totp.now())
     page.get_by_role("button", name="Finish").click()
     codes = (page.text_content("#codes") or "").split()
@@ -185,6 +193,14 @@ def test_a_device_is_enrolled_and_then_asked_for(chromium: Browser, daemon: Daem
     visit.context.clear_cookies()
     visit.log_in("tess", "a sentence of tess")
     visit.context.close()
+
+
+def qr_code(picture: bytes) -> str:
+    """What a camera reads on a picture."""
+    argv = [program("zbarimg"), "--quiet", "--raw", "-Sdisable", "-Sqrcode.enable", "png:-"]
+    found = run(argv, typed=picture)
+    assert found.status == 0, found.said
+    return found.text
 
 
 def test_a_passkey_is_enrolled_and_lets_its_owner_in(chromium: Browser, daemon: Daemon) -> None:

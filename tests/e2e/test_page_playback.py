@@ -31,7 +31,15 @@ from samples.chunks import INFO
 from samples.desktops import recorded
 from samples.planted import plant
 
-from recorder.events import EndReason, SessionEnded, SessionStarted
+from recorder.events import (
+    ChannelOpened,
+    EndReason,
+    KnownEvent,
+    SessionEnded,
+    SessionStarted,
+    TargetData,
+    TerminalRequested,
+)
 from recorder.session_info import TargetProtocol
 
 pytestmark = pytest.mark.peers
@@ -238,6 +246,42 @@ def test_a_bundle_plays_from_disk_without_a_network(
         page.get_by_text("1 hit").wait_for()
         assert HOSTILE in lines(page)[0]
         assert (page.title() != "owned", complaints) == (True, [])
+
+
+def test_a_bundle_lets_choose_among_its_terminals(
+    chromium: Browser, played: Played, tmp_path: Path
+):
+    info = replace(INFO, session_id=uuid4())
+    events: list[KnownEvent] = [SessionStarted(at_ms=0, info=info)]
+    for channel, text in enumerate((b"said-by-a-command", b"first-screen", b"second-screen")):
+        at_ms = 2000 * channel
+        events.append(ChannelOpened(at_ms=at_ms, channel=channel, kind="session"))
+        if channel:
+            size = TerminalRequested(
+                at_ms=at_ms, channel=channel, terminal="xterm", columns=80, rows=24
+            )
+            events.append(size)
+        events.append(TargetData(at_ms=at_ms + 1, channel=channel, data=text))
+    end = SessionEnded(at_ms=9000, reason=EndReason.CLIENT_LEFT)
+    plant(played.daemon.config, info.session_id, [[*events, end]])
+    path = tmp_path / "bundle.zip"
+    export = ("session", "export", str(info.session_id), "--format", "bundle", "--out")
+    played.daemon.cli(*export, str(path))
+    with zipfile.ZipFile(path) as archive:
+        archive.extract("player.html", tmp_path)
+    with chromium.new_context(offline=True) as context:
+        page = context.new_page()
+        page.goto(f"file://{tmp_path}/player.html?t=8")
+        shows(page, "first-screen")
+        for name, text in (
+            ("2 (terminal", "second-screen"),
+            ("0 (command", "said-by-a-command"),
+        ):
+            page.get_by_role("link", name=name).click()
+            page.wait_for_selector('[data-part="state"][data-ready]', state="attached")
+            page.evaluate("document.querySelector('[data-play]').page.go(8)")
+            shows(page, text)
+            assert page.locator("nav [aria-current=page]").inner_text().startswith(name)
 
 
 @pytest.fixture(scope="module")
