@@ -6,7 +6,7 @@ from itertools import chain
 from typing import Annotated, Final, cast
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
@@ -48,6 +48,17 @@ Channel = Annotated[int | None, Query(ge=0, le=0xFFFFFFFF)]
 ThereIs = Annotated[Visitor, require(Right.SEE_SESSIONS)]
 Sees = Annotated[Visitor, require(Right.SEE_RECORDINGS)]
 Proven = Annotated[Visitor, require(Right.SEE_RECORDINGS, proof=True)]
+
+
+def _view(
+    page: ThePage, session_id: UUID, visitor: Sees, idle: str = "", channel: Channel = None
+) -> View:
+    """Return what of a recording the player asks for, if the visitor may see it."""
+    admit(page, session_id, visitor)
+    return View(session_id=session_id, channel=channel, idle_limit_ms=_limit_ms(idle))
+
+
+Viewed = Annotated[View, Depends(_view)]
 
 
 @router.get("/sessions/{session_id}")
@@ -92,42 +103,20 @@ def one(
 
 
 @router.get("/sessions/{session_id}/play/index.json")
-def index(
-    page: ThePage,
-    session_id: UUID,
-    visitor: Sees,
-    idle: str = "",
-    channel: Channel = None,
-) -> Response:
+def index(page: ThePage, view: Viewed) -> Response:
     """Return what the player reads first."""
-    view = _view(page, session_id, idle, channel, visitor)
     return _json(page.recordings.playback.index(view, f"segments/{{}}?{_query(view)}"))
 
 
 @router.get("/sessions/{session_id}/play/segments/{sequence}")
-def segment(
-    page: ThePage,
-    session_id: UUID,
-    sequence: int,
-    visitor: Sees,
-    idle: str = "",
-    channel: Channel = None,
-) -> Response:
+def segment(page: ThePage, view: Viewed, sequence: int) -> Response:
     """Return what is played from one screen on."""
-    view = _view(page, session_id, idle, channel, visitor)
     return _json(page.recordings.playback.segment(view, sequence))
 
 
 @router.get("/sessions/{session_id}/play/overview.json")
-def overview(
-    page: ThePage,
-    session_id: UUID,
-    visitor: Sees,
-    idle: str = "",
-    channel: Channel = None,
-) -> Response:
+def overview(page: ThePage, view: Viewed) -> Response:
     """Return clock and activity."""
-    view = _view(page, session_id, idle, channel, visitor)
     return _json(page.recordings.playback.overview(view))
 
 
@@ -225,13 +214,6 @@ def admit(
 def summary_of(page: ThePage, session_id: UUID, visitor: Visitor) -> SessionSummary:
     """Return the facts; raise `NotFoundError`."""
     return cast("SessionSummary", page.ask(ShowSession(id=session_id), visitor.name))
-
-
-def _view(
-    page: ThePage, session_id: UUID, idle: str, channel: int | None, visitor: Visitor
-) -> View:
-    admit(page, session_id, visitor)
-    return View(session_id=session_id, channel=channel, idle_limit_ms=_limit_ms(idle))
 
 
 def _limit_ms(idle: str) -> int | None:

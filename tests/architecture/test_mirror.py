@@ -22,6 +22,7 @@ EDGES = {
     "bus/knock.py": "tests/unit/proxyd/test_neighbours.py",
     "control/audit_export.py": "tests/integration/test_audit_export.py",
     "control/access_operations.py": "tests/unit/control/test_operations.py",
+    "control/self_signed.py": "tests/unit/control/test_gateway_certificate.py",
     "control/cut_off.py": "tests/unit/control/test_groups.py",
     "control/group_operations.py": "tests/unit/control/test_groups.py",
     "control/group_requests.py": "tests/unit/control/test_groups.py",
