@@ -1,6 +1,7 @@
 """The page of one session, and what its player fetches."""
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import AsyncGenerator, Iterator
 from http import HTTPStatus
 from itertools import chain
 from typing import Annotated, Final, cast
@@ -155,6 +156,8 @@ async def video(request: Request, page: ThePage, session_id: UUID, visitor: Sees
         raise NotFoundError(f"session {session_id} has no film: it is live, or was deleted")
     recordings = page.recordings
     pieces = recordings.export(session_id, "video", None, visitor.name)
+    if "range" not in request.headers and recordings.films.kept(session_id) is None:
+        return await _growing(recordings.films.growing(session_id, pieces))
     film = await recordings.films.of(session_id, pieces)
     part = wanted_part(request.headers.get("range"), film.size_bytes)
     headers = {"Accept-Ranges": "bytes"} | _NOT_KEPT
@@ -190,6 +193,20 @@ def export(
     name = f"session-{session_id}.{ending}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'} | _NOT_KEPT
     return StreamingResponse(pieces, media_type=media_type, headers=headers)
+
+
+async def _growing(film: AsyncGenerator[bytes]) -> Response:
+    """Send a film as it is made; what is refused is refused before the answer."""
+    first = await anext(film, b"")
+
+    async def whole() -> AsyncGenerator[bytes]:
+        async with contextlib.aclosing(film):
+            yield first
+            async for piece in film:
+                yield piece
+
+    headers = {"Accept-Ranges": "none"} | _NOT_KEPT
+    return StreamingResponse(whole(), media_type="video/mp4", headers=headers)
 
 
 def _begun(pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -301,6 +301,9 @@ def test_a_desktop_is_a_video_beside_what_was_typed(visit: Visit, desktop: str):
     page.wait_for_selector('[data-part="state"][data-ready]', state="attached")
     video = page.locator("video")
     wait_until(lambda: video.evaluate("one => one.duration > 1"), "no video", seconds=60)
+    # Shown as far as it was made; once it is whole it comes in parts.
+    wait_until(lambda: video.evaluate("one => one.currentSrc.endsWith('.mp4')"), "not whole")
+    wait_until(lambda: video.evaluate("one => Number.isFinite(one.duration)"), "no length")
     page.evaluate("document.querySelector('[data-play]').page.go(1.5)")
     wait_until(lambda: video.evaluate("one => !one.seeking && one.readyState > 1"), "no frame")
     assert video.evaluate("one => one.videoWidth") > 600
