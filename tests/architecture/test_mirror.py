@@ -24,6 +24,7 @@ EDGES = {
     "control/access_operations.py": "tests/unit/control/test_operations.py",
     "control/self_signed.py": "tests/unit/control/test_gateway_certificate.py",
     "control/cut_off.py": "tests/unit/control/test_groups.py",
+    "control/directory.py": "tests/e2e/test_directory.py",
     "control/group_operations.py": "tests/unit/control/test_groups.py",
     "control/group_requests.py": "tests/unit/control/test_groups.py",
     "proxyd/cli/group.py": "tests/e2e/test_page.py",
