@@ -20,6 +20,7 @@ from bench.figures import Figure, median
 from bench.rig import Rig
 from config.model import Settings
 from control.live import NoLiveSessions
+from control.live_requests import LivePicture
 from control.log_in import LogIn
 from control.offline import open_operations
 from control.operations import ControlNode
@@ -79,6 +80,7 @@ async def _measure(settings: Settings) -> list[Figure]:
             require_second_factor=False,
             not_ready=list,
             follow=_nobody,
+            pictures=_no_picture,
             node_loop=asyncio.get_running_loop(),
         )
         transport = httpx.ASGITransport(make_app(page, ASSETS))
@@ -166,6 +168,12 @@ def _row(number: int) -> dict[str, object]:
         "chain_broken": False,
         "signed": True,
     }
+
+
+async def _no_picture(_session_id: UUID) -> AsyncIterator[LivePicture]:
+    nothing: tuple[LivePicture, ...] = ()
+    for picture in nothing:
+        yield picture
 
 
 async def _nobody(_session_id: UUID) -> AsyncIterator[bytes]:

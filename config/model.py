@@ -38,6 +38,13 @@ SyslogOrOff = Annotated[
         description='udp://, tcp:// or tls:// with an address and a port, or "" for none',
     ),
 ]
+LDAPOrOff = Annotated[
+    str,
+    Meta(
+        pattern=r"^(?:ldaps?://\S+)?$",
+        description='an address with ldaps:// or ldap://, or "" for none',
+    ),
+]
 HTTPSOrOff = Annotated[
     str,
     Meta(
@@ -220,10 +227,26 @@ class ControlSettings(_Table, frozen=True, kw_only=True):
     """Or `/path/certificate.pem, /path/key.pem`."""
     require_second_factor: bool = False
     """Whoever has none enrols one before anything else."""
+    viewing_idle_s: Annotated[float, Meta(ge=60, le=43_200)] = 1800
+    """A viewing of a recording ends when nothing of it was looked at for so long."""
+    viewing_needs_approval: bool = False
+    """Another person lets somebody see a recording, for a while."""
     master_key_file: Path | None = None
     """None: the systemd credential `master-key`, else `master.key` in the state directory."""
     session_lost_after_s: Annotated[float, Meta(ge=600, le=_A_CENTURY_S)] = 86400
     """A live session is lost when nothing was heard of it or its engine for so long."""
+
+
+class LDAPSettings(_Table, frozen=True, kw_only=True):
+    """`[ldap]`: a directory that knows users' passwords."""
+
+    url: LDAPOrOff = ""
+    """`ldaps://host:636`, or `ldap://host` where TLS is begun in it. Empty: none."""
+    user_dn: str = ""
+    """The entry that a user binds as: `uid={name},ou=people,dc=example,dc=org`."""
+    ca_file: Path | None = None
+    """Who signed the directory's certificate; None: whom this machine trusts."""
+    timeout_s: Seconds = 5
 
 
 class OIDCSettings(_Table, frozen=True, kw_only=True):
@@ -283,6 +306,7 @@ class Settings(_Table, frozen=True, kw_only=True):
     retention: RetentionSettings = RetentionSettings()
     control: ControlSettings = ControlSettings()
     oidc: OIDCSettings = OIDCSettings()
+    ldap: LDAPSettings = LDAPSettings()
     audit: AuditSettings = AuditSettings()
     metrics: MetricsSettings = MetricsSettings()
     proof: ProofSettings = ProofSettings()

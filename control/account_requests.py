@@ -105,6 +105,8 @@ class ReachableSecret(Struct, frozen=True, kw_only=True):
     is_favourite: bool
     used_at: dt.datetime | None
     """When the user last had a session on it."""
+    demands: tuple[str, ...] = ()
+    """What it demands before it is launched: of `comment ticket approval`."""
 
 
 class SetFavourite(Request, frozen=True, kw_only=True):

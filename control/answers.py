@@ -13,6 +13,7 @@ from control.approval_requests import AccessRequestSummary, ListAccessRequests
 from control.audit_requests import AuditEntry, ListAudit
 from control.bus_requests import DeadLetterSummary, ListDeadLetters
 from control.enrolment_requests import EngineSummary, ListEngines
+from control.group_requests import GroupSummary, ListGroups
 from control.live_requests import LiveFrames, LivePicture, LiveRequest
 from control.node_requests import Status
 from control.proof_requests import BundleSignature, LogChecked, SessionProof
@@ -66,6 +67,7 @@ ManyRequest = (
     | ShowRetention
     | RunRetention
     | SweepBlobs
+    | ListGroups
 )
 """Answered by any number of results; every other request by exactly one."""
 
@@ -96,6 +98,7 @@ Result = (
     | RetentionRule
     | DeletedRecording
     | OrphanBlob
+    | GroupSummary
     | Status
     | Done
 )

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from msgspec import Struct
+from sqlalchemy.orm import Session
 
 from control import approval_requests as ask
-from control import approvals, sessions
+from control import approvals, credentials, sessions
 from control.answers import Result
 from control.audit import Act
 from control.requests import Done
+from storage.access_tables import AccessRequestRow
 from storage.database import Database
 from storage.tables import SessionRow
 
@@ -35,6 +37,9 @@ class ApprovalOperations:
             ask.ApproveAccess: self.approve,
             ask.DenyAccess: self.deny,
             ask.WithdrawAccess: self.withdraw,
+            ask.RequestViewing: self.request_viewing,
+            ask.ApproveViewing: self.approve_viewing,
+            ask.DenyViewing: self.deny_viewing,
         }
 
     def set_demands(self, request: ask.SetDemands, who: str) -> Done:
@@ -61,7 +66,9 @@ class ApprovalOperations:
     ) -> Iterable[ask.AccessRequestSummary]:
         """List requests."""
         with self.database.read() as session:
-            return approvals.list_all(session, self.act(who).at, pending=request.pending)
+            return approvals.list_all(
+                session, self.act(who).at, pending=request.pending, user=request.user
+            )
 
     def approve(self, request: ask.ApproveAccess, who: str) -> ask.AccessRequestSummary:
         """Let it be launched, for a while."""
@@ -77,24 +84,59 @@ class ApprovalOperations:
         ending: list[SessionRow] = []
         with self.database.transaction() as session:
             row = approvals.find(session, request.id)
-            if approvals.withdraw(session, request.id, act):
+            was_approved = approvals.withdraw(session, request.id, act, request.user)
+            opened_sessions = was_approved and row.session_id is None
+            if opened_sessions:
                 ending = sessions.live_of(session, user=row.user, secret=row.secret)
-            act.note(session, "access.withdrawn", row.secret, f"request {row.id} of {row.user}")
-        self.end(ending, "the approval was withdrawn")
+                credentials.revoke_named(session, act.at, row.user, row.secret)
+            _note(session, act, "withdrawn", row)
+        if opened_sessions:
+            self.end(ending, "the approval was withdrawn")
         return Done()
+
+    def request_viewing(
+        self, request: ask.RequestViewing, who: str
+    ) -> ask.AccessRequestSummary:
+        """Ask, for a user, to be shown a recording."""
+        act = self.act(who)
+        with self.database.transaction() as session:
+            summary = approvals.request_viewing(
+                session, request.user, request.session, request.comment, act.at
+            )
+            detail = f"for {request.user}; request {summary.id}; {request.comment}"
+            act.note(session, "viewing.requested", str(request.session), detail)
+        return summary
+
+    def approve_viewing(
+        self, request: ask.ApproveViewing, who: str
+    ) -> ask.AccessRequestSummary:
+        """Let a recording be seen, for a while."""
+        return self._decide(request, who, dt.timedelta(seconds=request.for_s))
+
+    def deny_viewing(self, request: ask.DenyViewing, who: str) -> ask.AccessRequestSummary:
+        """Do not let a recording be seen."""
+        return self._decide(request, who, None)
 
     def _decide(
         self,
-        request: ask.ApproveAccess | ask.DenyAccess,
+        request: ask.ApproveAccess | ask.DenyAccess | ask.ApproveViewing | ask.DenyViewing,
         who: str,
         approved_for: dt.timedelta | None,
     ) -> ask.AccessRequestSummary:
         act = self.act(who)
         with self.database.transaction() as session:
+            if isinstance(request, ask.ApproveViewing | ask.DenyViewing):
+                approvals.check_is_viewing(session, request.id)
             row = approvals.decide(
                 session, request.id, act, request.said, approved_for=approved_for
             )
-            act.note(
-                session, f"access.{row.state}", row.secret, f"request {row.id} of {row.user}"
-            )
+            _note(session, act, row.state, row)
             return approvals.summary(row, act.at)
+
+
+def _note(session: Session, act: Act, done: str, row: AccessRequestRow) -> None:
+    detail = f"request {row.id} of {row.user}"
+    if row.session_id is None:
+        act.note(session, f"access.{done}", row.secret, detail)
+    else:
+        act.note(session, f"viewing.{done}", str(row.session_id), detail)

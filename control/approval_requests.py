@@ -6,9 +6,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from control.request import Request
-
-_Said = Annotated[str, Meta(max_length=256)]
+from control.request import Reason, Request
 
 
 class SetDemands(Request, frozen=True, kw_only=True):
@@ -24,8 +22,8 @@ class RequestAccess(Request, frozen=True, kw_only=True):
 
     user: str
     secret: str
-    comment: _Said = ""
-    ticket: _Said = ""
+    comment: Reason = ""
+    ticket: Reason = ""
 
 
 class ListAccessRequests(Request, frozen=True, kw_only=True):
@@ -33,6 +31,8 @@ class ListAccessRequests(Request, frozen=True, kw_only=True):
 
     pending: bool = False
     """Those alone that nobody has decided yet."""
+    user: str | None = None
+    """Only his; None: everybody's."""
 
 
 class ApproveAccess(Request, frozen=True, kw_only=True):
@@ -40,20 +40,45 @@ class ApproveAccess(Request, frozen=True, kw_only=True):
 
     id: UUID
     for_s: Annotated[float, Meta(gt=0, le=86_400)] = 3600
-    said: _Said = ""
+    said: Reason = ""
 
 
 class DenyAccess(Request, frozen=True, kw_only=True):
     """Do not let it be launched."""
 
     id: UUID
-    said: _Said = ""
+    said: Reason = ""
 
 
 class WithdrawAccess(Request, frozen=True, kw_only=True):
     """Take back a request or its approval; the sessions that it opened end."""
 
     id: UUID
+    user: str | None = None
+    """Only if it is his; None: whoever's it is."""
+
+
+class RequestViewing(Request, frozen=True, kw_only=True):
+    """Ask, for a user, to be shown the recording of a session."""
+
+    user: str
+    session: UUID
+    comment: Reason = ""
+
+
+class ApproveViewing(Request, frozen=True, kw_only=True):
+    """Let a recording be seen, for a while."""
+
+    id: UUID
+    for_s: Annotated[float, Meta(gt=0, le=86_400)] = 3600
+    said: Reason = ""
+
+
+class DenyViewing(Request, frozen=True, kw_only=True):
+    """Do not let a recording be seen."""
+
+    id: UUID
+    said: Reason = ""
 
 
 class AccessRequestSummary(Struct, frozen=True, kw_only=True):
@@ -72,6 +97,8 @@ class AccessRequestSummary(Struct, frozen=True, kw_only=True):
     decided_at: dt.datetime | None
     decided_by: str | None
     decision: str
+    session: UUID | None = None
+    """Whose recording he wants to see; None where he wants to launch the secret."""
 
 
 ApprovalRequest = (
@@ -81,4 +108,7 @@ ApprovalRequest = (
     | ApproveAccess
     | DenyAccess
     | WithdrawAccess
+    | RequestViewing
+    | ApproveViewing
+    | DenyViewing
 )

@@ -13,12 +13,13 @@ from sqlalchemy.orm import Session
 
 from bus.contract import DenialReason, Denied
 from bus.own_account import LaunchSecret, LaunchWaits
-from control import secrets, users
+from control import access, secrets, sessions, users
 from control.approval_requests import AccessRequestSummary
 from control.audit import Act
 from control.errors import ConflictError, DeniedError, InvalidError, NotFoundError
+from control.requests import IssueCredential
 from storage.access_tables import AccessRequestRow
-from storage.tables import AccessRow, SecretRow, UserRow
+from storage.tables import SecretRow, UserRow
 
 DEMANDS: Final = ("comment", "ticket", "approval")
 ASKED_FOR: Final = dt.timedelta(hours=1)
@@ -42,17 +43,28 @@ def set_demands(session: Session, secret: str, demands: tuple[str, ...]) -> None
     secrets.find(session, secret).demands = ",".join(wanted)
 
 
-def check_pair(session: Session, who: str, user: str, secret: str) -> None:
-    """Raise `DeniedError` where `who` gives himself a pair that nobody would ask about.
+def check_pair(session: Session, request: IssueCredential, act: Act) -> dt.datetime | None:
+    """Return until when a pair may be good at most that somebody gives himself.
 
-    Another person who issues one has given his word by that.
+    None where nothing bounds it. Another person who issues one has given his word by that.
+    Raises `NotFoundError`, and `DeniedError` naming what the secret still demands.
     """
-    demands = demands_of(secrets.find(session, secret))
-    if demands and who == user:
-        raise DeniedError(
-            f"`{secret}` demands {' and '.join(demands)} each time: launch it at the SSH "
-            "terminal, which asks for that"
-        )
+    secret = secrets.find(session, request.secret)
+    demands = demands_of(secret) if act.who == request.user else ()
+    if "approval" in demands:
+        standing = _standing(session, request.user, secret.name, act.at)
+        if standing is None or standing.state != "approved":
+            raise DeniedError(
+                f"`{secret.name}` demands another person's approval: ask for it first, on the "
+                "page or at the SSH terminal"
+            )
+        return standing.expires_at
+    if lacks := _lacking(demands, request.comment, request.ticket):
+        raise DeniedError(f"`{secret.name}` demands {' and '.join(lacks)} each time: say it")
+    if demands:
+        told = f"comment: {request.comment}; ticket: {request.ticket}"
+        act.note(session, "credential.explained", secret.name, told)
+    return None
 
 
 def objection(
@@ -60,9 +72,10 @@ def objection(
 ) -> Denied | LaunchWaits | None:
     """Return what a launch still lacks; None where nothing speaks against it."""
     demands = demands_of(secret)
-    given = {"comment": request.comment.strip(), "ticket": request.ticket.strip()}
-    lacks = tuple(each for each, told in given.items() if each in demands and not told)
-    standing = _standing(session, user, secret, now) if "approval" in demands else None
+    lacks = _lacking(demands, request.comment, request.ticket)
+    standing = (
+        _standing(session, user.name, secret.name, now) if "approval" in demands else None
+    )
     if standing is not None and standing.state == "approved":
         return None
     if lacks:
@@ -78,15 +91,45 @@ def objection(
 def request(
     session: Session, user: str, secret: str, comment: str, ticket: str, now: dt.datetime
 ) -> AccessRequestSummary:
-    """Ask for a user; raise `NotFoundError`, `DeniedError` or `ConflictError`."""
+    """Ask for a user.
+
+    Raises `NotFoundError`, `DeniedError`, `ConflictError`, and `InvalidError` where he does
+    not say what the secret demands.
+    """
     person, wanted = users.find(session, user), secrets.find(session, secret)
-    if session.get(AccessRow, (person.id, wanted.id)) is None:
+    if not access.may_reach(session, person.id, wanted.id):
         raise DeniedError(f"user `{user}` has no access to `{secret}`: grant it instead")
-    if _standing(session, person, wanted, now):
+    if _standing(session, person.name, wanted.name, now):
         raise ConflictError(f"user `{user}` has asked for `{secret}` already")
+    if lacks := _lacking(demands_of(wanted), comment, ticket):
+        raise InvalidError(f"`{secret}` demands {' and '.join(lacks)}: say it with the request")
     row = _new(person.name, wanted.name, comment, ticket, "", now)
     session.add(row)
     return summary(row, now)
+
+
+def request_viewing(
+    session: Session, user: str, session_id: UUID, comment: str, now: dt.datetime
+) -> AccessRequestSummary:
+    """Ask, for a user, to be shown a recording; raise `NotFoundError` or `ConflictError`."""
+    person, wanted = users.find(session, user), sessions.find_recording(session, session_id)
+    if _standing(session, person.name, wanted.secret, now, session_id):
+        raise ConflictError(f"user `{user}` has asked to see session {session_id} already")
+    row = _new(person.name, wanted.secret, comment, "", "", now)
+    row.session_id = session_id
+    session.add(row)
+    return summary(row, now)
+
+
+def may_view(session: Session, user: str, now: dt.datetime) -> set[UUID]:
+    """Return the sessions whose recordings another person lets `user` see."""
+    query = select(AccessRequestRow.session_id).where(
+        AccessRequestRow.session_id.is_not(None),
+        AccessRequestRow.user == user,
+        AccessRequestRow.state == "approved",
+        AccessRequestRow.expires_at > now,
+    )
+    return {found for found in session.scalars(query) if found is not None}
 
 
 def decide(
@@ -125,6 +168,12 @@ def withdraw(session: Session, request_id: UUID, act: Act, user: str | None = No
     return state == "approved"
 
 
+def check_is_viewing(session: Session, request_id: UUID) -> None:
+    """Raise `NotFoundError` where the request is not for a recording."""
+    if find(session, request_id).session_id is None:
+        raise NotFoundError(f"no request to see a recording has the id {request_id}")
+
+
 def find(session: Session, request_id: UUID) -> AccessRequestRow:
     """Return the request; raise `NotFoundError`."""
     row = session.get(AccessRequestRow, request_id)
@@ -136,14 +185,16 @@ def find(session: Session, request_id: UUID) -> AccessRequestRow:
 
 
 def list_all(
-    session: Session, now: dt.datetime, *, pending: bool
+    session: Session, now: dt.datetime, *, pending: bool, user: str | None = None
 ) -> list[AccessRequestSummary]:
-    """Return requests, newest first."""
+    """Return the requests of `user`, or all, newest first."""
     query = select(AccessRequestRow).order_by(AccessRequestRow.asked_at.desc()).limit(_LISTED)
     if pending:
         query = query.where(
             AccessRequestRow.state == "pending", AccessRequestRow.expires_at > now
         )
+    if user is not None:
+        query = query.where(AccessRequestRow.user == user)
     return [summary(row, now) for row in session.scalars(query)]
 
 
@@ -168,24 +219,35 @@ def summary(row: AccessRequestRow, now: dt.datetime) -> AccessRequestSummary:
         decided_at=row.decided_at,
         decided_by=row.decided_by,
         decision=row.decision,
+        session=row.session_id,
     )
 
 
 def _standing(
-    session: Session, user: UserRow, secret: SecretRow, now: dt.datetime
+    session: Session,
+    user: str,
+    secret: str,
+    now: dt.datetime,
+    session_id: UUID | None = None,
 ) -> AccessRequestRow | None:
     """Return what counts of what he asked for, an approval before a question."""
     query = (
         select(AccessRequestRow)
         .where(
-            AccessRequestRow.user == user.name,
-            AccessRequestRow.secret == secret.name,
+            AccessRequestRow.user == user,
+            AccessRequestRow.secret == secret,
+            AccessRequestRow.session_id.is_not_distinct_from(session_id),
             AccessRequestRow.state.in_(("approved", "pending")),
             AccessRequestRow.expires_at > now,
         )
         .order_by(AccessRequestRow.state, AccessRequestRow.asked_at.desc())
     )
     return session.scalars(query).first()
+
+
+def _lacking(demands: tuple[str, ...], comment: str, ticket: str) -> tuple[str, ...]:
+    given = {"comment": comment.strip(), "ticket": ticket.strip()}
+    return tuple(each for each, told in given.items() if each in demands and not told)
 
 
 def _decided(session: Session, user: UserRow, asked: UUID) -> Denied | None:
@@ -215,6 +277,7 @@ def _new(
         id=uuid.uuid4(),
         user=user,
         secret=secret,
+        session_id=None,
         state="pending",
         comment=comment,
         ticket=ticket,

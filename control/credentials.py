@@ -18,13 +18,13 @@ from sqlalchemy.orm import Session
 from bus.names import HANDLE_ALPHABET, HANDLE_CHARACTERS
 from bus.proof import proof
 from config.model import Settings
-from control import nt_hashes, secrets, users
+from control import access, nt_hashes, secrets, users
 from control.command_lines import command_lines
 from control.errors import ConflictError, DeniedError, InvalidError, NotFoundError
 from control.requests import CredentialSummary, IssueCredential, IssuedCredential
 from control.vault import Vault
 from recorder.session_info import TargetProtocol
-from storage.tables import AccessRow, CredentialRow, SecretRow, UserRow
+from storage.tables import CredentialRow, SecretRow, UserRow
 
 _PASSWORD_ALPHABET = string.ascii_letters + string.digits
 _PASSWORD_CHARACTERS = 24
@@ -63,8 +63,10 @@ def issue(
     gateways: Gateways,
     request: IssueCredential,
     now: dt.datetime,
+    *,
+    until: dt.datetime | None = None,
 ) -> IssuedCredential:
-    """Make a credential; the answer alone holds its password.
+    """Make a credential, good until `until` at most; the answer alone holds its password.
 
     Raises `NotFoundError`, `DeniedError` where the user may not reach the secret,
     `InvalidError`, and `ConflictError` where no gateway serves the target's protocol.
@@ -73,6 +75,7 @@ def issue(
     user = _entitled(session, request.user, secret)
     protocol = TargetProtocol(secret.protocol)
     port = _port(gateways, protocol)
+    expires_at = _expiry(now, request.ttl_s)
     username = _random(HANDLE_ALPHABET, HANDLE_CHARACTERS)
     password = _random(_PASSWORD_ALPHABET, _PASSWORD_CHARACTERS)
     row = CredentialRow(
@@ -85,7 +88,7 @@ def issue(
         used=0,
         source=_network(request.source),
         issued_at=now,
-        expires_at=_expiry(now, request.ttl_s),
+        expires_at=expires_at if until is None else min(expires_at, until),
         revoked_at=None,
     )
     if protocol is TargetProtocol.RDP:
@@ -129,6 +132,14 @@ def revoke_all(session: Session, now: dt.datetime, **of: object) -> None:
         .filter_by(**of)
         .values(revoked_at=now)
     )
+
+
+def revoke_named(session: Session, now: dt.datetime, user: str, secret: str) -> None:
+    """As `revoke_all`, of a user and a secret by name, if there are any."""
+    user_id = session.scalar(select(UserRow.id).where(UserRow.name == user))
+    secret_id = session.scalar(select(SecretRow.id).where(SecretRow.name == secret))
+    if user_id is not None and secret_id is not None:
+        revoke_all(session, now, user_id=user_id, secret_id=secret_id)
 
 
 def list_all(
@@ -175,7 +186,7 @@ def _entitled(session: Session, name: str, secret: SecretRow) -> UserRow:
     user = users.find(session, name)
     if user.disabled:
         raise DeniedError(f"user `{name}` is disabled and gets no credentials")
-    if session.get(AccessRow, (user.id, secret.id)) is None:
+    if not access.may_reach(session, user.id, secret.id):
         raise DeniedError(
             f"user `{name}` may not reach secret `{secret.name}`; "
             f"`proxyd access grant {name} {secret.name}` lets them"

@@ -26,14 +26,14 @@ from bus.contract import (
 from bus.own_account import LaunchSecret
 from bus.sealed import credential_info, engine_info, seal
 from config.model import OnLoss
-from control import engines, node_keys, reconnects, secrets
+from control import access, engines, node_keys, reconnects, secrets
 from control.audit import Act
 from control.node_keys import Purpose
 from control.vault import Vault
 from recorder.ports import Clock
 from recorder.session_info import Capture, RecordingMode, RecordingTerms
 from storage.database import Database
-from storage.tables import AccessRow, CredentialRow, SecretRow, SessionRow, UserRow
+from storage.tables import CredentialRow, SecretRow, SessionRow, UserRow
 
 _HANDLE = re.compile(r"[a-z0-9-]{8,20}")
 _DUMMY_MAC = bytes(32)
@@ -49,7 +49,7 @@ class Presented(NamedTuple):
     credential: CredentialRow
     user: UserRow
     secret: SecretRow | None
-    access: AccessRow | None
+    may_reach: bool
 
 
 class _Entitled(NamedTuple):
@@ -193,21 +193,21 @@ def objection(
     if presented.secret is None:
         return DenialReason.SECRET_REMOVED
     entitled = _Entitled(presented.credential, presented.user, presented.secret)
-    objections = _objections(entitled, presented.access, request, now, grace_s)
+    objections = _objections(entitled, presented.may_reach, request, now, grace_s)
     return next((reason for reason, holds in objections.items() if holds), None)
 
 
 def look_up(session: Session, username: str) -> Presented | None:
     """Return what the database holds about a proxy credential's user name."""
     query = (
-        select(CredentialRow, UserRow, SecretRow, AccessRow)
+        select(
+            CredentialRow,
+            UserRow,
+            SecretRow,
+            access.reaches(CredentialRow.user_id, CredentialRow.secret_id),
+        )
         .join(UserRow, UserRow.id == CredentialRow.user_id)
         .outerjoin(SecretRow, SecretRow.id == CredentialRow.secret_id)
-        .outerjoin(
-            AccessRow,
-            (AccessRow.user_id == CredentialRow.user_id)
-            & (AccessRow.secret_id == CredentialRow.secret_id),
-        )
         .where(CredentialRow.username == username)
     )
     row = session.execute(query).one_or_none()
@@ -216,7 +216,7 @@ def look_up(session: Session, username: str) -> Presented | None:
 
 def _objections(
     entitled: _Entitled,
-    access: AccessRow | None,
+    may_reach: bool,  # noqa: FBT001 - a fact beside others, and not a switch
     request: Login,
     now: dt.datetime,
     grace_s: float,
@@ -226,7 +226,7 @@ def _objections(
     comes_back = reconnects.awaits(credential, request.client_address, now, grace_s)
     return {
         DenialReason.USER_DISABLED: user.disabled,
-        DenialReason.NO_ACCESS: access is None,
+        DenialReason.NO_ACCESS: not may_reach,
         DenialReason.REVOKED: credential.revoked_at is not None,
         DenialReason.EXPIRED: credential.expires_at <= now,
         DenialReason.USED_UP: credential.used >= credential.uses and not comes_back,

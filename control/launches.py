@@ -10,11 +10,11 @@ from sqlalchemy.orm import Session
 
 from bus.contract import DenialReason, Denied, Grant
 from bus.own_account import LaunchSecret, LaunchWaits
-from control import approvals, engines
+from control import access, approvals, engines
 from control.audit import Act
 from control.grants import Admitted, Grants
 from recorder.session_info import TargetProtocol
-from storage.tables import AccessRow, EngineRow, SecretRow, UserRow
+from storage.tables import EngineRow, SecretRow, UserRow
 
 
 class Launches:
@@ -47,9 +47,7 @@ class Launches:
 def reachable(session: Session, user: UserRow, name: str) -> SecretRow | None:
     """Return the secret of that name, if the user may reach it."""
     return session.scalar(
-        select(SecretRow)
-        .join(AccessRow, AccessRow.secret_id == SecretRow.id)
-        .where(AccessRow.user_id == user.id, SecretRow.name == name)
+        select(SecretRow).where(access.reaches(user.id, SecretRow.id), SecretRow.name == name)
     )
 
 

@@ -10,16 +10,19 @@ from typing import Any
 
 from msgspec import Struct
 
-from control import access, approvals, credentials, logins, ports, secrets, sessions, users
+from control import credentials, logins, ports, secrets, sessions, users
 from control import dead_letter_operations as letters
 from control import requests as ask
+from control.access_operations import AccessOperations
 from control.account_operations import AccountOperations
 from control.answers import Result
 from control.approval_operations import ApprovalOperations
 from control.audit import Act, AuditOperations
+from control.credential_operations import CredentialOperations
 from control.credentials import Gateways
 from control.enrolment_operations import EnrolmentOperations
 from control.errors import ConflictError, ControlError, UnreachableError
+from control.group_operations import GroupOperations
 from control.live_requests import FollowSession, LiveRequest, WatchDesktop
 from control.node_operations import NodeOperations
 from control.pause_operations import PauseOperations
@@ -103,8 +106,8 @@ class Operations:
         nouns = (
             SecretOperations(node),
             UserOperations(node),
-            AccessOperations(node),
-            CredentialOperations(node),
+            AccessOperations(node.database, node.act, node.end),
+            CredentialOperations(node.database, node.vault, node.gateways, node.act, node.end),
             SessionOperations(node),
             EnrolmentOperations(node.database, node.control_key, node.keys, node.act, node.end),
             NodeOperations(node.vault, node.database, node.act, node.status),
@@ -116,6 +119,7 @@ class Operations:
             RetentionOperations(node.database, node.retention, node.act),
             PauseOperations(node.database, node.live, node.act),
             AccountOperations(node.database, node.act),
+            GroupOperations(node.database, node.act, node.end),
         )
         self._handlers: dict[type[Struct], _Handler] = {}
         for noun in nouns:
@@ -243,87 +247,6 @@ class UserOperations:
             ending = sessions.live_of(session, user=request.name)
             act.note(session, "user.disabled", request.name)
         self.node.end(ending, "the user was disabled")
-        return ask.Done()
-
-
-@dataclass(frozen=True)
-class AccessOperations:
-    """Who may reach what."""
-
-    node: ControlNode
-
-    def handlers(self) -> dict[type[Struct], _Handler]:
-        """Say which request is whose."""
-        return {
-            ask.GrantAccess: self.grant,
-            ask.RevokeAccess: self.revoke,
-            ask.ListAccess: self.list,
-        }
-
-    def grant(self, request: ask.GrantAccess, who: str) -> ask.AccessSummary:
-        """Let a user reach a secret."""
-        act = self.node.act(who)
-        with self.node.database.transaction() as session:
-            summary = access.grant(session, request.user, request.secret, act.at)
-            act.note(session, "access.granted", request.secret, f"to {request.user}")
-        return summary
-
-    def revoke(self, request: ask.RevokeAccess, who: str) -> ask.Done:
-        """Let the user reach it no more, at once."""
-        act = self.node.act(who)
-        with self.node.database.transaction() as session:
-            row = access.revoke(session, request.user, request.secret)
-            credentials.revoke_all(
-                session, act.at, user_id=row.user_id, secret_id=row.secret_id
-            )
-            ending = sessions.live_of(session, user=request.user, secret=request.secret)
-            act.note(session, "access.revoked", request.secret, f"from {request.user}")
-        self.node.end(ending, "access revoked")
-        return ask.Done()
-
-    def list(self, _request: ask.ListAccess, _who: str) -> Iterable[ask.AccessSummary]:
-        """List all."""
-        with self.node.database.read() as session:
-            return access.list_all(session)
-
-
-@dataclass(frozen=True)
-class CredentialOperations:
-    """Proxy credentials."""
-
-    node: ControlNode
-
-    def handlers(self) -> dict[type[Struct], _Handler]:
-        """Say which request is whose."""
-        return {
-            ask.IssueCredential: self.issue,
-            ask.ListCredentials: self.list,
-            ask.RevokeCredential: self.revoke,
-        }
-
-    def issue(self, request: ask.IssueCredential, who: str) -> ask.IssuedCredential:
-        """Make a credential."""
-        node, act = self.node, self.node.act(who)
-        with node.database.transaction() as session:
-            approvals.check_pair(session, who, request.user, request.secret)
-            issued = credentials.issue(session, node.vault, node.gateways, request, act.at)
-            detail = f"for {request.user} to {request.secret}"
-            act.note(session, "credential.issued", issued.id, detail)
-        return issued
-
-    def list(self, request: ask.ListCredentials, _who: str) -> Iterable[ask.CredentialSummary]:
-        """List all."""
-        with self.node.database.read() as session:
-            return credentials.list_all(session, self.node.clock.now(), request.user)
-
-    def revoke(self, request: ask.RevokeCredential, who: str) -> ask.Done:
-        """Take a credential back and end what it opened."""
-        act = self.node.act(who)
-        with self.node.database.transaction() as session:
-            row = credentials.revoke(session, request.id, act.at, request.user)
-            ending = sessions.live_of(session, credential_id=row.id)
-            act.note(session, "credential.revoked", row.id)
-        self.node.end(ending, "credential revoked")
         return ask.Done()
 
 

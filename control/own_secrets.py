@@ -6,10 +6,10 @@ from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from bus.own_account import FindSecrets, PeopleOn, Presence, SecretSeen, SecretsFound, WhoIsOn
-from control import approvals
+from control import access, approvals
 from control.launches import engines_of
 from storage.account_tables import FavouriteRow
-from storage.tables import AccessRow, SecretRow, SessionRow, UserRow
+from storage.tables import SecretRow, SessionRow, UserRow
 
 _FIELDS = {
     "name": SecretRow.name,
@@ -22,8 +22,9 @@ _MOST_PEOPLE = 200
 
 def find(session: Session, user: UserRow, wanted: FindSecrets) -> SecretsFound:
     """Return those that he may reach and that fit."""
-    query = select(SecretRow).join(AccessRow, AccessRow.secret_id == SecretRow.id)
-    query = query.where(AccessRow.user_id == user.id, *_conditions(user, wanted))
+    query = select(SecretRow).where(
+        access.reaches(user.id, SecretRow.id), *_conditions(user, wanted)
+    )
     total = session.scalar(select(func.count()).select_from(query.subquery())) or 0
     page = _ordered(query, user, wanted).offset(wanted.skip).limit(wanted.take)
     rows = session.scalars(page).all()
@@ -36,13 +37,13 @@ def find(session: Session, user: UserRow, wanted: FindSecrets) -> SecretsFound:
 
 def who(session: Session, user: UserRow, wanted: WhoIsOn) -> PeopleOn:
     """Return who is at the targets that he may reach, himself left out."""
-    names = select(SecretRow.name).join(AccessRow, AccessRow.secret_id == SecretRow.id)
+    names = select(SecretRow.name).where(access.reaches(user.id, SecretRow.id))
     query = (
         select(SessionRow)
         .where(
             SessionRow.state == "live",
             SessionRow.user != user.name,
-            SessionRow.secret.in_(names.where(AccessRow.user_id == user.id)),
+            SessionRow.secret.in_(names),
         )
         .order_by(SessionRow.started_at)
         .limit(_MOST_PEOPLE)

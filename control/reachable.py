@@ -3,12 +3,12 @@
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from control import users
+from control import access, users
 from control.account_requests import ReachableSecret
 from control.errors import NotFoundError
 from recorder.session_info import TargetProtocol
 from storage.account_tables import FavouriteRow
-from storage.tables import AccessRow, SecretRow, SessionRow
+from storage.tables import SecretRow, SessionRow
 
 
 def list_for(session: Session, user: str) -> list[ReachableSecret]:
@@ -22,13 +22,12 @@ def list_for(session: Session, user: str) -> list[ReachableSecret]:
     )
     query = (
         select(SecretRow, FavouriteRow.user_id, used.c.used_at)
-        .join(AccessRow, AccessRow.secret_id == SecretRow.id)
         .outerjoin(
             FavouriteRow,
             (FavouriteRow.secret_id == SecretRow.id) & (FavouriteRow.user_id == user_id),
         )
         .outerjoin(used, used.c.secret == SecretRow.name)
-        .where(AccessRow.user_id == user_id)
+        .where(access.reaches(user_id, SecretRow.id))
         .order_by(FavouriteRow.user_id.is_(None), SecretRow.name)
     )
     return [
@@ -39,6 +38,7 @@ def list_for(session: Session, user: str) -> list[ReachableSecret]:
             site=row.site,
             is_favourite=favourite is not None,
             used_at=used_at,
+            demands=tuple(filter(None, row.demands.split(","))),
         )
         for row, favourite, used_at in session.execute(query)
     ]
@@ -48,10 +48,7 @@ def set_favourite(session: Session, user: str, secret: str, *, is_favourite: boo
     """Put a secret on top of a user's list, or back; raise `NotFoundError`."""
     user_id = users.find(session, user).id
     secret_id = session.scalar(select(SecretRow.id).where(SecretRow.name == secret))
-    has_access = (
-        secret_id is not None and session.get(AccessRow, (user_id, secret_id)) is not None
-    )
-    if secret_id is None or not has_access:
+    if secret_id is None or not access.may_reach(session, user_id, secret_id):
         raise NotFoundError(f"user `{user}` has no access to a secret named `{secret}`")
     row = session.get(FavouriteRow, (user_id, secret_id))
     if is_favourite and row is None:

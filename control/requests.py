@@ -13,11 +13,12 @@ from control.approval_requests import ApprovalRequest
 from control.audit_requests import ListAudit
 from control.bus_requests import DeadLetterRequest
 from control.enrolment_requests import EnrolmentRequest
+from control.group_requests import GroupRequest
 from control.live_requests import LiveRequest
 from control.node_requests import AskStatus, RotateMasterKey
 from control.pause_requests import PauseRequest
 from control.proof_requests import ProofRequest
-from control.request import Line, Name, Port
+from control.request import Line, Name, Port, Reason
 from control.request import Request as _Request
 from control.retention_requests import RetentionRequest
 from control.user_key_requests import UserKeyRequest
@@ -117,6 +118,8 @@ class SecretSummary(Struct, frozen=True, kw_only=True):
     site: str | None
     created_at: dt.datetime
     changed_at: dt.datetime
+    demands: tuple[str, ...] = ()
+    """Before it is launched: of `comment ticket approval`."""
 
 
 class SecretTested(Struct, frozen=True, kw_only=True):
@@ -184,6 +187,8 @@ class AccessSummary(Struct, frozen=True, kw_only=True):
     user: str
     secret: str
     granted_at: dt.datetime
+    group: str | None = None
+    """By which he has it; None: it is his own."""
 
 
 class IssueCredential(_Request, frozen=True, kw_only=True):
@@ -195,6 +200,9 @@ class IssueCredential(_Request, frozen=True, kw_only=True):
     uses: Annotated[int, Meta(ge=1, le=MAX_USES)] = 1
     source: str | None = None
     """A CIDR that the client's address must lie in."""
+    comment: Reason = ""
+    ticket: Reason = ""
+    """What the secret demands of whoever issues one to himself."""
 
 
 class ListCredentials(_Request, frozen=True, kw_only=True):
@@ -381,4 +389,5 @@ OperatorRequest = (
     | RetentionRequest
     | PauseRequest
     | AccountRequest
+    | GroupRequest
 )

@@ -77,6 +77,7 @@ def add(session: Session, vault: Vault, request: AddSecret, now: dt.datetime) ->
         capture=request.capture,
         mask_typed=request.mask_typed,
         site=request.site,
+        demands="",
         created_at=now,
         changed_at=now,
     )
@@ -158,6 +159,7 @@ def summary(row: SecretRow) -> SecretSummary:
         site=row.site,
         created_at=row.created_at,
         changed_at=row.changed_at,
+        demands=tuple(filter(None, row.demands.split(","))),
     )
 
 

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 from uuid import UUID
 
 from bus.errors import BusError
@@ -29,6 +29,7 @@ _LOOK_LATER_S: Final = 2.0
 _AT_FIRST: Final = 25
 _CLOSE_LIMIT_S: Final = 5.0
 
+T = TypeVar("T")
 Send = Callable[[bytes], Awaitable[None]]
 """Sends one message to the watcher; raises where he is gone."""
 
@@ -180,12 +181,10 @@ class Watch:
         await self._queue.put(None)
 
 
-async def across(
-    feed: AsyncIterator[bytes], loop: asyncio.AbstractEventLoop
-) -> AsyncIterator[bytes]:
+async def across(feed: AsyncIterator[T], loop: asyncio.AbstractEventLoop) -> AsyncGenerator[T]:
     """Yield from a feed that belongs to another event loop, which runs in another thread."""
 
-    async def step() -> bytes | None:
+    async def step() -> T | None:
         return await anext(feed, None)
 
     async def close() -> None:
@@ -195,10 +194,10 @@ async def across(
     try:
         while True:
             stepping = asyncio.run_coroutine_threadsafe(step(), loop)
-            body = await asyncio.wrap_future(stepping)
-            if body is None:
+            one = await asyncio.wrap_future(stepping)
+            if one is None:
                 return
-            yield body
+            yield one
     finally:
         closing = asyncio.run_coroutine_threadsafe(close(), loop)
         # A step that was cancelled a moment ago may still be at it, and then closes itself.

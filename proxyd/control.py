@@ -14,6 +14,7 @@ from config.errors import ConfigError
 from config.model import Settings
 from control import master_key
 from control.credentials import Gateways
+from control.directory import directory_of
 from control.errors import ControlError
 from control.following import FollowedSessions
 from control.grants import Grants
@@ -136,7 +137,7 @@ class Control:
         self._trust = trust
         self.heartbeats = Heartbeats(clock)
         """Which engines are there."""
-        log_in = LogIn(database, vault, clock)
+        log_in = LogIn(database, vault, clock, directory_of(settings.ldap))
         self.page = NodePage(settings, database, vault, log_in, clock)
         user_check = UserCheck(
             log_in,
@@ -202,7 +203,8 @@ class Control:
                 async with asyncio.TaskGroup() as tasks:
                     if listener is not None:
                         page = self.page.serve(
-                            *(listener, operations, stored.playback, followed.follow, not_ready)
+                            *(listener, operations, stored.playback),
+                            *(followed.follow, desktops.pictures, not_ready),
                         )
                         tasks.create_task(page)
                     tasks.create_task(self._trust.run())

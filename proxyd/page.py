@@ -11,7 +11,7 @@ from typing import Final
 from config.model import Settings
 from control.log_in import LogIn
 from control.operations import Operations
-from control.operator_socket import Follow
+from control.operator_socket import Follow, Watch
 from control.playback import Playback
 from control.vault import Vault
 from control.web.certificate import PageCertificate
@@ -59,6 +59,7 @@ class NodePage:
         operations: Operations,
         playback: Playback,
         follow: Follow,
+        pictures: Watch,
         not_ready: NotReady,
     ) -> None:
         """Serve until cancelled; raise `ConfigError`."""
@@ -77,12 +78,15 @@ class NodePage:
                 playback=playback,
                 export=exporter(operations),
                 clock=self._clock,
+                viewing_idle_s=settings.control.viewing_idle_s,
+                needs_approval=settings.control.viewing_needs_approval,
             ),
             clock=self._clock,
             host=settings.public_host,
             require_second_factor=settings.control.require_second_factor,
             not_ready=not_ready,
             follow=follow,
+            pictures=pictures,
             node_loop=asyncio.get_running_loop(),
         )
         await server.PageServer(page, ASSETS, listener, self._certificate).run()

@@ -29,7 +29,7 @@ class UserKeyRow(Table):
 
 
 class AccessRequestRow(Table):
-    """Somebody asked for a secret that demands another person's approval."""
+    """Somebody asked for what demands another person's approval: a secret, or a recording."""
 
     __tablename__ = "access_requests"
     __table_args__ = (Index("ix_access_requests_state", "state", "asked_at"),)
@@ -38,6 +38,8 @@ class AccessRequestRow(Table):
     user: Mapped[str]
     secret: Mapped[str]
     """Both in words: they may be removed."""
+    session_id: Mapped[UUID | None]
+    """Whose recording; NULL where the secret itself was asked for."""
     state: Mapped[str]
     """`pending approved denied withdrawn expired`."""
     comment: Mapped[str]

@@ -12,6 +12,7 @@ from control import account_requests as account
 from control import approval_requests as approval
 from control import bus_requests as bus
 from control import enrolment_requests as enrolment
+from control import group_requests as group
 from control import node_requests as node
 from control import pause_requests as pause
 from control import proof_requests as proof
@@ -44,6 +45,7 @@ class Call(NamedTuple):
 
 _SETUP, _MANAGE, _SESSIONS = Right.SEE_SETUP, Right.MANAGE, Right.SEE_SESSIONS
 _Asked = approval.AccessRequestSummary
+_VIEW = Right.SEE_RECORDINGS
 _STEER, _USE, _ONESELF = Right.STEER_SESSIONS, Right.USE_SECRETS, Right.ONESELF
 
 CALLS: Final[tuple[Call, ...]] = (
@@ -67,12 +69,21 @@ CALLS: Final[tuple[Call, ...]] = (
     Call("GET", "/access", ask.ListAccess, _SETUP, list[ask.AccessSummary]),
     Call("PUT", "/access/{user}/{secret}", ask.GrantAccess, _MANAGE, ask.AccessSummary),
     Call("DELETE", "/access/{user}/{secret}", ask.RevokeAccess, _MANAGE),
+    Call("GET", "/groups", group.ListGroups, _SETUP, list[group.GroupSummary]),
+    Call("POST", "/groups", group.AddGroup, _MANAGE, group.GroupSummary),
+    Call("DELETE", "/groups/{name}", group.RemoveGroup, _MANAGE),
+    Call("PUT", "/groups/{group}/users/{user}", group.JoinGroup, _MANAGE),
+    Call("DELETE", "/groups/{group}/users/{user}", group.LeaveGroup, _MANAGE),
+    Call("PUT", "/groups/{group}/secrets/{secret}", group.GrantToGroup, _MANAGE),
+    Call("DELETE", "/groups/{group}/secrets/{secret}", group.RevokeFromGroup, _MANAGE),
     Call("PUT", "/secrets/{secret}/demands", approval.SetDemands, _MANAGE),
     Call("GET", "/access-requests", approval.ListAccessRequests, _SETUP, list[_Asked]),
     Call("POST", "/access-requests", approval.RequestAccess, _MANAGE, _Asked),
     Call("POST", "/access-requests/{id}/approve", approval.ApproveAccess, _MANAGE, _Asked),
     Call("POST", "/access-requests/{id}/deny", approval.DenyAccess, _MANAGE, _Asked),
     Call("POST", "/access-requests/{id}/withdraw", approval.WithdrawAccess, _MANAGE),
+    Call("POST", "/viewing-requests/{id}/approve", approval.ApproveViewing, _VIEW, _Asked),
+    Call("POST", "/viewing-requests/{id}/deny", approval.DenyViewing, _VIEW, _Asked),
     Call("GET", "/credentials", ask.ListCredentials, _SETUP, list[ask.CredentialSummary]),
     Call("POST", "/credentials", ask.IssueCredential, _MANAGE, ask.IssuedCredential),
     Call("DELETE", "/credentials/{id}", ask.RevokeCredential, _MANAGE),
@@ -147,7 +158,19 @@ CALLS: Final[tuple[Call, ...]] = (
         "POST", "/me/credentials", ask.IssueCredential, _USE, ask.IssuedCredential, own="user"
     ),
     Call("DELETE", "/me/credentials/{id}", ask.RevokeCredential, _USE, own="user"),
+    Call(
+        "GET",
+        "/me/access-requests",
+        approval.ListAccessRequests,
+        _USE,
+        list[_Asked],
+        own="user",
+    ),
     Call("POST", "/me/access-requests", approval.RequestAccess, _USE, _Asked, own="user"),
+    Call("POST", "/me/viewing-requests", approval.RequestViewing, _VIEW, _Asked, own="user"),
+    Call(
+        "POST", "/me/access-requests/{id}/withdraw", approval.WithdrawAccess, _USE, own="user"
+    ),
     Call(
         "GET",
         "/me/tokens",

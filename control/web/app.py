@@ -47,6 +47,7 @@ from control.errors import (
 )
 from control.web import (
     admin_routes,
+    group_routes,
     health_routes,
     home_routes,
     live_routes,
@@ -56,6 +57,7 @@ from control.web import (
     profile_routes,
     provider_routes,
     recording_calls,
+    request_routes,
     secret_routes,
     session_routes,
     vault_routes,
@@ -116,10 +118,12 @@ def routers() -> tuple[APIRouter, ...]:
         playback_routes.router,
         live_routes.router,
         secret_routes.router,
+        request_routes.router,
         passkey_routes.router,
         provider_routes.router,
         profile_routes.router,
         admin_routes.router,
+        group_routes.router,
         vault_routes.router,
         watch_routes.router,
     )

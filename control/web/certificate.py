@@ -4,19 +4,15 @@ The one that is made is good for a year and is made anew before it expires: nobo
 """
 
 import datetime as dt
-import ipaddress
 import ssl
 from pathlib import Path
 from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from config.errors import ConfigError
-from control.private_files import give_to_owner, write_private
+from control.self_signed import CertificateFiles, make_self_signed
 
 SELF_SIGNED: Final = "self-signed"
 _CERTIFICATE: Final = "page_certificate.pem"
@@ -24,7 +20,6 @@ _KEY: Final = "page_key.pem"
 _VALID: Final = dt.timedelta(days=397)
 """Browsers refuse what is good for longer."""
 _MADE_ANEW: Final = dt.timedelta(days=30)
-_SKEW: Final = dt.timedelta(days=1)
 
 
 class PageCertificate:
@@ -55,7 +50,10 @@ class PageCertificate:
             return _given(self._tls)
         certificate, key = self._state_dir / _CERTIFICATE, self._state_dir / _KEY
         if not key.exists() or _is_old(certificate, now):
-            _make(self._host, certificate, key, now)
+            private = ec.generate_private_key(ec.SECP256R1())
+            hosts = (self._host, "localhost", "127.0.0.1", "::1")
+            files = CertificateFiles(certificate, key)
+            make_self_signed(files, private, hosts, now, _VALID)
         return certificate, key
 
 
@@ -77,42 +75,3 @@ def _is_old(certificate: Path, now: dt.datetime) -> bool:
     except (OSError, ValueError):
         return True
     return made.not_valid_after_utc - now < _MADE_ANEW
-
-
-def _make(host: str, certificate: Path, key: Path, now: dt.datetime) -> None:
-    private = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host[:64])])
-    names = dict.fromkeys((host, "localhost", "127.0.0.1", "::1"))
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(private.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _SKEW)
-        .not_valid_after(now + _VALID)
-        .add_extension(
-            x509.SubjectAlternativeName([_general_name(one) for one in names]), critical=False
-        )
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .sign(private, SHA256())
-    )
-    try:
-        certificate.write_bytes(made.public_bytes(Encoding.PEM))
-        give_to_owner(certificate)
-        write_private(
-            key, private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        )
-    except OSError as error:
-        raise ConfigError(
-            f"{certificate} cannot be written: {error.strerror}; run as the user that owns "
-            "the state directory"
-        ) from error
-
-
-def _general_name(host: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(host))
-    except ValueError:
-        return x509.DNSName(host)

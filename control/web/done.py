@@ -18,5 +18,8 @@ DONE: Final = {
     "changed": "Changed.",
     "ended": "Logged out everywhere else.",
     "told": "The line is in the user's terminal.",
+    "asked": "Asked: another person decides. You see the answer under Requests.",
+    "denied": "Denied.",
+    "withdrawn": "Withdrawn.",
     "terminated": "The session was ended.",
 }

@@ -1,6 +1,9 @@
 """The page of a live session: what it shows now, who else watches, and a word to its user."""
 
-from typing import Annotated, Final
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Coroutine
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Form
@@ -8,14 +11,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from control.errors import ControlError
-from control.live_requests import FollowSession
+from bus.errors import BusError
+from control.errors import ControlError, UnreachableError
+from control.live_requests import FollowSession, LivePicture, WatchDesktop
 from control.pause_requests import PauseSession, ResumeSession
 from control.requests import MessageSession, TerminateSession
 from control.rights import Right
 from control.watching import Watch, across
 from control.web.page import ThePage
 from control.web.playback_routes import Channel, Proven, Sees, admit, summary_of
+from control.web.recordings import Looks
 from control.web.rendering import render
 from control.web.visitor import Visitor, require
 from recorder.replay.alis import SUBPROTOCOL
@@ -43,7 +48,7 @@ def watch(
     summary = summary_of(page, session_id, visitor)
     if summary.state != "live":
         return RedirectResponse(f"/sessions/{session_id}", 303)
-    admit(page, session_id, visitor)
+    admit(page, session_id, visitor, Looks.WATCHED)
     return render(
         request,
         "watch.html",
@@ -61,7 +66,7 @@ async def live(
     await socket.accept(subprotocol=SUBPROTOCOL)
     recordings = page.recordings
     try:
-        await page.run(admit, page, session_id, visitor)
+        await page.run(admit, page, session_id, visitor, Looks.WATCHED)
         await page.run(page.ask, FollowSession(id=session_id), visitor.name)
     except ControlError as error:
         await _close(socket, _REFUSED, str(error))
@@ -69,14 +74,22 @@ async def live(
     feed = across(page.follow(session_id), page.node_loop)
     one = Watch(session_id, channel, recordings.playback, feed, page.clock)
     with recordings.watchers.one(session_id, visitor.name):
-        try:
-            await one.run(socket.send_bytes)
-        except WebSocketDisconnect:
-            return
-        except ControlError as error:
-            await _close(socket, _AGAIN, str(error))
-            return
-    await _close(socket, _OVER, "the session has ended")
+        await _while_there(socket, one.run(socket.send_bytes))
+
+
+@router.websocket("/sessions/{session_id}/desktop")
+async def desktop(socket: WebSocket, page: ThePage, session_id: UUID, visitor: Sees) -> None:
+    """Send what a desktop shows, each picture whole, behind eight bytes of session time."""
+    await socket.accept()
+    try:
+        await page.run(admit, page, session_id, visitor, Looks.WATCHED)
+        await page.run(page.ask, WatchDesktop(id=session_id), visitor.name)
+    except ControlError as error:
+        await _close(socket, _REFUSED, str(error))
+        return
+    pictures = across(page.pictures(session_id), page.node_loop)
+    with page.recordings.watchers.one(session_id, visitor.name):
+        await _while_there(socket, _send_pictures(socket, session_id, pictures))
 
 
 @router.get("/sessions/{session_id}/watchers.json")
@@ -117,6 +130,47 @@ def terminate(page: ThePage, session_id: UUID, visitor: Steers, reason: Text) ->
 
 def _back(session_id: UUID) -> Response:
     return RedirectResponse(f"/sessions/{session_id}/watch", 303)
+
+
+async def _send_pictures(
+    socket: WebSocket, session_id: UUID, pictures: AsyncGenerator[LivePicture]
+) -> None:
+    async with contextlib.aclosing(pictures):
+        try:
+            async for picture in pictures:
+                await socket.send_bytes(picture.at_ms.to_bytes(8) + picture.png)
+        except BusError as error:
+            raise UnreachableError(
+                f"session {session_id} cannot be followed: {error}"
+            ) from error
+
+
+async def _while_there(socket: WebSocket, showing: Coroutine[Any, Any, None]) -> None:
+    """Show until the session ends or the browser leaves; tell it how that ended."""
+    ended: tuple[int, str] | None = (_OVER, "the session has ended")
+
+    async def show() -> None:
+        nonlocal ended
+        try:
+            await showing
+        except WebSocketDisconnect:
+            ended = None
+        except ControlError as error:
+            ended = (_AGAIN, str(error))
+        leaving.cancel()
+
+    async def leave() -> None:
+        nonlocal ended
+        while (await socket.receive())["type"] != "websocket.disconnect":
+            pass  # A watcher has nothing to say.
+        ended = None
+        shown.cancel()
+
+    async with asyncio.TaskGroup() as tasks:
+        leaving = tasks.create_task(leave())
+        shown = tasks.create_task(show())
+    if ended is not None:
+        await _close(socket, *ended)
 
 
 async def _close(socket: WebSocket, code: int, reason: str) -> None:

@@ -14,10 +14,11 @@ from starlette.requests import HTTPConnection
 
 from control.answers import Result, whole_answer
 from control.identity_provider import IdentityProvider
+from control.live_requests import LivePicture
 from control.log_in import LogIn
 from control.operations import Operations
 from control.passkeys import Passkeys
-from control.requests import OperatorRequest
+from control.requests import OperatorRequest, SearchHit, SearchSessions
 from control.vault import Vault
 from control.web.recordings import Recordings
 from control.wire import decode_request, encode_request
@@ -29,6 +30,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 Follow = Callable[[UUID], AsyncIterator[bytes]]
+Pictures = Callable[[UUID], AsyncIterator[LivePicture]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +52,8 @@ class Page:
     not_ready: Callable[[], Sequence[str]]
     follow: Follow
     """Yields the frame bodies of a live session. Of `node_loop`: run it there."""
+    pictures: Pictures
+    """Yields what a live desktop shows. Of `node_loop`, too."""
     node_loop: asyncio.AbstractEventLoop
     """The node's; the page has another one, in a thread of its own."""
 
@@ -60,7 +64,11 @@ class Page:
         """
         # Through the codec, which checks what was given, as for the command line.
         checked = decode_request(encode_request(request))
-        return whole_answer(checked, self.operations.carry_out(checked, who))
+        answer = whole_answer(checked, self.operations.carry_out(checked, who))
+        if isinstance(checked, SearchSessions) and isinstance(answer, builtins.list):
+            hits = [hit for hit in answer if isinstance(hit, SearchHit)]
+            return [*self.recordings.shown(hits, who)]
+        return answer
 
     def list(self, request: OperatorRequest, who: str, kind: type[R]) -> builtins.list[R]:
         """As `ask`, for a request with many results, all of one kind."""

@@ -1,12 +1,13 @@
 """The page of one session, and what its player fetches."""
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import AsyncGenerator, Iterator
 from http import HTTPStatus
 from itertools import chain
 from typing import Annotated, Final, cast
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
@@ -19,6 +20,7 @@ from control.verification import findings_of
 from control.web.films import wanted_part
 from control.web.page import ThePage
 from control.web.player import DESKTOP_LISTS, TERMINAL_LISTS, player_markup
+from control.web.recordings import Looks, NotApprovedError, Viewer
 from control.web.rendering import render
 from control.web.visitor import PROVE, StepNeededError, Visitor, require
 from recorder.session_info import TargetProtocol
@@ -49,6 +51,17 @@ Sees = Annotated[Visitor, require(Right.SEE_RECORDINGS)]
 Proven = Annotated[Visitor, require(Right.SEE_RECORDINGS, proof=True)]
 
 
+def _view(
+    page: ThePage, session_id: UUID, visitor: Sees, idle: str = "", channel: Channel = None
+) -> View:
+    """Return what of a recording the player asks for, if the visitor may see it."""
+    admit(page, session_id, visitor)
+    return View(session_id=session_id, channel=channel, idle_limit_ms=_limit_ms(idle))
+
+
+Viewed = Annotated[View, Depends(_view)]
+
+
 @router.get("/sessions/{session_id}")
 def one(
     request: Request,
@@ -63,10 +76,11 @@ def one(
     recordings = page.recordings
     sees = visitor.may(Right.SEE_RECORDINGS) and summary.deleted_at is None
     channels = recordings.playback.channels(session_id) if sees and not is_desktop else []
-    has_player = sees and bool(channels or is_desktop) and summary.chunks > 0
+    lets = recordings.lets(session_id, visitor.name)
+    has_player = sees and lets and bool(channels or is_desktop) and summary.chunks > 0
+    admit(page, session_id, visitor, Looks.PLAYED if has_player else Looks.OPENED)
     player = ""
     if has_player:
-        admit(page, session_id, visitor)
         player = player_markup(
             base=f"/sessions/{session_id}",
             channel=channel,
@@ -75,7 +89,7 @@ def one(
             video=f"/sessions/{session_id}/video.mp4" if is_desktop else "",
             lists=DESKTOP_LISTS if is_desktop else TERMINAL_LISTS,
         )
-    formats = (_OF_DESKTOPS if is_desktop else _OF_TERMINALS) if sees else ()
+    formats = (_OF_DESKTOPS if is_desktop else _OF_TERMINALS) if sees and lets else ()
     return render(
         request,
         "session.html",
@@ -84,47 +98,26 @@ def one(
         channel=channel,
         player=player,
         sees=sees,
+        lets=lets,
         formats=[(name, _FORMATS[name][0]) for name in formats],
     )
 
 
 @router.get("/sessions/{session_id}/play/index.json")
-def index(
-    page: ThePage,
-    session_id: UUID,
-    visitor: Sees,
-    idle: str = "",
-    channel: Channel = None,
-) -> Response:
+def index(page: ThePage, view: Viewed) -> Response:
     """Return what the player reads first."""
-    view = _view(page, session_id, idle, channel, visitor)
     return _json(page.recordings.playback.index(view, f"segments/{{}}?{_query(view)}"))
 
 
 @router.get("/sessions/{session_id}/play/segments/{sequence}")
-def segment(
-    page: ThePage,
-    session_id: UUID,
-    sequence: int,
-    visitor: Sees,
-    idle: str = "",
-    channel: Channel = None,
-) -> Response:
+def segment(page: ThePage, view: Viewed, sequence: int) -> Response:
     """Return what is played from one screen on."""
-    view = _view(page, session_id, idle, channel, visitor)
     return _json(page.recordings.playback.segment(view, sequence))
 
 
 @router.get("/sessions/{session_id}/play/overview.json")
-def overview(
-    page: ThePage,
-    session_id: UUID,
-    visitor: Sees,
-    idle: str = "",
-    channel: Channel = None,
-) -> Response:
+def overview(page: ThePage, view: Viewed) -> Response:
     """Return clock and activity."""
-    view = _view(page, session_id, idle, channel, visitor)
     return _json(page.recordings.playback.overview(view))
 
 
@@ -163,6 +156,8 @@ async def video(request: Request, page: ThePage, session_id: UUID, visitor: Sees
         raise NotFoundError(f"session {session_id} has no film: it is live, or was deleted")
     recordings = page.recordings
     pieces = recordings.export(session_id, "video", None, visitor.name)
+    if "range" not in request.headers and recordings.films.kept(session_id) is None:
+        return await _growing(recordings.films.growing(session_id, pieces))
     film = await recordings.films.of(session_id, pieces)
     part = wanted_part(request.headers.get("range"), film.size_bytes)
     headers = {"Accept-Ranges": "bytes"} | _NOT_KEPT
@@ -191,6 +186,7 @@ def export(
     """Hand out a recording as a file."""
     if format_ not in _FORMATS:
         raise NotFoundError(f"there is no export {format_!r}; there are {', '.join(_FORMATS)}")
+    admit(page, session_id, visitor)
     _, ending, media_type = _FORMATS[format_]
     page.recordings.note(session_id, visitor.name, "session.exported", format_)
     pieces = _begun(page.recordings.export(session_id, format_, channel, visitor.name))
@@ -199,28 +195,42 @@ def export(
     return StreamingResponse(pieces, media_type=media_type, headers=headers)
 
 
+async def _growing(film: AsyncGenerator[bytes]) -> Response:
+    """Send a film as it is made; what is refused is refused before the answer."""
+    first = await anext(film, b"")
+
+    async def whole() -> AsyncGenerator[bytes]:
+        async with contextlib.aclosing(film):
+            yield first
+            async for piece in film:
+                yield piece
+
+    headers = {"Accept-Ranges": "none"} | _NOT_KEPT
+    return StreamingResponse(whole(), media_type="video/mp4", headers=headers)
+
+
 def _begun(pieces: Iterator[bytes]) -> Iterator[bytes]:
     """Return `pieces`, the first one made: what is refused is refused before the answer."""
     first = next(pieces, b"")
     return chain((first,), pieces)
 
 
-def admit(page: ThePage, session_id: UUID, visitor: Visitor) -> None:
-    """Let him see the recording, if he has shown who he is or had when he opened it."""
-    if not page.recordings.admit(session_id, visitor.name, anew=visitor.has_proved_himself):
+def admit(
+    page: ThePage, session_id: UUID, visitor: Visitor, looks: Looks = Looks.PLAYED
+) -> None:
+    """Let him look, if he has shown who he is or had when he opened it."""
+    viewer = Viewer(visitor.name, visitor.logged_in.digest, visitor.has_proved_himself)
+    try:
+        may = page.recordings.admit(session_id, viewer, looks)
+    except NotApprovedError as error:
+        raise StepNeededError(f"/sessions/{session_id}/approval") from error
+    if not may:
         raise StepNeededError(PROVE)
 
 
 def summary_of(page: ThePage, session_id: UUID, visitor: Visitor) -> SessionSummary:
     """Return the facts; raise `NotFoundError`."""
     return cast("SessionSummary", page.ask(ShowSession(id=session_id), visitor.name))
-
-
-def _view(
-    page: ThePage, session_id: UUID, idle: str, channel: int | None, visitor: Visitor
-) -> View:
-    admit(page, session_id, visitor)
-    return View(session_id=session_id, channel=channel, idle_limit_ms=_limit_ms(idle))
 
 
 def _limit_ms(idle: str) -> int | None:

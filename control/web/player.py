@@ -3,6 +3,7 @@
 import datetime as dt
 import gzip
 from base64 import b64encode
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -59,16 +60,24 @@ def player_markup(
 
 
 def bundle_page(
-    *, title: str, session_id: UUID, recording: bytes, player: Markup, folder: Path
+    *,
+    title: str,
+    session_id: UUID,
+    recording: bytes,
+    channels: Sequence[object],
+    player: Markup,
+    folder: Path,
 ) -> str:
     """Return a page that plays `recording`, JSON, from disk and without a network.
 
     `folder` is where the terminal's player lies. `control/web/static/bundle.js` reads the
-    JSON: `index`, `segments`, `overviews` with and without pauses, and `lines`.
+    JSON: `channels`, each with `index`, `segments` and two `overviews`, with and without
+    pauses, and `lines`. `channels` says what there is to choose from, as the page does.
     """
     return _markup.get_template("bundle.html").render(
         title=title,
         session_id=session_id,
+        channels=channels,
         player=player,
         recording=b64encode(gzip.compress(recording, _LEVEL, mtime=0)).decode("ascii"),
         styles=[

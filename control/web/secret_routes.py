@@ -2,12 +2,14 @@
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Form
+from fastapi import APIRouter, Depends, Form
 from msgspec import Struct
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
 from control.account_requests import ListReachable, ReachableSecret, SetFavourite
+from control.approval_requests import AccessRequestSummary, ListAccessRequests
 from control.errors import NotFoundError
 from control.rdp_file import rdp_file
 from control.requests import (
@@ -27,6 +29,7 @@ from recorder.session_info import TargetProtocol
 router = APIRouter(include_in_schema=False)
 
 Mine = Annotated[Visitor, require(Right.USE_SECRETS)]
+Said = Annotated[str, Form(max_length=256)]
 
 LIFETIMES: Final = {"15 minutes": 900, "1 hour": 3600, "8 hours": 8 * 3600}
 USES: Final = (1, 5, 100)
@@ -67,18 +70,30 @@ def my_secret(request: Request, page: ThePage, visitor: Mine, name: str) -> Resp
     return _show(request, page, visitor, name)
 
 
+def _filled_in(
+    name: str,
+    ttl_s: Annotated[float, Form()] = 900,
+    uses: Annotated[int, Form()] = 1,
+    comment: Said = "",
+    ticket: Said = "",
+) -> IssueCredential:
+    """Return what the form asks for, for whoever it is."""
+    return IssueCredential(
+        secret=name, user="", ttl_s=ttl_s, uses=uses, comment=comment, ticket=ticket
+    )
+
+
 @router.post("/secrets/{name}/credentials")
 def issue(
     request: Request,
     page: ThePage,
     visitor: Mine,
     name: str,
-    ttl_s: Annotated[float, Form()] = 900,
-    uses: Annotated[int, Form()] = 1,
+    wanted: Annotated[IssueCredential, Depends(_filled_in)],
 ) -> Response:
     """Make a credential. This answer is the only one that shows its password."""
     _reachable(page, visitor, name)
-    wanted = IssueCredential(secret=name, user=visitor.name, ttl_s=ttl_s, uses=uses)
+    wanted = replace(wanted, user=visitor.name)
     issued = page.one(wanted, visitor.name, IssuedCredential)
     return _show(request, page, visitor, name, issued)
 
@@ -131,6 +146,7 @@ def _show(
     issued: IssuedCredential | None = None,
 ) -> Response:
     lines = [] if issued is None else _lines(issued)
+    asked = _asked(page, visitor, name)
     return render(
         request,
         "my_secret.html",
@@ -138,6 +154,8 @@ def _show(
         credentials=_credentials(page, visitor, name)[:_SHOWN],
         issued=issued,
         lines=lines,
+        asked=asked,
+        approved=asked is not None and asked.state == "approved",
         lifetimes=LIFETIMES,
         uses=USES,
     )
@@ -161,6 +179,14 @@ def _reachable(page: Page, visitor: Visitor, name: str) -> ReachableSecret:
 def _credentials(page: Page, visitor: Visitor, name: str) -> list[CredentialSummary]:
     found = page.list(ListCredentials(user=visitor.name), visitor.name, CredentialSummary)
     return [one for one in found if one.secret == name and one.state == "valid"]
+
+
+def _asked(page: Page, visitor: Visitor, name: str) -> AccessRequestSummary | None:
+    """Return what counts of what he asked for: what is approved, else the newest."""
+    mine = ListAccessRequests(user=visitor.name)
+    found = page.list(mine, visitor.name, AccessRequestSummary)
+    asked = [one for one in found if one.secret == name and one.session is None]
+    return next((one for one in asked if one.state == "approved"), asked[0] if asked else None)
 
 
 def _used(secret: ReachableSecret) -> float:

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from bus.contract import HostKeyPolicy
 from config.model import OnLoss
+from control.approval_requests import SetDemands
 from control.errors import InvalidError
 from control.requests import (
     AddSecret,
@@ -78,6 +79,18 @@ async def edit_secret(
     given = _fields(dict(await request.form())) | {"name": name}
     asked = _converted(given, EditSecret)
     return await page.run(act, page, visitor, asked, f"{_BACK}/{name}", "saved")
+
+
+@router.post("/{name}/demands")
+def set_demands(
+    page: ThePage,
+    visitor: Managing,
+    name: str,
+    demands: Annotated[list[str], Form()] = [],  # noqa: B006 - FastAPI copies it
+) -> Response:
+    """Say what it demands before it is used."""
+    wanted = SetDemands(secret=name, demands=tuple(demands))
+    return act(page, visitor, wanted, f"{_BACK}/{name}", "saved")
 
 
 @router.post("/{name}/test")

@@ -22,6 +22,7 @@ COMMANDS = {
     "demo": "proxyd.cli.node:demo",
     "doctor": "proxyd.cli.node:doctor",
     "engine": "proxyd.cli.engine:engine",
+    "group": "proxyd.cli.group:group",
     "init": "proxyd.cli.node:init",
     "log": "proxyd.cli.log:log",
     "retention": "proxyd.cli.retention:retention",

@@ -45,8 +45,11 @@ def list_(invocation: Invocation) -> None:
         print_json(granted)
         return
     print_table(
-        ("USER", "SECRET", "SINCE (UTC)"),
-        ((one.user, one.secret, f"{one.granted_at:%Y-%m-%d %H:%M}") for one in granted),
+        ("USER", "SECRET", "SINCE (UTC)", "BY GROUP"),
+        (
+            (one.user, one.secret, f"{one.granted_at:%Y-%m-%d %H:%M}", one.group or "")
+            for one in granted
+        ),
     )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+from msgspec import Struct
 
 import proxyd
 from proxyd.cli.stored import StoredSession
@@ -22,32 +23,44 @@ from recorder.replay.segments import (
     encode_index,
     encode_overview,
     encode_segment,
-    first_played,
     plan,
 )
 
 _ASSETS: Final = Path(proxyd.__file__).parent / "assets" / "asciinema-player"
 _IDLE_LIMIT_MS: Final = 2000
+_MOST_CHANNELS: Final = 16
+"""In a page, terminals first; each is read and packed for itself."""
 
 
 def terminal_page(session: StoredSession) -> str:
-    """Return the page that plays the session's first terminal."""
+    """Return the page that plays the session's terminals, one at a time."""
     understood = _Understood(session.recording().chunks())
-    opened = first_played(channels_of(understood.outlined))
-    segments: list[bytes] = []
-    index = b"null"
-    if opened is not None:
-        planned = plan(understood.outlined, opened)
-        index = encode_index(planned, understood.outlined)
-        segments = list(_segments(planned, understood, session.recording().chunks()))
-    channel = 0 if opened is None else opened.channel
-    return _page(session, understood, channel, index, segments)
+    opened = channels_of(understood.outlined)
+    # The first one is played unless another is chosen.
+    chosen = sorted(opened, key=lambda one: not one.has_terminal)[:_MOST_CHANNELS]
+    channels = [
+        _channel(plan(understood.outlined, one), understood, session.recording().chunks())
+        for one in chosen
+    ]
+    return _page(session, understood, channels or [_unplayed(understood)])
 
 
 def desktop_page(session: StoredSession) -> str:
     """Return the page that shows the video beside it, and what was typed."""
     understood = _Understood(session.recording().chunks())
-    return _page(session, understood, 0, b"null", [])
+    return _page(session, understood, [_unplayed(understood)])
+
+
+class _Channel(Struct, frozen=True, kw_only=True):
+    """What `bundle.js` is handed of one channel."""
+
+    channel: int
+    at_ms: int
+    has_terminal: bool
+    index: msgspec.Raw
+    segments: list[msgspec.Raw]
+    overviews: list[msgspec.Raw]
+    """With pauses, and without."""
 
 
 class _Understood:
@@ -78,6 +91,37 @@ class _Understood:
             self.screens[header.sequence + 1] = screens(state)
 
 
+def _channel(planned: Plan, understood: _Understood, chunks: Iterable[Chunk]) -> _Channel:
+    opened = planned.opened
+    return _Channel(
+        channel=opened.channel,
+        at_ms=opened.at_ms,
+        has_terminal=opened.has_terminal,
+        index=msgspec.Raw(encode_index(planned, understood.outlined)),
+        segments=[msgspec.Raw(one) for one in _segments(planned, understood, chunks)],
+        overviews=_overviews(understood, opened.channel),
+    )
+
+
+def _unplayed(understood: _Understood) -> _Channel:
+    return _Channel(
+        channel=0,
+        at_ms=0,
+        has_terminal=False,
+        index=msgspec.Raw(b"null"),
+        segments=[],
+        overviews=_overviews(understood, 0),
+    )
+
+
+def _overviews(understood: _Understood, channel: int) -> list[msgspec.Raw]:
+    chunks = understood.outlined
+    return [
+        msgspec.Raw(encode_overview(chunks, clock_of(chunks, channel, limit_ms), channel))
+        for limit_ms in (None, _IDLE_LIMIT_MS)
+    ]
+
+
 def _segments(
     planned: Plan, understood: _Understood, chunks: Iterable[Chunk]
 ) -> Iterator[bytes]:
@@ -96,13 +140,7 @@ def _events(reading: Iterator[Chunk], segment: Segment) -> Iterator[Event]:
         yield from chunk.unpack()
 
 
-def _page(
-    session: StoredSession,
-    understood: _Understood,
-    channel: int,
-    index: bytes,
-    segments: list[bytes],
-) -> str:
+def _page(session: StoredSession, understood: _Understood, channels: list[_Channel]) -> str:
     # Here, not above: it reads templates, which few commands need.
     from control.web.player import (  # noqa: PLC0415
         DESKTOP_LISTS,
@@ -111,16 +149,10 @@ def _page(
         player_markup,
     )
 
-    one, outlined = session.summary, understood.outlined
-    overviews = [
-        encode_overview(outlined, clock_of(outlined, channel, limit_ms), channel)
-        for limit_ms in (None, _IDLE_LIMIT_MS)
-    ]
+    one = session.summary
     recording = msgspec.json.encode(
         {
-            "index": msgspec.Raw(index),
-            "segments": [msgspec.Raw(segment) for segment in segments],
-            "overviews": [msgspec.Raw(overview) for overview in overviews],
+            "channels": channels,
             "lines": sorted(understood.lines, key=lambda line: line.at_ms),
         }
     )
@@ -129,6 +161,7 @@ def _page(
         title=f"{one.user} on {one.secret} ({one.target}), {when}",
         session_id=one.id,
         recording=recording,
+        channels=channels,
         player=player_markup(
             base="",
             channel=None,

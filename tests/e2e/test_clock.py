@@ -38,6 +38,8 @@ class WrongEngine(Node):
 
     def __init__(self, vhost: VirtualHost) -> None:
         super().__init__("engine", vhost, QUICK, PROXYD_SSH__SOURCE_PENALTIES="false")
+        # What is preloaded is loaded when a program starts.
+        self._forked = False
         self._clock = self.folder / "clock"
         self.set("+0")
         self._env |= {

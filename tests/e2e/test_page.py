@@ -11,7 +11,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from peers.chromium import Visit
 from peers.daemon import Daemon, MakeDaemon
+from peers.needed import program
 from peers.openssh import OpenSSHServer
+from peers.output import run
 from playwright.sync_api import Browser, Page
 
 ADMIN = ("root", "Correct-Horse-9-Battery")
@@ -20,7 +22,7 @@ PAGES = [
     *("/secrets", "/secrets/web", "/sessions", "/sessions?q=hello", "/audit", "/status"),
     *("/admin/secrets", "/admin/secrets/new", "/admin/secrets/web", "/admin/users"),
     *("/admin/access", "/admin/engines", "/profile", "/profile/password", "/nothing"),
-    "/profile/second-factor",
+    *("/profile/second-factor", "/requests", "/secrets/guarded", "/admin/groups"),
 ]
 PHONE = {"width": 390, "height": 800}
 
@@ -37,6 +39,13 @@ def daemon(make_daemon: MakeDaemon, openssh_server: OpenSSHServer) -> Daemon:
     typed = f"{password}\n"
     made.cli("user", "add", name, "--role", "admin", "--password-stdin", typed=typed)
     made.cli("access", "grant", name, "web")
+    made.add_secret("guarded", openssh_server)
+    made.cli("access", "demand", "guarded", "approval", "comment")
+    made.cli("access", "grant", name, "guarded")
+    made.cli("group", "add", "operators")
+    made.cli("group", "join", "operators", "alice")
+    made.cli("group", "grant", "operators", "guarded")
+    made.cli("access", "request", name, "guarded", "--comment", "mine")
     return made
 
 
@@ -86,6 +95,34 @@ def test_without_a_script_somebody_gets_a_credential_that_works_once(
     visit.context.close()
 
 
+def test_without_a_script_somebody_asks_and_another_person_decides(
+    chromium: Browser, daemon: Daemon
+) -> None:
+    asking = Visit.begun(chromium, daemon, java_script_enabled=False).log_in(*ALICE)
+    page = asking.go("/secrets/guarded")
+    page.get_by_label("Why").fill("the disk is <i>full</i>")
+    page.get_by_role("button", name="Ask for approval").click()
+    assert "nobody has decided yet" in (page.text_content("main") or "")
+    deciding = Visit.begun(chromium, daemon).log_in(*ADMIN)
+    inbox = deciding.go("/requests")
+    card = inbox.locator("ul.cards li", has_text="the disk is <i>full</i>")
+    assert violations(inbox) == []
+    card.get_by_label("What alice reads").fill("for an hour")
+    card.get_by_role("button", name="Approve").click()
+    inbox.wait_for_url("**/requests?done=approved")
+    page = asking.go("/secrets/guarded")
+    assert "for an hour" in (page.text_content("main") or "")
+    page.get_by_role("button", name="Get a credential").click()
+    username, password = page.locator("dl.facts dd code").all_text_contents()[:2]
+    assert daemon.dress("", username, password).run("echo", "hello").text == "hello"
+    rows = daemon.json("audit", "list", "--subject", "guarded")
+    done = [(row["who"], row["action"]) for row in rows]
+    assert {("alice", "access.requested"), ("root", "access.approved")} <= set(done)
+    assert deciding.complaints == []
+    for visit in (asking, deciding):
+        visit.context.close()
+
+
 def test_with_the_keyboard_alone_somebody_logs_in_and_finds(visit: Visit) -> None:
     page = visit.go("/login")
     page.keyboard.type(ADMIN[0])
@@ -129,6 +166,12 @@ def test_a_device_is_enrolled_and_then_asked_for(chromium: Browser, daemon: Daem
     page.get_by_role("button", name="Show the key").click()
     assert page.locator(".qr svg").is_visible()
     totp = pyotp.TOTP(page.locator("p > code").text_content() or "")
+    scanned = pyotp.parse_uri(qr_code(page.locator(".qr svg").screenshot()))
+    assert (scanned.secret, scanned.name, scanned.issuer) == (
+        totp.secret,
+        "tess",
+        "proxyd localhost",
+    )
     page.fill("#code", totp.now())
     page.get_by_role("button", name="Finish").click()
     codes = (page.text_content("#codes") or "").split()
@@ -150,6 +193,14 @@ def test_a_device_is_enrolled_and_then_asked_for(chromium: Browser, daemon: Daem
     visit.context.clear_cookies()
     visit.log_in("tess", "a sentence of tess")
     visit.context.close()
+
+
+def qr_code(picture: bytes) -> str:
+    """What a camera reads on a picture."""
+    argv = [program("zbarimg"), "--quiet", "--raw", "-Sdisable", "-Sqrcode.enable", "png:-"]
+    found = run(argv, typed=picture)
+    assert found.status == 0, found.said
+    return found.text
 
 
 def test_a_passkey_is_enrolled_and_lets_its_owner_in(chromium: Browser, daemon: Daemon) -> None:

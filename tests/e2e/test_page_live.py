@@ -151,7 +151,9 @@ def test_a_new_size_of_the_terminal_is_followed(watching: Page, live: Live):
 
 
 def test_the_page_is_accessible_with_its_dialogs(watching: Page):
-    assert Axe().run(watching).violations_count == 0
+    for scheme in ("dark", "light"):
+        watching.emulate_media(color_scheme=scheme)
+        assert Axe().run(watching).violations_count == 0, scheme
     watching.get_by_role("button", name="Terminate…").click()
     found = Axe().run(watching)
     assert found.violations_count == 0, found.generate_report()
@@ -232,6 +234,10 @@ def test_ending_a_session_asks_why_and_the_client_leaves(watching: Page, live: L
 
 def test_a_session_that_is_over_is_played_instead(visit: Visit, live: Live):
     live.daemon.recorded()
+    listed = visit.go("/sessions").locator(
+        "tr", has=visit.page.locator(f'a[href*="{live.id}"]')
+    )
+    assert "finished" in listed.first.inner_text()
     assert visit.go(live.path).url.endswith(f"/sessions/{live.id}")
 
 

@@ -31,7 +31,15 @@ from samples.chunks import INFO
 from samples.desktops import recorded
 from samples.planted import plant
 
-from recorder.events import EndReason, SessionEnded, SessionStarted
+from recorder.events import (
+    ChannelOpened,
+    EndReason,
+    KnownEvent,
+    SessionEnded,
+    SessionStarted,
+    TargetData,
+    TerminalRequested,
+)
 from recorder.session_info import TargetProtocol
 
 pytestmark = pytest.mark.peers
@@ -240,6 +248,42 @@ def test_a_bundle_plays_from_disk_without_a_network(
         assert (page.title() != "owned", complaints) == (True, [])
 
 
+def test_a_bundle_lets_choose_among_its_terminals(
+    chromium: Browser, played: Played, tmp_path: Path
+):
+    info = replace(INFO, session_id=uuid4())
+    events: list[KnownEvent] = [SessionStarted(at_ms=0, info=info)]
+    for channel, text in enumerate((b"said-by-a-command", b"first-screen", b"second-screen")):
+        at_ms = 2000 * channel
+        events.append(ChannelOpened(at_ms=at_ms, channel=channel, kind="session"))
+        if channel:
+            size = TerminalRequested(
+                at_ms=at_ms, channel=channel, terminal="xterm", columns=80, rows=24
+            )
+            events.append(size)
+        events.append(TargetData(at_ms=at_ms + 1, channel=channel, data=text))
+    end = SessionEnded(at_ms=9000, reason=EndReason.CLIENT_LEFT)
+    plant(played.daemon.config, info.session_id, [[*events, end]])
+    path = tmp_path / "bundle.zip"
+    export = ("session", "export", str(info.session_id), "--format", "bundle", "--out")
+    played.daemon.cli(*export, str(path))
+    with zipfile.ZipFile(path) as archive:
+        archive.extract("player.html", tmp_path)
+    with chromium.new_context(offline=True) as context:
+        page = context.new_page()
+        page.goto(f"file://{tmp_path}/player.html?t=8")
+        shows(page, "first-screen")
+        for name, text in (
+            ("2 (terminal", "second-screen"),
+            ("0 (command", "said-by-a-command"),
+        ):
+            page.get_by_role("link", name=name).click()
+            page.wait_for_selector('[data-part="state"][data-ready]', state="attached")
+            page.evaluate("document.querySelector('[data-play]').page.go(8)")
+            shows(page, text)
+            assert page.locator("nav [aria-current=page]").inner_text().startswith(name)
+
+
 @pytest.fixture(scope="module")
 def desktop(played: Played) -> str:
     """A session of xfreerdp and xrdp, recorded earlier."""
@@ -257,6 +301,9 @@ def test_a_desktop_is_a_video_beside_what_was_typed(visit: Visit, desktop: str):
     page.wait_for_selector('[data-part="state"][data-ready]', state="attached")
     video = page.locator("video")
     wait_until(lambda: video.evaluate("one => one.duration > 1"), "no video", seconds=60)
+    # Shown as far as it was made; once it is whole it comes in parts.
+    wait_until(lambda: video.evaluate("one => one.currentSrc.endsWith('.mp4')"), "not whole")
+    wait_until(lambda: video.evaluate("one => Number.isFinite(one.duration)"), "no length")
     page.evaluate("document.querySelector('[data-play]').page.go(1.5)")
     wait_until(lambda: video.evaluate("one => !one.seeking && one.readyState > 1"), "no frame")
     assert video.evaluate("one => one.videoWidth") > 600

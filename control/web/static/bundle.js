@@ -42,8 +42,17 @@ function retimed(index, segments, overview) {
 const recording = unpacked(document.getElementById("recording").textContent);
 const indexes = {};
 
+// A link of the page chooses another; the first is shown unless one does.
+const played = recording.then(({ channels }) => {
+  const wanted = new URLSearchParams(location.search).get("channel");
+  const chosen = channels.find(({ channel }) => String(channel) === wanted) || channels[0];
+  const link = document.querySelector(`nav [data-channel="${chosen.channel}"]`);
+  link?.setAttribute("aria-current", "page");
+  return chosen;
+});
+
 async function indexOf(skip) {
-  const { index, segments, overviews } = await recording;
+  const { index, segments, overviews } = await played;
   if (skip) return address(retimed(index, segments, overviews[1]));
   const urls = segments.map(address);
   return address({ ...index, segments: index.segments.map(({ start }, number) => ({ start, url: urls[number] })) });
@@ -51,7 +60,7 @@ async function indexOf(skip) {
 
 globalThis.proxydSource = {
   index: (skip) => (indexes[skip] ||= indexOf(skip)),
-  overview: async (skip) => (await recording).overviews[Number(skip)],
+  overview: async (skip) => (await played).overviews[Number(skip)],
   lines: async (kinds, text) => {
     const wanted = text.toLowerCase();
     const { lines } = await recording;

@@ -25,6 +25,8 @@
     }
   }
 
+  const FILM = 'video/mp4; codecs="vp09.00.50.08"';
+
   /** asciinema-player; its speed is fixed when it is made, so another speed is another player. */
   class TerminalScreen {
     constructor(root, url, still) {
@@ -65,6 +67,36 @@
       for (const event of ["play", "pause", "ended"]) {
         video.addEventListener(event, () => this.onchange());
       }
+      if (video.dataset.film) this.#load(video.dataset.film).catch(() => { video.src = video.dataset.film; });
+    }
+    /** A film that is still being made is shown as far as it is, and in parts once it is whole. */
+    async #load(url) {
+      const { video } = this;
+      const answer = await fetch(url);
+      if (answer.ok && answer.headers.get("accept-ranges") === "none" && MediaSource.isTypeSupported(FILM)) {
+        const media = new MediaSource();
+        video.src = URL.createObjectURL(media);
+        await once(media, "sourceopen");
+        const buffer = media.addSourceBuffer(FILM);
+        let isFull = false;
+        for (const reader = answer.body.getReader(); ;) {
+          const { done, value } = await reader.read();
+          if (done) break;
+          if (isFull) continue; // The browser holds no more; the server goes on for later.
+          try {
+            buffer.appendBuffer(value);
+            await once(buffer, "updateend");
+          } catch {
+            isFull = true;
+          }
+        }
+      } else {
+        await answer.body?.cancel();
+      }
+      const { currentTime, paused } = video;
+      video.src = url;
+      video.currentTime = currentTime;
+      if (!paused) await video.play();
     }
     async open(at, speed = this.speed) {
       this.speed = this.video.playbackRate = speed;
@@ -76,6 +108,8 @@
     play() { return this.video.play(); }
     pause() { this.video.pause(); }
   }
+
+  const once = (target, event) => new Promise((resolve) => target.addEventListener(event, resolve, { once: true }));
 
   function until(condition, limitMs) {
     return new Promise((resolve, reject) => {

@@ -2,15 +2,19 @@
 
 const ASK_MS = 2000;
 const KEPT_KEYS = 4000;
+const ENDED = 4000, REFUSED = 4001;
 
 const root = document.querySelector("[data-watch]");
 const data = root.dataset;
 const find = (name) => root.querySelector(`[data-part="${name}"]`);
+let isOver = false;
 const say = (text) => { find("say").textContent = text; };
 
 function begin() {
   const screen = find("screen");
   if (screen) follow(screen);
+  const desktop = find("desktop");
+  if (desktop) followDesktop(desktop);
   for (const button of root.querySelectorAll("[data-opens]")) {
     const dialog = root.querySelector(`[data-dialog="${button.dataset.opens}"]`);
     button.addEventListener("click", () => dialog.showModal());
@@ -36,6 +40,45 @@ function follow(screen) {
   player.addEventListener("loading", () => { delete root.dataset.playing; say("Connecting…"); });
   player.addEventListener("ended", (event) => over(event?.message));
   player.addEventListener("input", ({ data: keys }) => typed(keys));
+}
+
+// A desktop: whole pictures, each behind eight bytes of session time. Only the newest is drawn.
+function followDesktop(canvas) {
+  const url = new URL(`${data.base}/desktop`, location.href);
+  url.protocol = url.protocol.replace("http", "ws");
+  const paper = canvas.getContext("2d");
+  let newest = null, drawing = false, tries = 0;
+  async function draw() {
+    drawing = true;
+    for (let bytes = newest; bytes; bytes = newest) {
+      newest = null;
+      const picture = await createImageBitmap(new Blob([bytes.slice(8)], { type: "image/png" }));
+      if (canvas.width !== picture.width) canvas.width = picture.width;
+      if (canvas.height !== picture.height) canvas.height = picture.height;
+      paper.drawImage(picture, 0, 0);
+      picture.close();
+      root.dataset.playing = String(new DataView(bytes).getBigUint64(0));
+    }
+    drawing = false;
+  }
+  function open() {
+    const socket = new WebSocket(url);
+    socket.binaryType = "arraybuffer";
+    say("Connecting…");
+    socket.addEventListener("message", (event) => {
+      tries = 0;
+      say("");
+      newest = event.data;
+      if (!drawing) draw();
+    });
+    socket.addEventListener("close", ({ code, reason }) => {
+      delete root.dataset.playing;
+      if (code === ENDED) over(reason);
+      else if (code === REFUSED) say(reason);
+      else if (!isOver) setTimeout(open, Math.min(250 * 2 ** tries++, 3000));
+    });
+  }
+  open();
 }
 
 // Keys as a reader sees them: what acts on a terminal is named, not sent on.
@@ -67,7 +110,6 @@ async function ask() {
   }
 }
 
-let isOver = false;
 function over(text) {
   if (isOver) return;
   isOver = true;

@@ -17,6 +17,10 @@ from sqlalchemy import column, func, insert, select, table, text
 from sqlalchemy.orm import Session
 from sqlalchemy.schema import SchemaItem
 
+import storage.access_tables
+import storage.account_tables
+import storage.group_tables
+import storage.retention_tables  # noqa: F401 - each declares tables
 from storage.blobs import DatabaseBlobs
 from storage.database import Database
 from storage.errors import StorageUnavailableError

@@ -89,6 +89,7 @@ def page(operations, database, vault, clock, people, not_ready) -> Iterator[Page
         require_second_factor=False,
         not_ready=lambda: not_ready,
         follow=lambda session_id: None,
+        pictures=lambda session_id: None,
         node_loop=loop,
     )
     loop.close()

@@ -16,7 +16,12 @@ SAFE = {"GET", "HEAD"}
 
 
 def guards(route) -> list[Guard]:
-    return [one.call for one in route.dependant.dependencies if isinstance(one.call, Guard)]
+    """What stands before a route, or before something that it is handed."""
+    found, waiting = [], list(route.dependant.dependencies)
+    for one in waiting:
+        waiting += one.dependencies
+        found += [one.call] if isinstance(one.call, Guard) else []
+    return found
 
 
 def routes() -> list:

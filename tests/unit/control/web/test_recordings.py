@@ -7,7 +7,7 @@ from sqlalchemy import select, update
 
 from control.errors import NotFoundError
 from control.playback import Playback
-from control.web.recordings import Recordings
+from control.web.recordings import Looks, Recordings, Viewer
 from recorder.clock import ManualClock
 from storage.blobs import DatabaseBlobs
 from storage.database import Database
@@ -36,25 +36,59 @@ def acts(database: Database) -> list[tuple[str, str, str]]:
         return [(row.who, row.action, row.detail) for row in rows]
 
 
+ANA, BO = (
+    Viewer("ana", b"1", has_proved_himself=True),
+    Viewer("bo", b"2", has_proved_himself=True),
+)
+ANA_LATER = ANA._replace(has_proved_himself=False)
+
+
 def test_one_viewing_is_written_down_once(recordings: Recordings, database: Database):
-    assert recordings.admit(SESSION, "ana", anew=True)
-    assert recordings.admit(SESSION, "ana", anew=True)
-    assert recordings.admit(SESSION, "bo", anew=True)
-    assert acts(database) == [("ana", "session.played", ""), ("bo", "session.played", "")]
+    assert recordings.admit(SESSION, ANA)
+    assert recordings.admit(SESSION, ANA)
+    assert recordings.admit(SESSION, BO)
+    assert recordings.admit(SESSION, BO, Looks.WATCHED)
+    assert acts(database) == [
+        ("ana", "session.played", ""),
+        ("bo", "session.played", ""),
+        ("bo", "session.watched", ""),
+    ]
 
 
 def test_who_has_not_shown_who_he_is_goes_on_and_does_not_begin(recordings: Recordings):
-    assert not recordings.admit(SESSION, "ana", anew=False)
-    assert recordings.admit(SESSION, "ana", anew=True)
-    assert recordings.admit(SESSION, "ana", anew=False)
-    assert not recordings.admit(SESSION, "bo", anew=False)
+    assert not recordings.admit(SESSION, ANA_LATER)
+    assert recordings.admit(SESSION, ANA)
+    assert recordings.admit(SESSION, ANA_LATER)
+    assert not recordings.admit(SESSION, BO._replace(has_proved_himself=False))
+
+
+def test_a_viewing_ends_with_the_log_in_and_when_nothing_was_looked_at(
+    recordings: Recordings, clock: ManualClock, database: Database
+):
+    assert recordings.admit(SESSION, ANA)
+    assert not recordings.admit(SESSION, ANA_LATER._replace(login=b"another"))
+    for _ in range(3):
+        clock.advance(recordings.viewing_idle_s - 1)
+        assert recordings.admit(SESSION, ANA_LATER)
+    clock.advance(recordings.viewing_idle_s + 1)
+    assert not recordings.admit(SESSION, ANA_LATER)
+    assert recordings.admit(SESSION, ANA)
+    assert len(acts(database)) == 2
+
+
+def test_whoever_opens_the_facts_alone_is_not_asked_who_he_is(
+    recordings: Recordings, database: Database
+):
+    assert recordings.admit(SESSION, ANA_LATER, Looks.OPENED)
+    assert not recordings.admit(SESSION, ANA_LATER)
+    assert acts(database) == [("ana", "session.opened", "")]
 
 
 def test_what_was_deleted_or_never_there_is_not_shown(
     recordings: Recordings, database: Database, clock: ManualClock
 ):
     with pytest.raises(NotFoundError):
-        recordings.admit(UUID(int=9), "ana", anew=True)
+        recordings.admit(UUID(int=9), ANA)
     with database.transaction() as session:
         session.execute(update(SessionRow).values(deleted_at=clock.now()))
         session.add(
@@ -70,5 +104,5 @@ def test_what_was_deleted_or_never_there_is_not_shown(
             )
         )
     with pytest.raises(NotFoundError, match="was deleted"):
-        recordings.admit(SESSION, "ana", anew=True)
+        recordings.admit(SESSION, ANA)
     assert acts(database) == []

@@ -93,12 +93,13 @@ def test_the_player_has_what_it_would_ask_a_server_for(tmp_path: Path):
     packed = re.search(r'id="recording">([^<]*)<', page)
     assert packed is not None
     recording = json.loads(gzip.decompress(base64.b64decode(packed[1])))
-    assert complaints(recording["index"], recording["segments"]) == []
-    assert [text for _, _, text in recording["segments"][0]["events"] if text] == [
+    [played] = recording["channels"]
+    assert complaints(played["index"], played["segments"]) == []
+    assert [text for _, _, text in played["segments"][0]["events"] if text] == [
         HOSTILE.decode()
     ]
     assert [line["text"] for line in recording["lines"]] == [HOSTILE.decode()]
-    assert [round(one["duration"], 3) for one in recording["overviews"]] == [0.01, 0.01]
+    assert [round(one["duration"], 3) for one in played["overviews"]] == [0.01, 0.01]
 
 
 def test_a_session_that_showed_nothing_is_proven_all_the_same(tmp_path: Path):
