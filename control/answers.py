@@ -12,6 +12,7 @@ from control.account_requests import (
 from control.approval_requests import AccessRequestSummary, ListAccessRequests
 from control.audit_requests import AuditEntry, ListAudit
 from control.bus_requests import DeadLetterSummary, ListDeadLetters
+from control.command_requests import CommandSummary, ListCommands
 from control.enrolment_requests import EngineSummary, ListEngines
 from control.live_requests import LiveFrames, LivePicture, LiveRequest
 from control.node_requests import Status
@@ -63,6 +64,7 @@ ManyRequest = (
     | ListReachable
     | ListUserKeys
     | ListAccessRequests
+    | ListCommands
     | ShowRetention
     | RunRetention
     | SweepBlobs
@@ -79,6 +81,7 @@ Result = (
     | ReachableSecret
     | UserKeySummary
     | AccessRequestSummary
+    | CommandSummary
     | IssuedCredential
     | CredentialSummary
     | EngineSummary

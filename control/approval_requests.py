@@ -72,6 +72,8 @@ class AccessRequestSummary(Struct, frozen=True, kw_only=True):
     decided_at: dt.datetime | None
     decided_by: str | None
     decision: str
+    command: str = ""
+    """What alone is to be approved, where that is a command."""
 
 
 ApprovalRequest = (

@@ -168,6 +168,7 @@ def summary(row: AccessRequestRow, now: dt.datetime) -> AccessRequestSummary:
         decided_at=row.decided_at,
         decided_by=row.decided_by,
         decision=row.decision,
+        command=row.command,
     )
 
 
@@ -180,6 +181,7 @@ def _standing(
         .where(
             AccessRequestRow.user == user.name,
             AccessRequestRow.secret == secret.name,
+            AccessRequestRow.command == "",
             AccessRequestRow.state.in_(("approved", "pending")),
             AccessRequestRow.expires_at > now,
         )
@@ -224,4 +226,5 @@ def _new(
         decided_at=None,
         decided_by=None,
         decision="",
+        command="",
     )

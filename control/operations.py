@@ -17,6 +17,7 @@ from control.account_operations import AccountOperations
 from control.answers import Result
 from control.approval_operations import ApprovalOperations
 from control.audit import Act, AuditOperations
+from control.command_operations import CommandOperations
 from control.credentials import Gateways
 from control.enrolment_operations import EnrolmentOperations
 from control.errors import ConflictError, ControlError, UnreachableError
@@ -115,6 +116,7 @@ class Operations:
             ApprovalOperations(node.database, node.act, node.end),
             RetentionOperations(node.database, node.retention, node.act),
             PauseOperations(node.database, node.live, node.act),
+            CommandOperations(node.database, node.act),
             AccountOperations(node.database, node.act),
         )
         self._handlers: dict[type[Struct], _Handler] = {}

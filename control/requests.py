@@ -12,6 +12,7 @@ from control.account_requests import AccountRequest
 from control.approval_requests import ApprovalRequest
 from control.audit_requests import ListAudit
 from control.bus_requests import DeadLetterRequest
+from control.command_requests import CommandRequest
 from control.enrolment_requests import EnrolmentRequest
 from control.live_requests import LiveRequest
 from control.node_requests import AskStatus, RotateMasterKey
@@ -358,6 +359,7 @@ OperatorRequest = (
     SecretRequest
     | UserKeyRequest
     | ApprovalRequest
+    | CommandRequest
     | AddUser
     | ListUsers
     | DisableUser

@@ -19,6 +19,7 @@ from recorder.events import (
     ChannelOpened,
     ChannelRequested,
     ClientData,
+    CommandMatched,
     DesktopStarted,
     Event,
     FileTouched,
@@ -193,6 +194,9 @@ class _Reading:
                 shown.show(at_ms, data)
             case TargetErrorData(at_ms=at_ms, data=data):
                 self._channel(event.channel).show_error(at_ms, data)
+            case CommandMatched():
+                text = f"rule {event.rule} ({event.action}, {event.outcome}): {event.command}"
+                self.tell(event.at_ms, "command", event.channel, text)
             case ClientData(data=data):
                 typed = self._desktop_at(event.channel) or self._channel(event.channel)
                 typed.type(event.at_ms - event.held_ms, data)

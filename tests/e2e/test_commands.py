@@ -1,0 +1,155 @@
+"""What a secret says about commands holds for whoever reaches its target: OpenSSH and bash."""
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+from peers.daemon import Daemon, Login, MakeDaemon
+from peers.needed import wait_until
+from peers.openssh import OpenSSHServer
+from peers.terminal import OpenTerminal, Terminal
+
+pytestmark = pytest.mark.peers
+
+PASSWORD = "Correct-Horse-9-Battery"
+PROMPT = r"here\$ "
+
+
+@pytest.fixture(scope="module")
+def daemon(make_daemon: MakeDaemon, openssh_server: OpenSSHServer) -> Daemon:
+    made = make_daemon(PROXYD_SSH__SOURCE_PENALTIES="false")
+    made.add_secret("ruled", openssh_server)
+    for name, pattern, action in (
+        ("no-wipe", r"\bwipe\b", "notice"),
+        ("watch-id", r"^id\b", "alert"),
+        ("no-escape", r"\bescape\b", "end"),
+        ("ask-first", r"\brestart\b", "hold"),
+    ):
+        made.cli("secret", "block", "ruled", name, pattern, "--action", action)
+    return made
+
+
+@pytest.fixture(scope="module")
+def login(daemon: Daemon) -> Login:
+    return daemon.login("ruled")
+
+
+@pytest.fixture
+def bash(login: Login, open_terminal: OpenTerminal) -> Terminal:
+    """A bash on the target, at its prompt, where `wipe` is a harmless command."""
+    terminal = open_terminal([*login.ssh("-tt"), "bash --norc -i"], login.env)
+    terminal.expect(r"\$ ")
+    terminal.type("PS1='here''$ '; w() { echo W''ENT; }; alias wipe=w restart='echo RESTART''ED'\r")
+    terminal.expect(PROMPT)
+    return terminal
+
+
+def test_a_line_that_breaks_a_rule_is_not_run_and_the_user_is_told(bash: Terminal):
+    bash.type("echo fine; wipe\r")
+    bash.expect("proxyd: not run: rule no-wipe of this secret forbids it")
+    bash.expect(PROMPT)
+    bash.type("echo still-$((40+2))\r")
+    bash.expect("still-42")
+    assert b"WENT" not in bash.output
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        "wixe\x1b[D\x7fp\r",
+        "junk\x15wipe\r",
+        "wipe more\x17\x17wipe\r",
+        "pe\x01wi\r",
+        "wipx\x7fe\n",
+        "echo \\\rwipe\r",
+        "wi\x16p\x7fpe\r",
+    ],
+    ids=lambda keys: repr(keys),
+)
+def test_a_line_is_judged_as_it_is_after_editing(bash: Terminal, keys: str):
+    bash.type(keys)
+    bash.expect("not run: rule no-wipe")
+    bash.expect(PROMPT)
+    bash.type("echo done-$((1+1))\r")
+    bash.expect("done-2")
+    assert b"WENT" not in bash.output
+
+
+def test_what_is_recalled_or_completed_is_judged_off_the_screen(bash: Terminal):
+    bash.type("touch wip''e_me; history -s wip''e it; echo ready-$((1+1))\r")
+    bash.expect("ready-2")
+    bash.expect(PROMPT)
+    for keys in ("\x1b[A\x1b[A\r", "\x12wipe\r", "!-1:0\x08\x08\x08\x08\x08\x1b[A\x1b[A\r"):
+        bash.type(keys)
+        bash.expect("not run: rule no-wipe")
+        bash.expect(PROMPT)
+
+
+def test_a_paste_stops_at_the_line_that_breaks_a_rule(bash: Terminal):
+    bash.type("echo one-$((1+0))\rwipe\recho three-$((1+2))\r")
+    bash.expect("one-1")
+    bash.expect("not run: rule no-wipe")
+    bash.expect(PROMPT)
+    bash.type("\x1b[200~echo a\rwipe\r\x1b[201~\r")
+    bash.expect("not run: rule no-wipe")
+    bash.expect(PROMPT)
+    bash.type("echo end-$((1+1))\r")
+    bash.expect("end-2")
+    assert b"three-3" not in bash.output
+    assert b"WENT" not in bash.output
+
+
+def test_typing_waits_for_nothing(bash: Terminal):
+    for number in range(5):
+        bash.type(f"echo t-$(({number}+0))")
+        bash.expect(r"\+0\)\)")
+        begun = time.monotonic()
+        bash.type("\r")
+        bash.expect(f"t-{number}\r")
+        assert time.monotonic() - begun < 0.15
+        bash.expect(PROMPT)
+
+
+def test_a_command_of_a_client_is_refused_before_the_target_has_it(daemon, login: Login):
+    done = login.run("echo went; wipe")
+    assert done.status == 255
+    assert "rule no-wipe of this secret forbids it" in done.said
+    assert "went" not in done.text
+    assert login.run("id -un").text == "target"
+    held = login.run("restart it")
+    assert "open a shell and run it there" in held.said
+    assert login.run("echo fine").text == "fine"
+
+
+def test_a_shell_without_a_terminal_gets_no_line_that_breaks_a_rule(login: Login):
+    done = login.run(typed=b"echo one\nwipe() { echo went; }\nwi\\\npe\necho two\necho 'wipe'")
+    assert done.text.splitlines() == ["one", "two"]
+    assert "rule no-wipe" in done.said
+
+
+def test_a_session_ends_where_a_rule_wants_that(daemon: Daemon, bash: Terminal):
+    bash.type("escape now\r")
+    bash.expect("proxyd: rule no-escape of this secret ends it")
+    assert bash.wait() == 255
+
+
+def test_every_match_is_in_the_recording_in_the_trail_and_counted(
+    daemon: Daemon, login: Login, bash: Terminal
+):
+    bash.type("id -un; echo ok\r")
+    bash.expect("target")
+    bash.type("wipe the-disk\r")
+    bash.expect("not run")
+    bash.type("\x04")
+    bash.wait()
+    daemon.forget_sessions()
+    [session] = daemon.sessions()[-1:]
+    wait_until(lambda: daemon.sessions()[-1]["complete"], "not complete")
+    found = [row for row in daemon.json("session", "search", "wipe the-disk", "--in", "commands")]
+    assert any("rule no-wipe (notice, refused)" in row["text"] for row in found)
+    rows = [row for row in daemon.json("audit", "list") if row["action"] == "command.matched"]
+    mine = [row["detail"] for row in rows if row["subject"] == session["id"]]
+    assert "rule no-wipe (notice, refused) of ruled: wipe the-disk" in mine
+    assert "rule watch-id (alert, ran) of ruled: id -un; echo ok" in mine
+    assert daemon.metric('proxyd_commands_matched_total{action="alert"}') >= 1
