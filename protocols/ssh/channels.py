@@ -169,6 +169,8 @@ class Channel:
         self.terminal_granted = False
         self.masker: Masker | None = None
         self.ledger: Ledger | None = None
+        self.shut = False
+        """Whether both sides were told that it is closed, and neither had said so."""
         self.guard: Guard | PipedGuard | None = None
         """Where the secret says what may be run: what judges that."""
         self.captures: dict[Stream, Capture] = {}

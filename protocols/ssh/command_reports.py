@@ -46,7 +46,7 @@ class CommandReports:
                 "command.matched",
                 session_id=str(self._grant.session_id),
                 rule=rule.name,
-                action=found.action.value,
+                action=rule.action.value,
             )
             try:
                 async with asyncio.timeout(_TELL_S):

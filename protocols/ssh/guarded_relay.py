@@ -22,7 +22,10 @@ from recorder.ports import EventSink
 from recorder.session_info import RecordingTerms
 
 _DATA, _EOF = int(Message.CHANNEL_DATA), int(Message.CHANNEL_EOF)
-_REQUEST = int(Message.CHANNEL_REQUEST)
+_REQUEST, _CLOSE = int(Message.CHANNEL_REQUEST), int(Message.CHANNEL_CLOSE)
+_ADJUST = int(Message.CHANNEL_WINDOW_ADJUST)
+_CANNOT_RUN: Final = 126
+"""The status by which a shell says that it may not run a command."""
 _STARTS: Final = frozenset({"shell", "exec", "subsystem"})
 _TOLD: Final = {
     RuleAction.NOTICE: "{}",
@@ -51,6 +54,7 @@ class GuardedRelay(PacketRelay):
 
     def receive(self, side: Side, bodies: list[bytes]) -> Out:
         """Take what `side` sent; return what to send, once what was typed is judged."""
+        bodies = self._unless_shut(side, bodies)
         if side is Side.TARGET:
             out = super().receive(side, bodies)
             for body in bodies:
@@ -116,19 +120,53 @@ class GuardedRelay(PacketRelay):
     def _asked(self, side: Side, payload: bytes, out: Out) -> bool:
         before, shown = len(self._events), len(out.to[Side.CLIENT])
         passes = super()._asked(side, payload, out)
-        recipient = packets.ChannelRequest.read(payload).recipient
-        channel = self._channel(side, packets.uint32(recipient))
+        request = packets.ChannelRequest.read(payload)
+        channel = self._channel(side, packets.uint32(request.recipient))
         found, self._guarded.found = self._guarded.found, []
         for each in found:
             self._take(channel, each)
-        refused = [each for each in self._events[before:] if isinstance(each, RequestRefused)]
-        if refused and side is Side.CLIENT and refused[0].request in _STARTS:
-            text = self._complaint or refused[0].reason
-            told = self._notice_on(channel, f"proxyd: {text}")
-            # Behind the refusal itself a client reads nothing more.
-            out.to[Side.CLIENT][shown:shown] = told
+        if not passes and side is Side.CLIENT and request.kind in _STARTS:
+            refused = [one for one in self._events[before:] if isinstance(one, RequestRefused)]
+            del out.to[Side.CLIENT][shown:]
+            self._shut(channel, request, self._complaint or refused[0].reason, out)
         self._complaint = ""
         return passes
+
+    def _shut(
+        self, channel: Channel, request: packets.ChannelRequest, why: str, out: Out
+    ) -> None:
+        """End a channel on which something else was to be run, in both sides' names.
+
+        A mere refusal would leave the user without a reason: clients show none.
+        """
+        number, to_client = channel.numbers[Side.CLIENT], out.to[Side.CLIENT]
+        if request.want_reply:
+            to_client.append(body_of(packets.channel_success(number)))
+        to_client += self._notice_on(channel, f"proxyd: {why}")
+        to_client += [
+            body_of(packets.exit_status(number, _CANNOT_RUN)),
+            body_of(packets.channel_eof(number)),
+            body_of(packets.channel_close(number)),
+        ]
+        out.to[Side.TARGET].append(body_of(packets.channel_close(channel.numbers[Side.TARGET])))
+        channel.shut, channel.guard = True, None
+
+    def _closed(self, side: Side, payload: bytes, out: Out) -> bool:
+        channel = self._channel(side, packets.uint32(Reader(payload, 1).uint32()))
+        # Of a channel that was shut, both sides have got their close.
+        return super()._closed(side, payload, out) and not channel.shut
+
+    def _unless_shut(self, side: Side, bodies: list[bytes]) -> list[bytes]:
+        """Leave out what comes on channels that were shut, but for its close."""
+        channels = self._channels[side.other]
+        return [
+            body
+            for body in bodies
+            if body[1] < _ADJUST
+            or body[1] == _CLOSE
+            or (channel := channels.get(body[2:6])) is None
+            or not channel.shut
+        ]
 
     def _note(self, channel: Channel, request: packets.ChannelRequest) -> Answer:
         rules = self._guarded.rules

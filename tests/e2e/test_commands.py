@@ -35,12 +35,29 @@ def login(daemon: Daemon) -> Login:
     return daemon.login("ruled")
 
 
+RC = """\
+PS1='here$ '
+HISTFILE=
+set -o emacs
+wipe() { echo WENT; }
+restart() { echo RESTARTED; }
+history -s wipe it
+"""
+
+
+@pytest.fixture(scope="module")
+def rc(openssh_server: OpenSSHServer) -> Path:
+    """What makes a bash whose `wipe` and `restart` are harmless."""
+    path = openssh_server.home() / "commands.rc"
+    path.write_text(RC)
+    path.chmod(0o644)
+    return path
+
+
 @pytest.fixture
-def bash(login: Login, open_terminal: OpenTerminal) -> Terminal:
-    """A bash on the target, at its prompt, where `wipe` is a harmless command."""
-    terminal = open_terminal([*login.ssh("-tt"), "bash --norc -i"], login.env)
-    terminal.expect(r"\$ ")
-    terminal.type("PS1='here''$ '; w() { echo W''ENT; }; alias wipe=w restart='echo RESTART''ED'\r")
+def bash(login: Login, rc: Path, open_terminal: OpenTerminal) -> Terminal:
+    """A bash on the target, at its prompt."""
+    terminal = open_terminal([*login.ssh("-tt"), f"bash --rcfile {rc} -i"], login.env)
     terminal.expect(PROMPT)
     return terminal
 
@@ -77,10 +94,7 @@ def test_a_line_is_judged_as_it_is_after_editing(bash: Terminal, keys: str):
 
 
 def test_what_is_recalled_or_completed_is_judged_off_the_screen(bash: Terminal):
-    bash.type("touch wip''e_me; history -s wip''e it; echo ready-$((1+1))\r")
-    bash.expect("ready-2")
-    bash.expect(PROMPT)
-    for keys in ("\x1b[A\x1b[A\r", "\x12wipe\r", "!-1:0\x08\x08\x08\x08\x08\x1b[A\x1b[A\r"):
+    for keys in ("\x1b[A\r", "\x10\r", "\x12wip\r", "wip\t\r"):
         bash.type(keys)
         bash.expect("not run: rule no-wipe")
         bash.expect(PROMPT)
@@ -113,7 +127,7 @@ def test_typing_waits_for_nothing(bash: Terminal):
 
 def test_a_command_of_a_client_is_refused_before_the_target_has_it(daemon, login: Login):
     done = login.run("echo went; wipe")
-    assert done.status == 255
+    assert done.status == 126
     assert "rule no-wipe of this secret forbids it" in done.said
     assert "went" not in done.text
     assert login.run("id -un").text == "target"
@@ -146,7 +160,9 @@ def test_every_match_is_in_the_recording_in_the_trail_and_counted(
     daemon.forget_sessions()
     [session] = daemon.sessions()[-1:]
     wait_until(lambda: daemon.sessions()[-1]["complete"], "not complete")
-    found = [row for row in daemon.json("session", "search", "wipe the-disk", "--in", "commands")]
+    found = [
+        row for row in daemon.json("session", "search", "wipe the-disk", "--in", "commands")
+    ]
     assert any("rule no-wipe (notice, refused)" in row["text"] for row in found)
     rows = [row for row in daemon.json("audit", "list") if row["action"] == "command.matched"]
     mine = [row["detail"] for row in rows if row["subject"] == session["id"]]

@@ -239,7 +239,8 @@ class PipedGuard:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._partial = bytearray()
-        self._carried = ""
+        self._whole = bytearray()
+        """A line that goes on in the next, as far as it has come."""
         self.held: Found | None = None
         self.waits = False
         self._due = bytearray()
@@ -263,30 +264,35 @@ class PipedGuard:
         due, self._due = bytes(self._due), bytearray()
         return due
 
-    def typed(self, _at_ms: int, data: bytes) -> None:
+    def typed(self, at_ms: int, data: bytes) -> None:
         """Take what the client sent."""
         *lines, rest = (bytes(self._partial) + data).split(b"\n")
         for line in lines:
-            self._judge(line + b"\n")
+            self._take(line + b"\n")
         self._partial = bytearray(rest)
-        if len(rest) > _PARTIAL_BYTES:
-            self.finish(_at_ms)
+        if len(self._whole) + len(rest) > _PARTIAL_BYTES:
+            self.finish(at_ms)
 
-    def finish(self, _at_ms: int) -> None:
+    def finish(self, at_ms: int) -> None:
         """Judge a last line without an end."""
-        rest, self._partial = bytes(self._partial), bytearray()
-        if rest:
-            self._judge(rest)
+        del at_ms
+        self._whole += self._partial
+        self._partial.clear()
+        self._judge()
 
-    def _judge(self, line: bytes) -> None:
-        text = line.decode("utf-8", "replace").rstrip("\r\n")
-        found = self._rules.judge([text, self._carried + text], text)
-        found = found and found.unheld
-        goes_on = (len(text) - len(text.rstrip("\\"))) % 2
-        self._carried = ((self._carried + text)[:-1] if goes_on else "")[-_CARRIED:]
+    def _take(self, line: bytes) -> None:
+        self._whole += line
+        end = line.rstrip(b"\r\n")
+        if (len(end) - len(end.rstrip(b"\\"))) % 2 == 0:
+            self._judge()
+
+    def _judge(self) -> None:
+        whole, self._whole = bytes(self._whole), bytearray()
+        text = whole.decode("utf-8", "replace").replace("\\\n", "").rstrip("\r\n")
+        found = self._rules.judge([text], text)
         if found:
-            self.found.append(found)
+            self.found.append(found.unheld)
         if found is None or found.action is RuleAction.ALERT:
-            self._due += line
+            self._due += whole
         else:
-            self.swallowed_bytes += len(line)
+            self.swallowed_bytes += len(whole)
