@@ -11,6 +11,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from bus.command_rules import MenuEntry
 from recorder.session_info import RecordingTerms
 
 ShortText = Annotated[str, Meta(max_length=256)]
@@ -168,6 +169,9 @@ class SecretSeen(Struct, frozen=True, kw_only=True):
     engines: tuple[str, ...] = ()
     """Where it can be launched, if not at the engine that asks."""
     favourite: bool = False
+    menu: tuple[MenuEntry, ...] = ()
+    """What alone may be run there, told where it was asked for by its exact name; empty:
+    whatever its channels allow."""
 
 
 class SecretsFound(Struct, frozen=True, kw_only=True, tag="secrets_found"):

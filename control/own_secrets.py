@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
+from msgspec import structs
 from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from bus.own_account import FindSecrets, PeopleOn, Presence, SecretSeen, SecretsFound, WhoIsOn
-from control import approvals
+from control import approvals, commands
 from control.launches import engines_of
 from storage.account_tables import FavouriteRow
 from storage.tables import AccessRow, SecretRow, SessionRow, UserRow
@@ -31,6 +32,11 @@ def find(session: Session, user: UserRow, wanted: FindSecrets) -> SecretsFound:
         session.scalars(select(FavouriteRow.secret_id).where(FavouriteRow.user_id == user.id))
     )
     found = tuple(_seen(session, row, favourite=row.id in liked) for row in rows)
+    if wanted.exact:
+        menus = [commands.control_of(session, row).menu for row in rows]
+        found = tuple(
+            structs.replace(seen, menu=menu) for seen, menu in zip(found, menus, strict=True)
+        )
     return SecretsFound(secrets=found, more=max(0, total - wanted.skip - len(found)))
 
 

@@ -28,6 +28,7 @@ LIMIT_MS: Final = 2000
 HELD_LIMIT_BYTES: Final = 4 * 1024 * 1024
 """More than any target lets a client type ahead."""
 _INTERRUPT: Final = b"\x03"
+_PASTE_ENDS: Final = b"\x1b[201~"
 _CARRIED: Final = 4096
 _PARTIAL_BYTES: Final = 64 * 1024
 """No command is as long; what is so was sent to something else."""
@@ -151,7 +152,10 @@ class Guard:
     def _settled(self, at_ms: int) -> bool:
         """Say whether the screen shows by now what the keys have made."""
         line, row = self._line, self._row
-        if self._sure and (line.pasting or row.alternate or line.untouched or self._echoed):
+        if line.pasting:
+            # A line editor shows a paste when it is over.
+            return True
+        if self._sure and (row.alternate or line.untouched or self._echoed):
             return True
         waited_ms = at_ms - self._entered_ms
         if self._sure:
@@ -223,8 +227,10 @@ class Guard:
     def _give_up(self) -> None:
         """Have the target forget the line; what was typed behind it is forgotten with it."""
         gone_bytes = len(self._enter) + self._left_bytes + len(self._queue)
-        self.swallowed_bytes += gone_bytes - len(_INTERRUPT)
-        self._due += _INTERRUPT
+        # A line editor in the middle of a paste takes everything for text.
+        order = _PASTE_ENDS + _INTERRUPT if self._line.pasting else _INTERRUPT
+        self.swallowed_bytes += gone_bytes - len(order)
+        self._due += order
         self._queue.clear()
         self._pieces, self._left_bytes = None, 0
         self._enter, self.held, self._carried = b"", None, ""
