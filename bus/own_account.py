@@ -169,9 +169,6 @@ class SecretSeen(Struct, frozen=True, kw_only=True):
     engines: tuple[str, ...] = ()
     """Where it can be launched, if not at the engine that asks."""
     favourite: bool = False
-    menu: tuple[MenuEntry, ...] = ()
-    """What alone may be run there, told where it was asked for by its exact name; empty:
-    whatever its channels allow."""
 
 
 class SecretsFound(Struct, frozen=True, kw_only=True, tag="secrets_found"):
@@ -180,6 +177,9 @@ class SecretsFound(Struct, frozen=True, kw_only=True, tag="secrets_found"):
     secrets: tuple[SecretSeen, ...]
     more: int
     """How many there are beyond these."""
+    menu: tuple[MenuEntry, ...] = ()
+    """What alone may be run with the one that was asked for by its exact name; empty:
+    whatever its channels allow."""
 
 
 class WhoIsOn(OfUser, frozen=True, kw_only=True, tag="who_is_on"):

@@ -119,15 +119,13 @@ class Operations:
             CommandOperations(node.database, node.act),
             AccountOperations(node.database, node.act),
         )
-        self._handlers: dict[type[Struct], _Handler] = {}
-        for noun in nouns:
-            self._handlers |= noun.handlers()
+        pairs = (pair for noun in nouns for pair in noun.handlers().items())
+        self._handlers: dict[type[Struct], _Handler] = dict(pairs)
 
     def carry_out(self, request: ask.OperatorRequest, who: str) -> Iterator[Result]:
         """Yield the results; raise the errors of `control.errors`.
 
-        Nothing happens before the first result is asked for. A `LiveRequest` yields none:
-        it needs an engine's live feed, which the socket's server has.
+        Nothing happens before the first is asked for. What a `LiveRequest` needs the socket has.
         """
         try:
             result = self._handlers[type(request)](request, who)

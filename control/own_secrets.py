@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from msgspec import structs
 from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session
 
@@ -32,12 +31,9 @@ def find(session: Session, user: UserRow, wanted: FindSecrets) -> SecretsFound:
         session.scalars(select(FavouriteRow.secret_id).where(FavouriteRow.user_id == user.id))
     )
     found = tuple(_seen(session, row, favourite=row.id in liked) for row in rows)
-    if wanted.exact:
-        menus = [commands.control_of(session, row).menu for row in rows]
-        found = tuple(
-            structs.replace(seen, menu=menu) for seen, menu in zip(found, menus, strict=True)
-        )
-    return SecretsFound(secrets=found, more=max(0, total - wanted.skip - len(found)))
+    menu = commands.control_of(session, rows[0]).menu if wanted.exact and rows else ()
+    more = max(0, total - wanted.skip - len(found))
+    return SecretsFound(secrets=found, more=more, menu=menu)
 
 
 def who(session: Session, user: UserRow, wanted: WhoIsOn) -> PeopleOn:

@@ -143,8 +143,7 @@ class Desk:
         return await self._launch(redeemed, self._lasts, chosen)
 
     async def _menu(self, secret: str) -> tuple[MenuEntry, ...]:
-        found = await self._visitor.find(text=secret, exact=True)
-        return found.secrets[0].menu if found.secrets else ()
+        return (await self._visitor.find(text=secret, exact=True)).menu
 
     async def _chosen(self, secret: str, menu: Sequence[MenuEntry]) -> str | None:
         """Show the menu and ask; return a line of it with what it wants, None: given up."""

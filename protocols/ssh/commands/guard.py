@@ -129,7 +129,7 @@ class Guard:
         if self._pieces is None:
             if not self._queue:
                 return False
-            if self._line.untouched:
+            if self._line.untouched and not self._doubted:
                 self._prompt = self._row.left
             data, self._queue = bytes(self._queue), bytearray()
             self._pieces, self._left_bytes = self._line.feed(data), len(data)
@@ -236,7 +236,6 @@ class Guard:
         self._enter, self.held, self._carried = b"", None, ""
         self._line.begin()
         self._line.pasting, self._doubted = False, True
-        self._prompt = None
 
 
 class PipedGuard:
