@@ -125,7 +125,7 @@ class Operations:
     def carry_out(self, request: ask.OperatorRequest, who: str) -> Iterator[Result]:
         """Yield the results; raise the errors of `control.errors`.
 
-        Nothing happens before the first is asked for. What a `LiveRequest` needs the socket has.
+        Nothing happens before the first is asked for; a `LiveRequest` gets its from the socket.
         """
         try:
             result = self._handlers[type(request)](request, who)

@@ -28,7 +28,6 @@ LIMIT_MS: Final = 2000
 HELD_LIMIT_BYTES: Final = 4 * 1024 * 1024
 """More than any target lets a client type ahead."""
 _INTERRUPT: Final = b"\x03"
-_PASTE_ENDS: Final = b"\x1b[201~"
 _CARRIED: Final = 4096
 _PARTIAL_BYTES: Final = 64 * 1024
 """No command is as long; what is so was sent to something else."""
@@ -227,10 +226,8 @@ class Guard:
     def _give_up(self) -> None:
         """Have the target forget the line; what was typed behind it is forgotten with it."""
         gone_bytes = len(self._enter) + self._left_bytes + len(self._queue)
-        # A line editor in the middle of a paste takes everything for text.
-        order = _PASTE_ENDS + _INTERRUPT if self._line.pasting else _INTERRUPT
-        self.swallowed_bytes += gone_bytes - len(order)
-        self._due += order
+        self.swallowed_bytes += gone_bytes - len(_INTERRUPT)
+        self._due += _INTERRUPT
         self._queue.clear()
         self._pieces, self._left_bytes = None, 0
         self._enter, self.held, self._carried = b"", None, ""

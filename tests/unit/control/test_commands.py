@@ -22,8 +22,8 @@ def operations(database, vault, clock):
     return CommandOperations(database, lambda who: Act(who, clock.now()))
 
 
-def block(name="no-rm", pattern="rm", action="notice", secret="web1"):
-    return BlockCommand(secret=secret, name=name, pattern=pattern, action=RuleAction(action))
+def block(pattern="rm", action="notice", of="web1"):
+    return BlockCommand(secret=of, name="no-rm", pattern=pattern, action=RuleAction(action))
 
 
 def test_rules_and_entries_are_listed_changed_and_forgotten(operations, database):
@@ -52,7 +52,7 @@ def test_what_makes_no_sense_is_refused_with_its_reason(operations):
     operations.block(block(), "root")
     for error, request in (
         (InvalidError, block(pattern="(")),
-        (NotFoundError, block(secret="web9")),
+        (NotFoundError, block(of="web9")),
         (ConflictError, AllowCommand(secret="web1", name="no-rm", command="id")),
         (InvalidError, AllowCommand(secret="web1", name="x", command="echo '$a'")),
     ):
