@@ -13,6 +13,7 @@ the one and shortened from its front by the other.
 """
 
 import datetime as dt
+import errno
 import math
 import os
 import struct
@@ -59,6 +60,7 @@ class Segment:
         "folder",
         "named",
         "sequence",
+        "suspect",
         "synced_bytes",
         "unsynced",
         "written_bytes",
@@ -81,6 +83,8 @@ class Segment:
         self.closed = False
         self.dirty = False
         """Whether the disk thread was told of this segment and has not come yet."""
+        self.suspect = False
+        """Whether a sync has failed: what that one dropped, a later one reports as synced."""
         self.named = False
         """Whether the folder's entry for the file is known to be on disk."""
         self.written_bytes = self.synced_bytes = 0
@@ -119,9 +123,15 @@ class Segment:
         self.unsynced.append(body)
 
     def sync(self) -> None:
-        """Bring everything written so far to the disk."""
+        """Bring everything written so far to the disk; once that has failed, it always does."""
+        if self.suspect:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(self.path))
         bodies, written_bytes = len(self.unsynced), self.written_bytes
-        os.fdatasync(self._descriptor)
+        try:
+            os.fdatasync(self._descriptor)
+        except OSError:
+            self.suspect = True
+            raise
         if not self.named:
             sync_folder(Path(self.folder))
             self.named = True

@@ -6,13 +6,17 @@ leaves bytes without a row, which the next try writes again.
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 from sqlalchemy.orm import Session
 
 from storage.postgresql import copy_in
-from storage.tables import BlobRow
+from storage.tables import BlobRow, Table
+
+_BLOBS: Final = Table.metadata.tables[BlobRow.__tablename__]
+_PUT: Final = insert(_BLOBS).prefix_with("OR REPLACE", dialect="sqlite")
+_FORGET: Final = delete(_BLOBS).where(_BLOBS.c.key.in_(bindparam("keys", expanding=True)))
 
 
 class BlobStore(Protocol):
@@ -60,12 +64,11 @@ class DatabaseBlobs:
         """See `BlobStore.put_within`."""
         if not blobs:
             return
-        self.delete(session, list(blobs))
         if session.get_bind().dialect.name == "postgresql":
+            self.delete(session, list(blobs))
             copy_in(session, BlobRow.__tablename__, blobs)
         else:
-            rows = [{"key": key, "data": data} for key, data in blobs.items()]
-            session.execute(insert(BlobRow), rows)
+            session.execute(_PUT, [{"key": key, "data": data} for key, data in blobs.items()])
 
     def get(self, session: Session, key: str) -> bytes | None:
         """See `BlobStore.get`."""
@@ -73,7 +76,7 @@ class DatabaseBlobs:
 
     def delete(self, session: Session, keys: Sequence[str]) -> None:
         """See `BlobStore.delete`."""
-        session.execute(delete(BlobRow).where(BlobRow.key.in_(keys)))
+        session.execute(_FORGET, {"keys": list(keys)})
 
     def keys_before(self, moment: dt.datetime) -> Iterator[str]:
         """See `BlobStore.keys_before`: a row of ours comes and goes with the one naming it."""

@@ -9,14 +9,26 @@ import datetime as dt
 import threading
 import time
 from functools import partial
-from itertools import islice
 from typing import Final
 from uuid import UUID
 
+import sqlalchemy
 import structlog
 from msgspec import Struct
-from sqlalchemy import ColumnElement, delete, exists, func, insert, or_, select, update
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import (
+    ColumnElement,
+    Insert,
+    Select,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.orm import Session
 
 from recorder.data_key import RecordingKeys
 from recorder.ports import Clock
@@ -26,7 +38,7 @@ from storage.child import Child
 from storage.database import Database, Steps
 from storage.errors import ChildLostError, ChildUnavailableError, StorageUnavailableError
 from storage.reader import data_key_of
-from storage.tables import ChunkRow, KeyframeRow, LineRow, OutlineRow
+from storage.tables import ChunkRow, KeyframeRow, LineRow, OutlineRow, Table
 
 _NOT_YET, _DONE, _GIVEN_UP = 0, 1, 2
 _TRIES = 2
@@ -46,6 +58,69 @@ _LONGEST_RETRY_S = 300.0
 """How seldom it is tried to start a child that does not start."""
 _NEXT = "chunks stay unindexed, and it is tried again; see what keeps processes from starting"
 
+_CHUNKS: Final = Table.metadata.tables[ChunkRow.__tablename__]
+_KEYFRAMES: Final = Table.metadata.tables[KeyframeRow.__tablename__]
+_LINES: Final = Table.metadata.tables[LineRow.__tablename__]
+_OUTLINES: Final = Table.metadata.tables[OutlineRow.__tablename__]
+
+
+def _next_chunk() -> Select[tuple[UUID, int, str]]:
+    """Return what finds the oldest chunk before which nothing waits.
+
+    So of a session one chunk is worked on, and one behind a gap once `patience_ends`.
+    """
+    before, earlier = _CHUNKS.alias(), _CHUNKS.alias()
+    waits = exists().where(
+        earlier.c.session_id == _CHUNKS.c.session_id,
+        earlier.c.sequence < _CHUNKS.c.sequence,
+        earlier.c.indexed == _NOT_YET,
+    )
+    follows = exists().where(
+        before.c.session_id == _CHUNKS.c.session_id,
+        before.c.sequence == _CHUNKS.c.sequence - 1,
+    )
+    late = _CHUNKS.c.stored_at < bindparam("patience_ends")
+    return (
+        select(_CHUNKS.c.session_id, _CHUNKS.c.sequence, _CHUNKS.c.blob)
+        .where(
+            _CHUNKS.c.indexed == _NOT_YET, ~waits, or_(_CHUNKS.c.sequence == 0, follows, late)
+        )
+        .order_by(_CHUNKS.c.stored_at, _CHUNKS.c.session_id, _CHUNKS.c.sequence)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+
+
+def _named(table: sqlalchemy.Table) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """Return what picks the rows of one chunk."""
+    number = table.c.sequence == bindparam("number")
+    return table.c.session_id == bindparam("id"), number
+
+
+def _adding(table: sqlalchemy.Table, **columns: str) -> Insert:
+    names = {"session_id": "id", "sequence": "number", **columns}
+    return insert(table).values({each: bindparam(name) for each, name in names.items()})
+
+
+# Built once: every chunk passes through these, and building one costs more than running it.
+_NEXT_CHUNK: Final = _next_chunk()
+_LAST_KEYFRAME: Final = (
+    select(_KEYFRAMES.c.sequence, _KEYFRAMES.c.state)
+    .where(
+        _KEYFRAMES.c.session_id == bindparam("id"),
+        _KEYFRAMES.c.sequence <= bindparam("number"),
+    )
+    .order_by(_KEYFRAMES.c.sequence.desc())
+    .limit(1)
+)
+_FORGET_LINES: Final = delete(_LINES).where(*_named(_LINES))
+_ADD_LINES: Final = insert(_LINES)
+_FORGET_OUTLINE: Final = delete(_OUTLINES).where(*_named(_OUTLINES))
+_ADD_OUTLINE: Final = _adding(_OUTLINES, outline="outline")
+_FORGET_KEYFRAME: Final = delete(_KEYFRAMES).where(*_named(_KEYFRAMES))
+_ADD_KEYFRAME: Final = _adding(_KEYFRAMES, state="state")
+_MARK: Final = update(_CHUNKS).where(*_named(_CHUNKS)).values(indexed=bindparam("outcome"))
+
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
@@ -55,6 +130,11 @@ class _Job(Struct, frozen=True):
     state: bytes | None
     encoded: bytes | None
     data_key: bytes = b""
+
+    @property
+    def name(self) -> dict[str, UUID | int]:
+        """Names the chunk in a statement."""
+        return {"id": self.session_id, "number": self.sequence}
 
 
 class Indexer:
@@ -144,40 +224,18 @@ class Indexer:
 
     def _take(self, session: Session) -> _Job | None:
         """Return the next job, and keep other workers off its chunk."""
-        query = (
-            select(ChunkRow)
-            .where(ChunkRow.indexed == _NOT_YET, self._is_its_turn())
-            .order_by(ChunkRow.stored_at, ChunkRow.session_id, ChunkRow.sequence)
-            .limit(1)
-            .with_for_update(skip_locked=True)
-        )
-        row = session.scalar(query)
+        patience_ends = self._clock.now() - _GAP_PATIENCE
+        row = session.execute(_NEXT_CHUNK, {"patience_ends": patience_ends}).first()
         if row is None:
             return None
         encoded = self._blobs.get(session, row.blob)
         return _Job(
             session_id=row.session_id,
             sequence=row.sequence,
-            state=_state_before(session, row),
+            state=_state_before(session, row.session_id, row.sequence),
             encoded=encoded,
             data_key=b"" if encoded is None else data_key_of(encoded, self._keys),
         )
-
-    def _is_its_turn(self) -> ColumnElement[bool]:
-        """Whether nothing before it waits, so that of a session one chunk is worked on."""
-        before = aliased(ChunkRow)
-        earlier = aliased(ChunkRow)
-        waits = exists().where(
-            earlier.session_id == ChunkRow.session_id,
-            earlier.sequence < ChunkRow.sequence,
-            earlier.indexed == _NOT_YET,
-        )
-        follows = exists().where(
-            before.session_id == ChunkRow.session_id,
-            before.sequence == ChunkRow.sequence - 1,
-        )
-        patience_ends = self._clock.now() - _GAP_PATIENCE
-        return ~waits & or_(ChunkRow.sequence == 0, follows, ChunkRow.stored_at < patience_ends)
 
     def _understood(self, job: _Job) -> Comprehension | None:
         if job.encoded is None:
@@ -211,37 +269,46 @@ class Indexer:
         )
 
 
-def _state_before(session: Session, row: ChunkRow) -> bytes | None:
+def _state_before(session: Session, session_id: UUID, sequence: int) -> bytes | None:
     """Return what the chunk before left; behind a gap, what the last one before that did."""
-    frame = session.get(KeyframeRow, (row.session_id, row.sequence))
-    if frame is not None or not row.sequence:
-        return None if frame is None else frame.state
-    older = session.scalar(
-        select(KeyframeRow)
-        .where(KeyframeRow.session_id == row.session_id, KeyframeRow.sequence < row.sequence)
-        .order_by(KeyframeRow.sequence.desc())
-        .limit(1)
-    )
-    return None if older is None else behind_gap(older.state)
+    if not sequence:
+        return None
+    newest = session.execute(_LAST_KEYFRAME, {"id": session_id, "number": sequence}).first()
+    if newest is None or newest.sequence == sequence:
+        return None if newest is None else newest.state
+    return behind_gap(newest.state)
 
 
 def _keep(within: Steps, job: _Job, comprehension: Comprehension, outcome: int) -> None:
     """Replace the chunk's lines, in several steps; the last one says that it is done."""
-    within(lambda session: _forget_lines(session, job))
-    lines = iter(comprehension.lines)
-    while batch := list(islice(lines, _LINES_AT_ONCE)):
-        within(partial(_insert, job=job, lines=batch))
+    lines = comprehension.lines
+    starts = range(0, max(1, len(lines)), _LINES_AT_ONCE)
+    for start in starts:
+        step = partial(
+            _put,
+            job=job,
+            lines=lines[start : start + _LINES_AT_ONCE],
+            forgets=start == starts[0],
+            closes=(comprehension, outcome) if start == starts[-1] else None,
+        )
+        within(step)
         # SQLite's lock is not fair: let a chunk that waits to be stored go first.
         time.sleep(0.001)
-    within(lambda session: _close(session, job, comprehension, outcome))
 
 
-def _forget_lines(session: Session, job: _Job) -> None:
-    session.execute(
-        delete(LineRow).where(
-            LineRow.session_id == job.session_id, LineRow.sequence == job.sequence
-        )
-    )
+def _put(
+    session: Session,
+    job: _Job,
+    lines: list[Line],
+    forgets: bool,  # noqa: FBT001 - bound by name
+    closes: tuple[Comprehension, int] | None,
+) -> None:
+    if forgets:
+        session.execute(_FORGET_LINES, job.name)
+    if lines:
+        _insert(session, job, lines)
+    if closes:
+        _close(session, job, *closes)
 
 
 def _insert(session: Session, job: _Job, lines: list[Line]) -> None:
@@ -256,33 +323,16 @@ def _insert(session: Session, job: _Job, lines: list[Line]) -> None:
         }
         for line in lines
     ]
-    session.execute(insert(LineRow), rows)
+    session.execute(_ADD_LINES, rows)
 
 
 def _close(session: Session, job: _Job, understood: Comprehension, outcome: int) -> None:
     if understood.outline:
-        session.merge(
-            OutlineRow(
-                session_id=job.session_id, sequence=job.sequence, outline=understood.outline
-            )
-        )
-    following = job.sequence + 1
-    session.execute(
-        delete(KeyframeRow).where(
-            KeyframeRow.session_id == job.session_id, KeyframeRow.sequence == following
-        )
-    )
-    session.add(
-        KeyframeRow(session_id=job.session_id, sequence=following, state=understood.state)
-    )
+        session.execute(_FORGET_OUTLINE, job.name)
+        session.execute(_ADD_OUTLINE, {**job.name, "outline": understood.outline})
+    following = {"id": job.session_id, "number": job.sequence + 1}
+    session.execute(_FORGET_KEYFRAME, following)
+    session.execute(_ADD_KEYFRAME, {**following, "state": understood.state})
     if job.state is not None and len(job.state) > _LARGE_BYTES and job.sequence % _KEPT_EVERY:
-        session.execute(
-            delete(KeyframeRow).where(
-                KeyframeRow.session_id == job.session_id, KeyframeRow.sequence == job.sequence
-            )
-        )
-    session.execute(
-        update(ChunkRow)
-        .where(ChunkRow.session_id == job.session_id, ChunkRow.sequence == job.sequence)
-        .values(indexed=outcome)
-    )
+        session.execute(_FORGET_KEYFRAME, job.name)
+    session.execute(_MARK, {**job.name, "outcome": outcome})

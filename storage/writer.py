@@ -11,9 +11,10 @@ count right and see each neighbour.
 import datetime as dt
 import uuid
 from collections.abc import Collection, Sequence
+from typing import Any, Final
 
 import structlog
-from sqlalchemy import func, select, tuple_, update
+from sqlalchemy import bindparam, func, insert, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -30,7 +31,7 @@ from storage.errors import ChunkConflictError, ChunkRefusedError
 from storage.retention_tables import TombstoneRow
 from storage.signers import SignersOfMany
 from storage.sited_blobs import key_part
-from storage.tables import ChunkRow, QuarantinedRow, SessionRow
+from storage.tables import ChunkRow, QuarantinedRow, SessionRow, Table
 
 UNKNOWN = "?"
 """Stands in a session's row for a name that never arrived; no name may be spelt so."""
@@ -42,6 +43,20 @@ _INTERRUPTIONS = (EndReason.ENGINE_CRASHED, EndReason.RECORDING_LOST)
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
+
+_SESSIONS: Final = (
+    select(SessionRow)
+    .where(SessionRow.id.in_(bindparam("ids", expanding=True)))
+    .order_by(SessionRow.id)
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
+_CHUNKS: Final = Table.metadata.tables[ChunkRow.__tablename__]
+_KNOWN: Final = select(
+    _CHUNKS.c.session_id, _CHUNKS.c.sequence, _CHUNKS.c.digest, _CHUNKS.c.previous_digest
+).where(tuple_(_CHUNKS.c.session_id, _CHUNKS.c.sequence).in_(bindparam("keys", expanding=True)))
+_ADD_CHUNKS: Final = insert(_CHUNKS)
+"""Built once: every chunk passes through these, and building one costs more than running it."""
 
 Known = dict[tuple[uuid.UUID, int], tuple[bytes, bytes]]
 """The digest and the previous digest of chunks, by session and number."""
@@ -125,16 +140,19 @@ class Writer:
         known = _known(session, _with_neighbours(arrivals))
         conflicts: dict[bytes, ChunkRefusedError] = {}
         blobs: dict[str, bytes] = {}
+        new: list[dict[str, Any]] = []
         for arrival in arrivals:
             stored = known.get(arrival.key)
             if stored is None:
                 self._add_to(session, arrival, rows[arrival.key[0]], known)
-                session.add(_chunk_row(arrival, names[arrival.digest], self._clock.now()))
+                new.append(_chunk_row(arrival, names[arrival.digest], self._clock.now()))
                 known[arrival.key] = arrival.digest, arrival.chunk.header.previous_digest
                 blobs[names[arrival.digest]] = arrival.chunk.encoded
             elif stored[0] != arrival.digest and arrival.digest not in conflicts:
                 self._quarantine(session, arrival.chunk, "another chunk holds this number")
                 conflicts[arrival.digest] = _conflict(arrival.chunk.header)
+        if new:
+            session.execute(_ADD_CHUNKS, new)
         self._blobs.put_within(session, blobs)
         return conflicts
 
@@ -225,28 +243,19 @@ def _locked_sessions(
     Always in the order of their ids: two that lock the same rows never wait in a circle.
     """
     first = {header.session_id: header for header in reversed(headers)}
-    query = (
-        select(SessionRow)
-        .where(SessionRow.id.in_(first))
-        .order_by(SessionRow.id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-    rows = {row.id: row for row in session.scalars(query)}
+    wanted = {"ids": list(first)}
+    rows = {row.id: row for row in session.scalars(_SESSIONS, wanted)}
     if missing := sorted(first.keys() - rows.keys()):
         for session_id in missing:
             _make_session(session, first[session_id])
-        rows = {row.id: row for row in session.scalars(query)}
+        rows = {row.id: row for row in session.scalars(_SESSIONS, wanted)}
     return rows
 
 
 def _known(session: Session, keys: Collection[tuple[uuid.UUID, int]]) -> Known:
-    query = select(
-        ChunkRow.session_id, ChunkRow.sequence, ChunkRow.digest, ChunkRow.previous_digest
-    ).where(tuple_(ChunkRow.session_id, ChunkRow.sequence).in_(keys))
     return {
         (id_, number): (digest, before)
-        for id_, number, digest, before in session.execute(query)
+        for id_, number, digest, before in session.execute(_KNOWN, {"keys": list(keys)})
     }
 
 
@@ -316,10 +325,12 @@ def _fits(
         return False
     if header.end_reason is None:
         return row.last_sequence is None or header.sequence < row.last_sequence
-    newest = session.scalar(
+    stored = session.scalar(
         select(func.max(ChunkRow.sequence)).where(ChunkRow.session_id == header.session_id)
     )
-    return row.last_sequence is None and (newest is None or newest < header.sequence)
+    beside = (number for id_, number in known if id_ == header.session_id)
+    newest = max(-1 if stored is None else stored, *beside, -1)
+    return row.last_sequence is None and newest < header.sequence
 
 
 def _count(row: SessionRow, header: ChunkHeader, content: Content) -> bool:
@@ -341,19 +352,19 @@ def _count(row: SessionRow, header: ChunkHeader, content: Content) -> bool:
     return True
 
 
-def _chunk_row(arrival: Arrival, blob: str, now: dt.datetime) -> ChunkRow:
+def _chunk_row(arrival: Arrival, blob: str, now: dt.datetime) -> dict[str, Any]:
     header, content = arrival.chunk.header, arrival.content
-    return ChunkRow(
-        session_id=header.session_id,
-        sequence=header.sequence,
-        digest=arrival.digest,
-        previous_digest=header.previous_digest,
-        sealed=header.sealed.value,
-        first_ms=content.count.first_ms,
-        last_ms=content.count.last_ms,
-        first_at=header.first_at,
-        size_bytes=len(arrival.chunk.encoded),
-        blob=blob,
-        indexed=0,
-        stored_at=now,
-    )
+    return {
+        "session_id": header.session_id,
+        "sequence": header.sequence,
+        "digest": arrival.digest,
+        "previous_digest": header.previous_digest,
+        "sealed": header.sealed.value,
+        "first_ms": content.count.first_ms,
+        "last_ms": content.count.last_ms,
+        "first_at": header.first_at,
+        "size_bytes": len(arrival.chunk.encoded),
+        "blob": blob,
+        "indexed": 0,
+        "stored_at": now,
+    }

@@ -83,6 +83,10 @@ class Screen:
         self.write(editor.begin(prompt, hidden=hidden, keeps=keeps))
         while not channel.left:
             if channel.typed:
+                # A few keys may show much: only as fast as it is read, and others come between.
+                async with asyncio.timeout(self._idle_s):
+                    await self.flushed()
+                await asyncio.sleep(0)
                 typed = self._take(hidden=hidden)
                 if typed.help is not None and help_:
                     self.say(*help_(typed.help))

@@ -20,6 +20,8 @@ HISTORY_LINES: Final = 200
 _MOVES: Final = frozenset(
     (Key.LEFT, Key.RIGHT, Key.HOME, Key.END, Key.WORD_LEFT, Key.WORD_RIGHT)
 )
+_SHOWING: Final = frozenset((Key.CLEAR, Key.INTERRUPT, Key.TAB))
+"""Each may show more than the line; what comes behind one waits until that is on its way."""
 
 Complete = Callable[[str], Sequence[str]]
 """Is handed what stands left of the cursor; returns what it may become."""
@@ -66,6 +68,11 @@ class LineEditor:
         self._recalled = len(self._history)
         self._draft = ""
         self._pasting = False
+        self._stale = False
+        """Whether the line has changed other than at its end since it was drawn."""
+        self._appended = ""
+        """What was added at its end, and is not shown yet."""
+        self._rings = False
 
     def again(self) -> str:
         """Return what shows prompt and line once more, below something else."""
@@ -73,23 +80,27 @@ class LineEditor:
         return self._drawn()
 
     def take(self, data: bytes) -> Typed:
-        """Take what was typed, up to the end of the line or a question."""
-        shown = ""
+        """Take what was typed, up to the end of the line, a question or a key that shows much.
+
+        The line is drawn once, however many keys there were: a long one takes its time.
+        """
         while data:
             key, data = self._keys.take(data)
             if key is None:
                 continue
             if isinstance(key, str):
                 if key == "?" and self._asks():
-                    return Typed(shown + self._below(), data, help=self._text[: self._at])
-                shown += self._insert(key)
-                continue
-            if key is Key.ENTER:
-                return Typed(shown + self._below(), data, line=self._entered())
-            if key is Key.END_OF_INPUT and not self._text:
-                return Typed(shown + self._below(), data, left=True)
-            shown += self._press(key)
-        return Typed(shown, b"")
+                    return Typed(self._finished(), data, help=self._text[: self._at])
+                self._insert(key)
+            elif key is Key.ENTER:
+                return Typed(self._finished(), data, line=self._entered())
+            elif key is Key.END_OF_INPUT and not self._text:
+                return Typed(self._finished(), data, left=True)
+            elif key in _SHOWING:
+                return Typed(self._due() + self._show(key), data)
+            else:
+                self._press(key)
+        return Typed(self._due(), b"")
 
     # --- keys
 
@@ -104,28 +115,28 @@ class LineEditor:
             self._history = [*self._history, line][-HISTORY_LINES:]
         return line
 
-    def _press(self, key: Key) -> str:
+    def _press(self, key: Key) -> None:
         if key in _MOVES:
-            return self._move(key)
-        if key in {Key.UP, Key.DOWN}:
-            return self._recall(-1 if key is Key.UP else 1)
-        if key in {Key.CLEAR, Key.INTERRUPT}:
-            return self._restart(key)
-        if key in {Key.PASTE_BEGINS, Key.PASTE_ENDS}:
+            self._move(key)
+        elif key in {Key.UP, Key.DOWN}:
+            self._recall(-1 if key is Key.UP else 1)
+        elif key in {Key.PASTE_BEGINS, Key.PASTE_ENDS}:
             self._pasting = key is Key.PASTE_BEGINS
-            return ""
-        if key in {Key.TAB, Key.YANK}:
-            return self._completed() if key is Key.TAB else self._insert(self._killed)
-        return self._delete(Key.DELETE if key is Key.END_OF_INPUT else key)
+        elif key is Key.YANK:
+            self._insert(self._killed)
+        else:
+            self._delete(Key.DELETE if key is Key.END_OF_INPUT else key)
 
-    def _restart(self, key: Key) -> str:
+    def _show(self, key: Key) -> str:
+        if key is Key.TAB:
+            return self._completed()
         if key is Key.CLEAR:
             return "\x1b[H\x1b[2J" + self.again() if self.echoes else ""
         below = self._below()
         self._begin(self._prompt, hidden=self._hidden, keeps=self._keeps)
         return below + self._prompt
 
-    def _move(self, key: Key) -> str:
+    def _move(self, key: Key) -> None:
         text, at = self._text, self._at
         self._at = {
             Key.LEFT: max(0, at - 1),
@@ -135,9 +146,9 @@ class LineEditor:
             Key.WORD_LEFT: _word_left(text, at),
             Key.WORD_RIGHT: _word_right(text, at),
         }[key]
-        return self._drawn()
+        self._stale = True
 
-    def _delete(self, key: Key) -> str:
+    def _delete(self, key: Key) -> None:
         text, at = self._text, self._at
         start, end = {
             Key.BACKSPACE: (max(0, at - 1), at),
@@ -150,36 +161,31 @@ class LineEditor:
         if not self._hidden and key not in {Key.BACKSPACE, Key.DELETE}:
             self._killed = text[start:end]
         self._text, self._at = text[:start] + text[end:], start
-        return self._drawn()
+        self._stale = True
 
-    def _insert(self, text: str) -> str:
+    def _insert(self, text: str) -> None:
         if len(self._text) + len(text) > LONGEST_CHARACTERS:
-            return "\a" if self.echoes else ""
+            self._rings = True
+            return
         before, behind = self._text[: self._at], self._text[self._at :]
         self._text, self._at = before + text + behind, self._at + len(text)
-        if behind or not self.echoes or self._hidden:
-            return self._drawn()
-        # The usual case: one more character at the end, which the terminal draws itself.
-        row, _ = self._place(self._prompt + before)
-        end_row, end_column = self._place(self._prompt + self._text)
-        if end_row == row and end_column:
-            return text
-        self._row = row
-        return self._drawn()
+        self._appended += text
+        self._stale = self._stale or bool(behind)
 
-    def _recall(self, step: int) -> str:
+    def _recall(self, step: int) -> None:
         if self._hidden:
-            return ""
+            return
         wanted = self._recalled + step
         if not 0 <= wanted <= len(self._history):
-            return "\a" if self.echoes else ""
+            self._rings = True
+            return
         if self._recalled == len(self._history):
             self._draft = self._text
         self._recalled = wanted
         lines = [*self._history, self._draft]
         self._text = lines[wanted]
         self._at = len(self._text)
-        return self._drawn()
+        self._stale = True
 
     def _completed(self) -> str:
         if self._hidden or not self.echoes:
@@ -197,6 +203,26 @@ class LineEditor:
         return self._below() + listed + "\r\n" + self.again()
 
     # --- drawing
+
+    def _due(self) -> str:
+        """Return what shows what the keys have done since it was last asked."""
+        bell = "\a" if self._rings and self.echoes else ""
+        appended, stale = self._appended, self._stale
+        self._rings, self._stale, self._appended = False, False, ""
+        if not (appended or stale):
+            return bell
+        if stale or not self.echoes or self._hidden:
+            return self._drawn() + bell
+        # The usual case: more at the end, which the terminal draws itself.
+        row, _ = self._place(self._prompt + self._text[: -len(appended)])
+        end_row, end_column = self._place(self._prompt + self._text)
+        if end_row == row and end_column:
+            return appended + bell
+        self._row = row
+        return self._drawn() + bell
+
+    def _finished(self) -> str:
+        return self._due() + self._below()
 
     def _below(self) -> str:
         """Return what leads to a fresh row below the line."""
@@ -227,6 +253,8 @@ class LineEditor:
     def _place(self, text: str) -> tuple[int, int]:
         """Return row and column of the cursor behind `text`."""
         row, column, columns = 0, 0, max(2, self.columns)
+        if text.isascii() and text.isprintable():
+            return divmod(len(text), columns)
         for mark in text:
             width = max(0, wcwidth(mark))
             if column + width > columns:
@@ -238,19 +266,13 @@ class LineEditor:
 
 
 def _word_left(text: str, at: int) -> int:
-    while at and text[at - 1] == " ":
-        at -= 1
-    while at and text[at - 1] != " ":
-        at -= 1
-    return at
+    return text[:at].rstrip(" ").rfind(" ") + 1
 
 
 def _word_right(text: str, at: int) -> int:
-    while at < len(text) and text[at] == " ":
-        at += 1
-    while at < len(text) and text[at] != " ":
-        at += 1
-    return at
+    begins = len(text) - len(text[at:].lstrip(" "))
+    ends = text.find(" ", begins)
+    return len(text) if ends < 0 else ends
 
 
 def _last_word(text: str) -> int:

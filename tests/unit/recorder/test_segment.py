@@ -94,6 +94,23 @@ def test_a_failed_sync_keeps_what_it_may_have_dropped(
     assert (segment.unsynced, segment.synced_bytes) == ([b"one"], 0)
 
 
+def test_a_sync_after_a_failed_one_is_not_believed(
+    segment: Segment, monkeypatch: pytest.MonkeyPatch
+):
+    outcomes = iter([OSError(errno.EIO, os.strerror(errno.EIO))])
+
+    def sync(descriptor: int) -> None:
+        for error in outcomes:
+            raise error
+
+    segment.append(b"one")
+    monkeypatch.setattr(os, "fdatasync", sync)
+    for _ in range(2):
+        with pytest.raises(OSError, match="Input/output"):
+            segment.sync()
+    assert (segment.unsynced, segment.synced_bytes) == ([b"one"], 0)
+
+
 def test_a_closed_segment_writes_into_no_other_file(segment: Segment, tmp_path: Path):
     segment.close()
     with Path(tmp_path, "other").open("wb") as other, pytest.raises(OSError, match="Bad file"):

@@ -26,8 +26,11 @@ class Terminal:
     def type(self, *sent: bytes):
         typed = None
         for piece in sent:
-            typed = self.editor.take(piece)
-            self.stream.feed(typed.shown)
+            rest = piece
+            while rest:
+                typed = self.editor.take(rest)
+                self.stream.feed(typed.shown)
+                rest = b"" if typed.line is not None else typed.rest
         return typed
 
     def enter(self, text: str) -> str:
@@ -142,6 +145,21 @@ def test_without_a_terminal_nothing_is_echoed():
     editor.echoes = False
     typed = editor.take(b"launch web01\n")
     assert (typed.line, typed.shown) == ("launch web01", "")
+
+
+def test_however_much_is_pasted_or_pressed_the_line_is_drawn_once():
+    editor = LineEditor()
+    editor.take(b"x" * 4096)
+    assert len(editor.take(b"\x1b[D" * 8192).shown) < 5000
+    editor.take(b"\x05")
+    assert len(editor.take(b"y\x7f" * 8192).shown) < 5000
+
+
+@pytest.mark.parametrize("key", [b"\t", b"\x0c", b"\x03"])
+def test_what_is_behind_a_key_that_shows_much_waits(key):
+    editor = LineEditor(complete=lambda left: [left + "a", left + "b"])
+    editor.take(b"launch ")
+    assert editor.take(key + b"web01").rest == b"web01"
 
 
 def test_a_line_without_end_is_not_taken():
