@@ -317,7 +317,7 @@ def _as_happened(events: list[Event]) -> list[Event]:
         happened_ms, rank = event.at_ms, _DATA
         if isinstance(event, ChannelOpened | ChannelRequested | TerminalRequested):
             opened_ms, rank = event.at_ms, _OPENING
-        elif isinstance(event, ClientData) and event.held_ms:
+        elif isinstance(event, ClientData):
             happened_ms, rank = max(opened_ms, event.at_ms - event.held_ms), _KEYS
         ordered.append((happened_ms, rank, event))
     ordered.sort(key=itemgetter(0, 1))

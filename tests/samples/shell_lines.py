@@ -4,12 +4,15 @@ Each line has a word of its own, so that none is taken for another. `history` nu
 bash does with `cmdhist` off: a line that goes on is as many lines as it has rows.
 """
 
+import re
 from typing import NamedTuple
 
 UP, DOWN, LEFT, RIGHT = "\x1b[A", "\x1b[B", "\x1b[D", "\x1b[C"
 HOME, END, DELETE = "\x1b[H", "\x1b[F", "\x1b[3~"
 PROMPT_KINDS = frozenset({"plain", "editing", "recall", "completion", "non-ascii", "paste"})
 """What is typed at a plain prompt."""
+KEY = re.compile(r"\x1b\[[0-9]*[A-Z~]|[^\x00-\x1f\x7f]+|[\x00-\x1f\x7f]")
+"""A key, or text that is typed without a pause."""
 _TURNS = 12
 COMPLETED = "kiwi-of-the-day"
 """A file in the folder of the shell."""
