@@ -169,6 +169,8 @@ class Channel:
         self.terminal_granted = False
         self.masker: Masker | None = None
         self.ledger: Ledger | None = None
+        self.begun = False
+        """Whether something was started on it, where that counts: with a guard."""
         self.shut = False
         """Whether both sides were told that it is closed, and neither had said so."""
         self.guard: Guard | PipedGuard | None = None

@@ -9,6 +9,7 @@ from typing import Final
 
 from bus.command_rules import CommandControl, RuleAction
 from bus.menu import MenuError, command, find
+from protocols.errors import RemoteProtocolError
 from protocols.ssh import packets
 from protocols.ssh.channels import Answer, Channel, Limits, Out, Side
 from protocols.ssh.commands.guard import Guard, PipedGuard
@@ -171,13 +172,14 @@ class GuardedRelay(PacketRelay):
     def _note(self, channel: Channel, request: packets.ChannelRequest) -> Answer:
         rules = self._guarded.rules
         match request.kind:
-            case "pty-req" if rules.any:
+            case "pty-req" if rules.any and channel.guard is None:
                 columns = packets.Terminal.read(request.rest).columns
                 channel.guard = Guard(rules, columns)
             case "shell" if rules.any and channel.guard is None:
                 channel.guard = PipedGuard(rules)
             case "window-change" if channel.guard:
                 channel.guard.resize(Reader(request.rest).uint32())
+        channel.begun |= request.kind in _STARTS
         return super()._note(channel, request)
 
     def _from_menu(self, body: bytes) -> bytes:
@@ -208,7 +210,10 @@ class GuardedRelay(PacketRelay):
         kind = body[1]
         channel = self._channels[Side.TARGET].get(body[2:6]) if kind in (_DATA, _EOF) else None
         guard = channel.guard if channel else None
-        if channel is None or guard is None:
+        if channel is None or guard is None or not channel.begun:
+            if channel and channel.kind == "session" and not channel.begun and kind == _DATA:
+                # Some targets keep it for the shell that is to come, and nothing has judged it.
+                raise RemoteProtocolError("data before anything was started that could take it")
             yield body
         elif kind == _DATA:
             guard.typed(self._at_ms, Reader(body, 6).string())

@@ -164,9 +164,23 @@ class Guard:
         return (answered and quiet) or waited_ms >= LIMIT_MS
 
     @property
+    def _last_row(self) -> str:
+        return self._line.text.rpartition("\n")[2].rstrip()
+
+    @property
+    def _shown(self) -> str:
+        """The line on the screen, but for what a shell draws right of the cursor of its own.
+
+        That is a right prompt, or a suggestion: neither is run.
+        """
+        left = self._row.left.rstrip()
+        typed = self._sure and self._last_row and left.endswith(self._last_row)
+        return left if typed else self._row.text
+
+    @property
     def _echoed(self) -> bool:
         """Whether the line at the cursor ends with what was typed."""
-        text, shown = self._line.text.rpartition("\n")[2].rstrip(), self._row.text
+        text, shown = self._last_row, self._shown
         if text:
             return shown.endswith(text)
         return self._prompt is not None and shown == self._prompt.rstrip()
@@ -187,7 +201,7 @@ class Guard:
 
     def _readings(self) -> list[str]:
         """Return every line that the target may take this for."""
-        text, shown = self._line.text.strip(), self._row.text
+        text, shown = self._line.text.strip(), self._shown
         readings = [*text.split("\n"), text.replace("\\\n", ""), self._carried + text]
         prompt = (self._prompt or "").rstrip()
         if prompt and shown.startswith(prompt):
@@ -198,7 +212,7 @@ class Guard:
         return readings
 
     def _told(self) -> str:
-        text, shown = self._line.text.strip(), self._row.text
+        text, shown = self._line.text.strip(), self._shown
         if not self._sure:
             prompt = (self._prompt or "").rstrip()
             return shown[len(prompt) :].strip() if shown.startswith(prompt) else shown

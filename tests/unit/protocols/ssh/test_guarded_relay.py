@@ -14,6 +14,7 @@ from samples.ssh_packets import (
 )
 
 from bus.command_rules import CommandControl, CommandRule, MenuEntry, RuleAction
+from protocols.errors import RemoteProtocolError
 from protocols.ssh.channels import Limits, Side
 from protocols.ssh.guarded_policy import GuardedPolicy
 from protocols.ssh.guarded_relay import GuardedRelay
@@ -76,6 +77,13 @@ def test_the_client_gets_back_the_room_of_what_was_never_sent(shell: Wire):
     out = shell.client(channel_data(TARGET_NUMBER, b"\rls\r"))
     credit = body_of(window_adjust(CLIENT_NUMBER, len(b"\rls\r") - len(b"\x03")))
     assert credit in out.to[Side.CLIENT]
+
+
+def test_nothing_is_sent_ahead_of_a_shell():
+    wire = guarded(RULES)
+    wire.client(pty())
+    with pytest.raises(RemoteProtocolError):
+        wire.client(channel_data(TARGET_NUMBER, b"wipe\r"))
 
 
 def test_an_end_does_not_overtake_a_held_line(shell: Wire):

@@ -155,6 +155,14 @@ def test_the_end_of_all_keys_judges_what_is_held(guard: Guard):
     assert guard.take() == b"wipe\x03"
 
 
+def test_a_right_prompt_and_a_suggestion_are_nothing_that_was_typed(guard: Guard):
+    guard.shown(1, b"\x1b[40G12:00\r$ \x1b[2C\b\b")
+    guard.typed(2, b"ls")
+    guard.shown(3, b"ls wipe\x1b[5D")
+    guard.typed(9, b"\r")
+    assert guard.take() == b"ls\r"
+
+
 # --- without a terminal
 
 
