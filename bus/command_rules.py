@@ -5,7 +5,7 @@ and whoever types the line, because it is done while everybody else's keys wait.
 """
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Final
 
 import re2
@@ -64,11 +64,26 @@ class PatternError(ValueError):
 
 def matcher(pattern: str) -> Callable[[str], bool]:
     """Return what says whether a line holds `pattern` anywhere; raise `PatternError`."""
-    options = re2.Options()
-    options.log_errors = False
-    options.max_mem = _MEMORY_BYTES
     if len(pattern) > MAX_PATTERN:
         raise PatternError(f"a pattern has at most {MAX_PATTERN} characters")
+    return _compiled(pattern, _MEMORY_BYTES)
+
+
+def any_matcher(patterns: Sequence[str]) -> Callable[[str], bool]:
+    """Return what says whether a line holds any of `patterns`, in one pass."""
+    together = "|".join(f"(?:{pattern})" for pattern in patterns)
+    try:
+        return _compiled(together, _MEMORY_BYTES * 16)
+    except PatternError:
+        # Too much for one: then each by itself.
+        each = [matcher(pattern) for pattern in patterns]
+        return lambda line: any(matches(line) for matches in each)
+
+
+def _compiled(pattern: str, memory_bytes: int) -> Callable[[str], bool]:
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = memory_bytes
     try:
         compiled = re2.compile(pattern, options)
     except re2.error as error:

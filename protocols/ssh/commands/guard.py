@@ -11,6 +11,7 @@ INVARIANT: a line that was not echoed is judged, and not told of.
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 from bus.command_rules import RuleAction
@@ -29,6 +30,10 @@ HELD_LIMIT_BYTES: Final = 4 * 1024 * 1024
 """More than any target lets a client type ahead."""
 _INTERRUPT: Final = b"\x03"
 _CARRIED: Final = 4096
+_ROW: Final = 4096
+"""Characters of what the screen shows that are judged, and of a paste at each newline."""
+_TAILS: Final = 16
+"""Places where a command may begin: each is a line more to be judged."""
 _PARTIAL_BYTES: Final = 64 * 1024
 """No command is as long; what is so was sent to something else."""
 _TAIL = re.compile(r"[$#%>:\xbb\u276f] ?(?=\S)|': ")
@@ -201,14 +206,18 @@ class Guard:
 
     def _readings(self) -> list[str]:
         """Return every line that the target may take this for."""
-        text, shown = self._line.text.strip(), self._shown
+        text, shown = self._line.text.strip(), self._shown[:_ROW]
+        if self._line.pasting:
+            # What is before the last newline was judged there.
+            return [*text.split("\n")[-2:], self._carried + text[-_ROW:]]
         readings = [*text.split("\n"), text.replace("\\\n", ""), self._carried + text]
         prompt = (self._prompt or "").rstrip()
         if prompt and shown.startswith(prompt):
             body = shown[len(prompt) :].strip()
             readings += [body, self._carried + body]
         elif not self._sure:
-            readings += [shown, *(shown[found.end() :] for found in _TAIL.finditer(shown))]
+            tails = islice(_TAIL.finditer(shown), _TAILS)
+            readings += [shown, *(shown[found.end() :] for found in tails)]
         return readings
 
     def _told(self) -> str:

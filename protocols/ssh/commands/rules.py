@@ -5,7 +5,7 @@ from typing import Final
 
 from msgspec import Struct, structs
 
-from bus.command_rules import CommandRule, RuleAction, matcher
+from bus.command_rules import CommandRule, RuleAction, any_matcher, matcher
 
 HIDDEN: Final = "(a line that was not echoed)"
 MAX_TOLD: Final = 500
@@ -51,6 +51,7 @@ class Rules:
 
     def __init__(self, rules: Iterable[CommandRule]) -> None:
         self._rules = [(rule, matcher(rule.pattern)) for rule in rules]
+        self._any = any_matcher([rule.pattern for rule, _ in self._rules])
 
     @property
     def any(self) -> bool:
@@ -59,9 +60,9 @@ class Rules:
 
     def judge(self, lines: Iterable[str], told: str) -> Found | None:
         """Return what the lines break, which are readings of one command; None: nothing."""
-        readings = set(filter(None, lines))
-        broken = [rule for rule, matches in self._rules if any(map(matches, readings))]
-        if not broken:
+        readings = list(filter(self._any, filter(None, set(lines)))) if self._rules else []
+        if not readings:
             return None
+        broken = [rule for rule, matches in self._rules if any(map(matches, readings))]
         broken.sort(key=lambda rule: _GRAVITY.index(rule.action), reverse=True)
         return Found(broken[0].action, tuple(broken), told[:MAX_TOLD])

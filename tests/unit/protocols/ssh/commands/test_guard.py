@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from bus.command_rules import CommandRule, RuleAction
@@ -161,6 +163,20 @@ def test_a_right_prompt_and_a_suggestion_are_nothing_that_was_typed(guard: Guard
     guard.shown(3, b"ls wipe\x1b[5D")
     guard.typed(9, b"\r")
     assert guard.take() == b"ls\r"
+
+
+def test_judging_takes_little_time_whatever_is_on_the_screen():
+    many = [
+        CommandRule(name=f"r{n}", pattern=f"(a|b)*{n}x", action=RuleAction.END)
+        for n in range(200)
+    ]
+    guard = Guard(Rules(many), 80)
+    guard.shown(0, b"a: " * 5000)
+    begun = time.process_time()
+    guard.typed(1, b"\x1b[200~" + b"b\r" * 100 + b"\x1b[201~\x1b[A\r")
+    guard.tick(guards.LIMIT_MS + 1)
+    assert time.process_time() - begun < 3
+    assert guard.take().endswith(b"\x1b[A\r")
 
 
 # --- without a terminal
