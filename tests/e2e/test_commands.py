@@ -369,7 +369,7 @@ def corpus_run(daemon: Daemon, openssh_server: OpenSSHServer) -> tuple[Recording
             press(terminal, each)
             terminal.expect(rf"here{number}\$ ")
         for keys, within in (
-            ("vim -u NONE -i NONE\r", ("ivim-text one\rvim-text two\x1b", ":q!\r")),
+            ("vi -u NONE -i NONE\r", ("ivim-text one\rvim-text two\x1b", ":q!\r")),
             ("tmux -L corpus -f /dev/null new\r", ("echo in-tmux\r", "exit\r")),
         ):
             number += 1

@@ -39,7 +39,8 @@ _PARTIAL_BYTES: Final = 64 * 1024
 _TAIL = re.compile(r"[$#%>:\xbb\u276f] ?(?=\S)|': ")
 """Behind one of these a command may begin, where nobody knows the prompt."""
 _ASKS = re.compile(
-    r"(?i)(?:pass\s?(?:word|phrase|code)|\b(?:pin|otp|token|code)\b)[^\n]{0,60}$"
+    r"(?i)(?:pass\s?(?:word|phrase|wd|code)|kennwort|passwort|contrase\xf1a|mot de passe"
+    r"|\b(?:pin|otp|totp|token|code|secret)\b)[^\n]{0,60}$"
 )
 
 
@@ -86,7 +87,9 @@ class Guard:
         """Take what the client sent."""
         if self.held and _INTERRUPT in data:
             self._give_up()
-            data = data[data.rindex(_INTERRUPT) + 1 :]
+            given_up_bytes = data.rindex(_INTERRUPT) + 1
+            self.swallowed_bytes += given_up_bytes
+            data = data[given_up_bytes:]
         self._queue += data
         if len(self._queue) > HELD_LIMIT_BYTES:
             raise RemoteProtocolError("more was typed than a line may hold up")

@@ -143,6 +143,7 @@ def test_whoever_waits_can_give_it_up():
     guard.typed(6, b"x\x03")
     assert guard.take() == b"wipe\x03"
     assert guard.held is None
+    assert guard.swallowed_bytes == len(b"\rx\x03") - len(b"\x03")
 
 
 def test_a_line_holds_up_only_so_much(guard: Guard):
