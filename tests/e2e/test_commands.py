@@ -345,7 +345,7 @@ def press(terminal: Terminal, entered: Entered) -> None:
     for key in keys:
         terminal.type(key)
         if key != "\r":
-            terminal.settle(0.005)
+            terminal.answered()
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ PROMPT_KINDS = frozenset({"plain", "editing", "recall", "completion", "non-ascii
 """What is typed at a plain prompt."""
 KEY = re.compile(r"\x1b\[[0-9]*[A-Z~]|[^\x00-\x1f\x7f]+|[\x00-\x1f\x7f]")
 """A key, or text that is typed without a pause."""
-_TURNS = 12
+_TURNS = 11
 COMPLETED = "kiwi-of-the-day"
 """A file in the folder of the shell."""
 
