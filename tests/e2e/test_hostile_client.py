@@ -44,6 +44,7 @@ CANARY = "canary-of-the-target-9d1c"
 @pytest.fixture(scope="module")
 def daemon(make_daemon: MakeDaemon, openssh_server: OpenSSHServer) -> Daemon:
     daemon = make_daemon(
+        forked=False,
         PROXYD_SSH__SOURCE_PENALTIES="false",
         PROXYD_SSH__RELAY="packet",
         PROXYD_LOG_LEVEL="debug",

@@ -20,7 +20,7 @@ import pytest
 from peers.needed import ROOT, answers, environment, free_port, program, wait_until
 from peers.openssh import OpenSSHServer
 from peers.output import Output, run
-from peers.warm import run_warm
+from peers.warm import WarmProcess, run_warm
 
 SETTINGS: Final = """\
 state_dir = "{state}"
@@ -123,6 +123,11 @@ class Recording:
         return done.status
 
 
+def _is_plain(argv: Sequence[str]) -> bool:
+    """Whether it is `proxyd`, and not within a namespace or the like."""
+    return Path(argv[0]).name == "proxyd"
+
+
 class Daemon:
     """`proxyd init` and `proxyd run` with a folder of their own."""
 
@@ -133,8 +138,10 @@ class Daemon:
         state: Path | None = None,
         rdp: bool = False,
         page: bool = False,
+        forked: bool = True,
         **env: str,
     ) -> None:
+        """`forked`: as `peers.warm` starts it, else as a user does."""
         self.folder = Path(tempfile.mkdtemp(prefix="proxyd-daemon-"))
         self.state = state or self.folder / "state"
         self.port, self.page_port, self.metrics_port = free_port(), free_port(), free_port()
@@ -149,11 +156,12 @@ class Daemon:
         self.ask.write_text(ASK)
         self.ask.chmod(0o755)
         self._env = env
+        self._forked = forked
         self._seen: set[str] = set()
         self.issued: list[str] = []
         """Passwords that were generated, and are to be found nowhere."""
         self._logins = 0
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | WarmProcess | None = None
 
     @property
     def argv(self) -> list[str]:
@@ -173,22 +181,28 @@ class Daemon:
         return self.start()
 
     def start(self) -> Self:
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*self.argv, "run"],
-                cwd=ROOT,
-                env=environment(**self._env),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        process = self.process
+        process = self.process = self.spawn("run")
         wait_until(
             lambda: process.poll() is not None or answers(self.port), "no gateway", seconds=60
         )
         if process.poll() is not None:
             pytest.fail(f"proxyd ended: {self.log.read_text()[-800:]}")
         return self
+
+    def spawn(self, *args: str, **env: str) -> subprocess.Popen[bytes] | WarmProcess:
+        """Start a process with these arguments, which writes into the log."""
+        argv, env = [*self.argv, *args], self._env | env
+        with self.log.open("ab") as log, Path(os.devnull).open("rb") as nothing:
+            if self._forked and _is_plain(argv):
+                return WarmProcess(argv[1:], (nothing, log, log), env)
+            return subprocess.Popen(
+                argv,
+                cwd=ROOT,
+                env=environment(**env),
+                stdin=nothing,
+                stdout=log,
+                stderr=log,
+            )
 
     def stop(self) -> int:
         """End it as an operator would; return the exit status."""
@@ -221,7 +235,7 @@ class Daemon:
     ) -> Output:
         """Run one command; fail the test where it fails, unless told otherwise."""
         words, env = [*self.argv, *args], self._env
-        if Path(words[0]).name == "proxyd":
+        if _is_plain(words):
             done = run_warm(words[1:], typed=typed.encode(), env=env, seconds=seconds)
         else:
             done = run(words, typed=typed.encode(), env=env, cwd=ROOT, seconds=seconds)

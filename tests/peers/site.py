@@ -39,7 +39,7 @@ class Node(Daemon):
     """One role in a process of its own. It is there once it says so, as systemd would hear."""
 
     def __init__(self, role: str, vhost: VirtualHost, extra: str = "", **env: str) -> None:
-        super().__init__(state=None, rdp=False, page=False, **env)
+        super().__init__(state=None, rdp=False, page=False, forked=True, **env)
         self.role = role
         password_file = self.folder / "bus-password"
         password_file.touch(0o600)
@@ -54,7 +54,7 @@ class Node(Daemon):
         with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as notified:
             notified.bind(str(path))
             notified.settimeout(0.2)
-            self._spawn(NOTIFY_SOCKET=str(path))
+            self.process = self.spawn("run", self.role, NOTIFY_SOCKET=str(path))
             wait_until(
                 lambda: self._hears(notified), f"{self.role} is not ready", seconds=READY_S
             )
@@ -63,17 +63,6 @@ class Node(Daemon):
     def status_line(self) -> str:
         """What `systemctl status` would show, or what it last said at its start."""
         return str(re.findall(r"STATUS=(.*)", self.said[-1])[0])
-
-    def _spawn(self, **env: str) -> None:
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*self.argv, "run", self.role],
-                cwd=ROOT,
-                env=environment(**self._env, **env),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
 
     def _hears(self, notified: socket.socket) -> bool:
         assert self.process is not None

@@ -1,7 +1,7 @@
-"""The command line with its modules already read: each command is a fork of one process.
+"""proxyd with its modules already read: each command, and each daemon, forks one process.
 
-A command takes longer to read its modules than to do its work, and tests give thousands. It
-runs the same code, with its own environment, folder and standard streams.
+It takes longer to read the modules than to do the work, and tests give thousands of commands.
+Each runs the same code, with its own environment and standard streams.
 
 As a program: `python -m peers.warm`, with a socket as its standard input.
 """
@@ -10,7 +10,6 @@ import atexit
 import contextlib
 import functools
 import gc
-import io
 import json
 import os
 import pkgutil
@@ -20,14 +19,20 @@ import socket
 import subprocess
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+import weakref
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import IO, BinaryIO
 
 from peers.needed import ROOT, environment
 from peers.output import Output
 
 _MAX_REQUEST_BYTES = 1 << 17
+_READ = (
+    *("proxyd", "proxyd.cli", "control", "storage", "bus", "recorder"),
+    *("protocols", "protocols.ssh", "protocols.rdp"),
+)
 
 
 def run_warm(
@@ -38,36 +43,74 @@ def run_warm(
     seconds: float = 45,
 ) -> Output:
     """Run `proxyd` with `args` as `peers.output.run` would."""
-    request = json.dumps({"args": list(args), "env": environment(**(env or {}))}).encode()
-    assert len(request) <= _MAX_REQUEST_BYTES
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with ours, contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
         stdin, stdout, stderr = (stack.enter_context(_in_memory(name)) for name in "ioe")
         stdin.write(typed)
         stdin.seek(0)
-        with theirs:
-            descriptors = [
-                theirs.fileno(),
-                *(file.fileno() for file in (stdin, stdout, stderr)),
-            ]
-            socket.send_fds(_warm(os.getpid()), [request], descriptors)
-        child = int(ours.recv(16))
-        ours.settimeout(seconds)
+        process = WarmProcess(args, (stdin, stdout, stderr), env or {})
         try:
-            status = int(ours.recv(16))
-        except TimeoutError:
-            os.kill(child, signal.SIGKILL)
-            raise subprocess.TimeoutExpired(["proxyd", *args], seconds) from None
+            status = process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(10)
+            raise
         return Output(status, _content(stdout), _content(stderr))
 
 
-def _in_memory(name: str) -> io.FileIO:
-    return io.FileIO(os.memfd_create(name), "r+")
+class WarmProcess:
+    """A process that is `proxyd` with some arguments; what of `subprocess.Popen` is used."""
+
+    def __init__(
+        self, args: Sequence[str], streams: Iterable[IO[bytes]], env: Mapping[str, str]
+    ) -> None:
+        self.args = ["proxyd", *args]
+        self.returncode: int | None = None
+        request = json.dumps({"args": list(args), "env": environment(**env)}).encode()
+        assert len(request) <= _MAX_REQUEST_BYTES
+        self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            descriptors = [theirs.fileno(), *(stream.fileno() for stream in streams)]
+            socket.send_fds(_warm(os.getpid()), [request], descriptors)
+        self.pid = int(self._ours.recv(16))
+        weakref.finalize(self, self._ours.close)
+
+    def poll(self) -> int | None:
+        """Return how it ended, or None while it runs."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self.wait(0)
+        return None
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return how it ended."""
+        if self.returncode is None:
+            ready, _, _ = select.select([self._ours], [], [], timeout)
+            if not ready:
+                raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
+            self.returncode = int(self._ours.recv(16))
+            self._ours.close()
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it."""
+        self.send_signal(signal.SIGKILL)
 
 
-def _content(file: io.FileIO) -> bytes:
+def _in_memory(name: str) -> BinaryIO:
+    return os.fdopen(os.memfd_create(name), "r+b", buffering=0)
+
+
+def _content(file: BinaryIO) -> bytes:
     file.seek(0)
-    return file.readall()
+    return file.read()
 
 
 @functools.cache
@@ -142,6 +185,11 @@ def _become(request: dict[str, object], streams: list[int]) -> None:
     os.closerange(3, 256)
     os.environ.clear()
     os.environ.update(env)
+    sys.argv = ["proxyd", *args]
+    # What this process spawns must not read the modules of tests.
+    sys.modules["__main__"].__spec__ = None
+    del sys.modules["__main__"].__file__
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     main = import_module("proxyd.cli").main
     status = 1
     try:
@@ -157,9 +205,10 @@ def _become(request: dict[str, object], streams: list[int]) -> None:
 
 
 def _read_modules() -> None:
-    for place in ("proxyd.cli", "control", "storage"):
+    for place in _READ:
         for module in pkgutil.iter_modules(import_module(place).__path__, f"{place}."):
-            import_module(module.name)
+            if not module.name.endswith("__main__"):
+                import_module(module.name)
     # What is frozen is not looked at again, so that its memory stays shared.
     gc.collect()
     gc.freeze()

@@ -19,7 +19,7 @@ from storage.writer import Writer, is_complete
 bodies = st.lists(st.binary(max_size=20), min_size=1, max_size=6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(bodies, st.data())
 def test_any_order_with_any_repeats_gives_the_same_session(bodies, data):
     chunks = []
@@ -48,7 +48,7 @@ def test_any_order_with_any_repeats_gives_the_same_session(bodies, data):
         database.close()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(bodies, st.data())
 def test_a_forged_chunk_never_replaces_a_stored_one(bodies, data):
     with tempfile.TemporaryDirectory() as folder:

@@ -94,15 +94,23 @@ def indexing(database: Database, clock: ManualClock, child: Child) -> Iterator[I
         child.stop()
 
 
-@pytest.fixture
-def indexer(database: Database, clock: ManualClock) -> Iterator[Indexer]:
-    with indexing(database, clock, Child()) as indexer:
-        yield indexer
+@pytest.fixture(scope="module")
+def child() -> Iterator[Child]:
+    """Serves one test after the other, as it does one session after the other."""
+    shared = Child()
+    yield shared
+    shared.stop()
 
 
 @pytest.fixture
-def no_children() -> Iterator[None]:
+def indexer(database: Database, clock: ManualClock, child: Child) -> Indexer:
+    return Indexer(database, DatabaseBlobs(), clock, KEYS, child)
+
+
+@pytest.fixture
+def no_children(child: Child) -> Iterator[None]:
     """Lets no process start: its program is missing."""
+    child.stop()
     spawning = multiprocessing.get_context("spawn")
     first = spawning.Process(target=int)
     first.start()  # With it starts what stays for every later one.
