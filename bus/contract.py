@@ -11,6 +11,8 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from bus.command_reports import CommandHeld, CommandReport, HoldCommand
+from bus.command_rules import CommandControl
 from bus.own_account import AccountReply, AccountRequest
 from bus.pause import PauseSession
 from recorder.chunk import Digest
@@ -139,6 +141,8 @@ class Grant(Struct, frozen=True, kw_only=True, tag="grant"):
     """`TargetCredential`, MessagePack, sealed by `bus.sealed` to the key that was sent."""
     sealed_to_engine: bool = False
     """Whether it is sealed again, to the key that the engine was enrolled with."""
+    commands: CommandControl = CommandControl()
+    """What may be run."""
 
 
 class Denied(Struct, frozen=True, kw_only=True, tag="denied"):
@@ -311,13 +315,13 @@ class ChunkRefused(Struct, frozen=True, kw_only=True, tag="chunk_refused"):
 
 
 LoginRequest = RedeemCredential | ProveNTLM
-SessionReport = SessionReady | SessionFailed | ConnectionLost
+SessionReport = SessionReady | SessionFailed | ConnectionLost | CommandReport | HoldCommand
 SessionRequest = LoginRequest | PinHostKey | SessionReport | EngineStarted
 EnrolmentRequest = EnrolEngine | FetchTrustedKeys | RotateEngineKey
 EnrolmentReply = EnrolmentPending | EngineEnrolled | EnrolmentRefused | TrustedKeys
 Request = SessionRequest | AccountRequest | Heartbeat | PingStorage | EnrolmentRequest
 LoginReply = Grant | NTLMProved | AccountReply | Denied
-Reply = LoginReply | HostKeysPinned | Alive | Done | Failed | EnrolmentReply
+Reply = LoginReply | HostKeysPinned | Alive | Done | Failed | EnrolmentReply | CommandHeld
 Receipt = ChunkStored | ChunkRefused
 
 

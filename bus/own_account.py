@@ -11,6 +11,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from bus.command_rules import MenuEntry
 from recorder.session_info import RecordingTerms
 
 ShortText = Annotated[str, Meta(max_length=256)]
@@ -176,6 +177,9 @@ class SecretsFound(Struct, frozen=True, kw_only=True, tag="secrets_found"):
     secrets: tuple[SecretSeen, ...]
     more: int
     """How many there are beyond these."""
+    menu: tuple[MenuEntry, ...] = ()
+    """What alone may be run with the one that was asked for by its exact name; empty:
+    whatever its channels allow."""
 
 
 class WhoIsOn(OfUser, frozen=True, kw_only=True, tag="who_is_on"):

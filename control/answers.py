@@ -12,6 +12,7 @@ from control.account_requests import (
 from control.approval_requests import AccessRequestSummary, ListAccessRequests
 from control.audit_requests import AuditEntry, ListAudit
 from control.bus_requests import DeadLetterSummary, ListDeadLetters
+from control.command_requests import CommandSummary, ListCommands
 from control.enrolment_requests import EngineSummary, ListEngines
 from control.group_requests import GroupSummary, ListGroups
 from control.live_requests import LiveFrames, LivePicture, LiveRequest
@@ -64,6 +65,7 @@ ManyRequest = (
     | ListReachable
     | ListUserKeys
     | ListAccessRequests
+    | ListCommands
     | ShowRetention
     | RunRetention
     | SweepBlobs
@@ -81,6 +83,7 @@ Result = (
     | ReachableSecret
     | UserKeySummary
     | AccessRequestSummary
+    | CommandSummary
     | IssuedCredential
     | CredentialSummary
     | EngineSummary

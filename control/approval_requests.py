@@ -99,6 +99,8 @@ class AccessRequestSummary(Struct, frozen=True, kw_only=True):
     decision: str
     session: UUID | None = None
     """Whose recording he wants to see; None where he wants to launch the secret."""
+    command: str = ""
+    """What alone is to be approved, where that is a command."""
 
 
 ApprovalRequest = (

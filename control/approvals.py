@@ -220,6 +220,7 @@ def summary(row: AccessRequestRow, now: dt.datetime) -> AccessRequestSummary:
         decided_by=row.decided_by,
         decision=row.decision,
         session=row.session_id,
+        command=row.command,
     )
 
 
@@ -237,6 +238,7 @@ def _standing(
             AccessRequestRow.user == user,
             AccessRequestRow.secret == secret,
             AccessRequestRow.session_id.is_not_distinct_from(session_id),
+            AccessRequestRow.command == "",
             AccessRequestRow.state.in_(("approved", "pending")),
             AccessRequestRow.expires_at > now,
         )
@@ -287,4 +289,5 @@ def _new(
         decided_at=None,
         decided_by=None,
         decision="",
+        command="",
     )

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from bus.command_reports import CommandReport, HoldCommand
 from bus.contract import (
     ConnectionLost,
     EngineStarted,
@@ -39,7 +40,14 @@ def check(session: Session, request: Request, asker: str) -> None:
                     f"{asker} serves site `{engine.site}` and asks for {request.site!r}: set "
                     "`site` in its settings to where it was enrolled, or enrol it afresh"
                 )
-        case PinHostKey() | SessionReady() | SessionFailed() | ConnectionLost():
+        case (
+            PinHostKey()
+            | SessionReady()
+            | SessionFailed()
+            | ConnectionLost()
+            | CommandReport()
+            | HoldCommand()
+        ):
             _check_own(session, request.session_id, asker)
 
 

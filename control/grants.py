@@ -26,7 +26,7 @@ from bus.contract import (
 from bus.own_account import LaunchSecret
 from bus.sealed import credential_info, engine_info, seal
 from config.model import OnLoss
-from control import access, engines, node_keys, reconnects, secrets
+from control import access, commands, engines, node_keys, reconnects, secrets
 from control.audit import Act
 from control.node_keys import Purpose
 from control.vault import Vault
@@ -166,6 +166,7 @@ class Grants:
             expires_at=None,
             sealed_credential=sealed,
             sealed_to_engine=bool(of_engine),
+            commands=commands.control_of(session, secret),
         )
 
     def _terms(self, secret: SecretRow) -> RecordingTerms:

@@ -18,6 +18,7 @@ from control.account_operations import AccountOperations
 from control.answers import Result
 from control.approval_operations import ApprovalOperations
 from control.audit import Act, AuditOperations
+from control.command_operations import CommandOperations
 from control.credential_operations import CredentialOperations
 from control.credentials import Gateways
 from control.enrolment_operations import EnrolmentOperations
@@ -118,18 +119,17 @@ class Operations:
             ApprovalOperations(node.database, node.act, node.end),
             RetentionOperations(node.database, node.retention, node.act),
             PauseOperations(node.database, node.live, node.act),
+            CommandOperations(node.database, node.act),
             AccountOperations(node.database, node.act),
             GroupOperations(node.database, node.act, node.end),
         )
-        self._handlers: dict[type[Struct], _Handler] = {}
-        for noun in nouns:
-            self._handlers |= noun.handlers()
+        pairs = (pair for noun in nouns for pair in noun.handlers().items())
+        self._handlers: dict[type[Struct], _Handler] = dict(pairs)
 
     def carry_out(self, request: ask.OperatorRequest, who: str) -> Iterator[Result]:
         """Yield the results; raise the errors of `control.errors`.
 
-        Nothing happens before the first result is asked for. A `LiveRequest` yields none:
-        it needs an engine's live feed, which the socket's server has.
+        Nothing happens before the first is asked for; a `LiveRequest` gets its from the socket.
         """
         try:
             result = self._handlers[type(request)](request, who)

@@ -121,6 +121,10 @@ class AccountRequests:
         user = session.scalar(select(UserRow).where(UserRow.name == logon.user))
         return None if user is None or user.disabled else user
 
+    def open(self, sealed: bytes, info: bytes) -> str:
+        """Return what an engine sealed to `public`; raise `SealError`."""
+        return self._check.open(sealed, info)
+
     def _open(self, session: Session, user: UserRow, request: OpenTerminal) -> TerminalOpened:
         now = self._clock.now()
         row = SessionRow(

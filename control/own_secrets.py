@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from bus.own_account import FindSecrets, PeopleOn, Presence, SecretSeen, SecretsFound, WhoIsOn
-from control import access, approvals
+from control import access, approvals, commands
 from control.launches import engines_of
 from storage.account_tables import FavouriteRow
 from storage.tables import SecretRow, SessionRow, UserRow
@@ -32,7 +32,9 @@ def find(session: Session, user: UserRow, wanted: FindSecrets) -> SecretsFound:
         session.scalars(select(FavouriteRow.secret_id).where(FavouriteRow.user_id == user.id))
     )
     found = tuple(_seen(session, row, favourite=row.id in liked) for row in rows)
-    return SecretsFound(secrets=found, more=max(0, total - wanted.skip - len(found)))
+    menu = commands.control_of(session, rows[0]).menu if wanted.exact and rows else ()
+    more = max(0, total - wanted.skip - len(found))
+    return SecretsFound(secrets=found, more=more, menu=menu)
 
 
 def who(session: Session, user: UserRow, wanted: WhoIsOn) -> PeopleOn:

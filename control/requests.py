@@ -12,6 +12,7 @@ from control.account_requests import AccountRequest
 from control.approval_requests import ApprovalRequest
 from control.audit_requests import ListAudit
 from control.bus_requests import DeadLetterRequest
+from control.command_requests import CommandRequest
 from control.enrolment_requests import EnrolmentRequest
 from control.group_requests import GroupRequest
 from control.live_requests import LiveRequest
@@ -366,6 +367,7 @@ OperatorRequest = (
     SecretRequest
     | UserKeyRequest
     | ApprovalRequest
+    | CommandRequest
     | AddUser
     | ListUsers
     | DisableUser

@@ -8,6 +8,7 @@ import asyncio
 
 import structlog
 
+from bus.command_reports import CommandReport, HoldCommand, command_info
 from bus.contract import (
     Alive,
     ConnectionLost,
@@ -35,7 +36,7 @@ from bus.errors import BadMessageError, BusUnavailableError
 from bus.own_account import OfEngine
 from bus.sealed import SealError
 from bus.signed import introduced
-from control import authority, engines, pins, reconnects, sessions, succession
+from control import authority, command_reports, engines, pins, reconnects, sessions, succession
 from control.audit import Act
 from control.errors import ControlError, DeniedError
 from control.grants import Grants
@@ -101,6 +102,8 @@ class EngineRequests:
                 return Alive(seal_to=self._accounts.public)
             case OfEngine():
                 return self._accounts.answer(request)
+            case CommandReport() | HoldCommand():
+                return self._answer_about_command(request)
             case FetchTrustedKeys():
                 return self._tell_keys(asker)
             case PingStorage():
@@ -200,6 +203,16 @@ class EngineRequests:
     def _connection_lost(self, request: ConnectionLost) -> None:
         with self._database.transaction() as session:
             reconnects.lose(session, request.session_id, self._clock.now())
+
+    def _answer_about_command(self, request: CommandReport | HoldCommand) -> Reply:
+        info = command_info(request.session_id)
+        typed = self._accounts.open(request.sealed_command, info)
+        command = "".join(mark if mark.isprintable() else " " for mark in typed)
+        with self._database.transaction() as session:
+            if isinstance(request, HoldCommand):
+                return command_reports.hold(session, request, command, self._clock.now())
+            command_reports.note(session, request, command, self._clock.now())
+        return Done()
 
     def _engine_started(self, request: EngineStarted) -> None:
         now = self._clock.now()

@@ -1,7 +1,10 @@
 """What a gateway needs from the rest of the daemon."""
 
 from typing import Protocol
+from uuid import UUID
 
+from bus.command_reports import CommandHeld
+from bus.command_rules import CommandRule
 from bus.contract import Done, Grant, NTLMProved, ProveNTLM, RedeemCredential
 from bus.own_account import AccountReply, AccountRequest
 from recorder.events import EndReason
@@ -38,6 +41,24 @@ class GrantBroker(Protocol):
 
     async def session_failed(self, grant: Grant, reason: EndReason, detail: str) -> None:
         """Say that the session ended before it had a recording."""
+        ...
+
+    async def command_found(
+        self, grant: Grant, rule: CommandRule, outcome: str, command: str
+    ) -> None:
+        """Say that a command broke a rule, and what became of it."""
+        ...
+
+    async def hold_command(
+        self,
+        grant: Grant,
+        rule: CommandRule,
+        command: str,
+        asked: UUID | None,
+        *,
+        given_up: bool = False,
+    ) -> CommandHeld:
+        """Ask that a command be approved, or how that stands, or give it up."""
         ...
 
     async def connection_lost(self, grant: Grant) -> None:

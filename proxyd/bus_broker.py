@@ -2,7 +2,10 @@
 
 import asyncio
 from collections.abc import Callable
+from uuid import UUID
 
+from bus.command_reports import CommandHeld, CommandReport, HoldCommand, command_info
+from bus.command_rules import CommandRule
 from bus.contract import (
     ConnectionLost,
     Denied,
@@ -48,6 +51,7 @@ class BusBroker:
         """Control's key, to which users' passwords are sealed; None before it was heard of."""
         self._bus = bus
         self._logins = metrics.logins_total
+        self._commands_matched = metrics.commands_matched_total
         self._announced = announced
 
     async def redeem(self, request: RedeemCredential) -> Grant:
@@ -130,6 +134,45 @@ class BusBroker:
         await self._bus.request(
             SessionFailed(session_id=session_id, end_reason=reason, detail=detail)
         )
+
+    async def command_found(
+        self, grant: Grant, rule: CommandRule, outcome: str, command: str
+    ) -> None:
+        """Say that a command broke a rule, and what became of it."""
+        self._commands_matched.labels(action=rule.action.value).inc()
+        sealed = self.seal_password(command, command_info(grant.session_id))
+        await self._bus.request(
+            CommandReport(
+                session_id=grant.session_id,
+                rule=rule.name,
+                action=rule.action,
+                outcome=outcome,
+                sealed_command=sealed,
+            )
+        )
+
+    async def hold_command(
+        self,
+        grant: Grant,
+        rule: CommandRule,
+        command: str,
+        asked: UUID | None,
+        *,
+        given_up: bool = False,
+    ) -> CommandHeld:
+        """Ask that a command be approved, or how that stands, or give it up."""
+        sealed = self.seal_password(command, command_info(grant.session_id))
+        message = HoldCommand(
+            session_id=grant.session_id,
+            rule=rule.name,
+            sealed_command=sealed,
+            asked=asked,
+            given_up=given_up,
+        )
+        match await self._bus.request(message):
+            case CommandHeld() as held:
+                return held
+        raise BadMessageError("control answered about a command with something else")
 
     async def connection_lost(self, grant: Grant) -> None:
         """Say that the client is gone and may come back by itself."""

@@ -67,6 +67,12 @@ class Metrics:
         self.logins_total = Counter(
             "proxyd_logins", "Logins tried", ["protocol", "outcome"], registry=self.registry
         )
+        self.commands_matched_total = Counter(
+            "proxyd_commands_matched",
+            "Commands that broke a rule of their secret",
+            ["action"],
+            registry=self.registry,
+        )
         self.spool_bytes = Gauge(
             "proxyd_spool_bytes", "Bytes waiting in the spool", registry=self.registry
         )

@@ -274,6 +274,19 @@ class DesktopStarted(Struct, frozen=True, kw_only=True, array_like=True, tag=23)
     user_channel: int
 
 
+class CommandMatched(Struct, frozen=True, kw_only=True, array_like=True, tag=24):
+    """A command that was typed or asked for breaks a rule of the secret's block list."""
+
+    at_ms: Milliseconds
+    channel: ChannelId
+    rule: str
+    action: str
+    """The rule's: `alert notice hold end`."""
+    outcome: str
+    """What became of the command: `ran refused waits ended`."""
+    command: str
+
+
 class UnknownEvent(Struct, frozen=True, kw_only=True):
     """A kind that this version does not know, carried as it came."""
 
@@ -305,6 +318,7 @@ KnownEvent = (
     | RecordingGap
     | ForwardGranted
     | DesktopStarted
+    | CommandMatched
 )
 Event = KnownEvent | UnknownEvent
 
@@ -349,4 +363,4 @@ def _decode_one(body: bytes) -> Event:
         raise CorruptChunkError(f"not an event: {error}") from error
 
 
-KNOWN_KINDS = frozenset(range(1, 24))
+KNOWN_KINDS = frozenset(range(1, 25))

@@ -1,9 +1,9 @@
-"""The tables of people at the terminal: their keys, and what they have asked for."""
+"""The tables of people at targets: their keys, what they have asked for, and may run."""
 
 import datetime as dt
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index
+from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from storage.tables import Table
@@ -52,3 +52,20 @@ class AccessRequestRow(Table):
     decided_by: Mapped[str | None]
     decision: Mapped[str]
     """What whoever decided said about it."""
+    command: Mapped[str] = mapped_column(default="", server_default="")
+    """What alone was asked for, where that is a command; empty: to be let in."""
+
+
+class CommandRow(Table):
+    """What a secret says about a command: a rule of its block list, or an entry of its menu."""
+
+    __tablename__ = "secret_commands"
+
+    secret_id: Mapped[UUID] = mapped_column(
+        ForeignKey("secrets.id", ondelete="CASCADE"), primary_key=True
+    )
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    action: Mapped[str]
+    """`alert notice hold end` of a rule; `allow` of an entry."""
+    text: Mapped[str]
+    """The rule's pattern, or what the entry runs."""

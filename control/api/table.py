@@ -11,6 +11,7 @@ from msgspec import Struct
 from control import account_requests as account
 from control import approval_requests as approval
 from control import bus_requests as bus
+from control import command_requests as commands
 from control import enrolment_requests as enrolment
 from control import group_requests as group
 from control import node_requests as node
@@ -46,6 +47,7 @@ class Call(NamedTuple):
 _SETUP, _MANAGE, _SESSIONS = Right.SEE_SETUP, Right.MANAGE, Right.SEE_SESSIONS
 _Asked = approval.AccessRequestSummary
 _VIEW = Right.SEE_RECORDINGS
+_Command = commands.CommandSummary
 _STEER, _USE, _ONESELF = Right.STEER_SESSIONS, Right.USE_SECRETS, Right.ONESELF
 
 CALLS: Final[tuple[Call, ...]] = (
@@ -77,6 +79,16 @@ CALLS: Final[tuple[Call, ...]] = (
     Call("PUT", "/groups/{group}/secrets/{secret}", group.GrantToGroup, _MANAGE),
     Call("DELETE", "/groups/{group}/secrets/{secret}", group.RevokeFromGroup, _MANAGE),
     Call("PUT", "/secrets/{secret}/demands", approval.SetDemands, _MANAGE),
+    Call(
+        "GET",
+        "/secrets/{secret}/commands",
+        commands.ListCommands,
+        _SETUP,
+        list[commands.CommandSummary],
+    ),
+    Call("PUT", "/secrets/{secret}/rules/{name}", commands.BlockCommand, _MANAGE, _Command),
+    Call("PUT", "/secrets/{secret}/menu/{name}", commands.AllowCommand, _MANAGE, _Command),
+    Call("DELETE", "/secrets/{secret}/commands/{name}", commands.ForgetCommand, _MANAGE),
     Call("GET", "/access-requests", approval.ListAccessRequests, _SETUP, list[_Asked]),
     Call("POST", "/access-requests", approval.RequestAccess, _MANAGE, _Asked),
     Call("POST", "/access-requests/{id}/approve", approval.ApproveAccess, _MANAGE, _Asked),

@@ -19,6 +19,7 @@ have no public way:
 - A terminal that the target refuses ends the session instead of going on without one, and
   what OpenSSH hides behind ignored packets does not help to mask what is typed.
 - Only wrong passwords count as failed tries; other methods end with the login's time limit.
+- What may be run is not judged: secrets with a block list or a menu are refused.
 - asyncssh ends a connection without waiting for a client that is slow to read its last
   words.
 """
@@ -109,6 +110,14 @@ class ChannelRelay:
         """Read from no channel, or from all again; one opened meanwhile is read."""
         for half in (half for pair in self._pairs for half in pair.halves):
             (half.pause if held else half.resume)("held")
+
+    def resolve(self, channel: int, *, approved: bool) -> None:
+        """Do nothing: secrets with rules for commands are not served."""
+
+    def holds(self, channel: int) -> bool:
+        """Say no: nothing waits here."""
+        del channel
+        return False
 
     def stop(self) -> None:
         """Open nothing more: the session ends."""

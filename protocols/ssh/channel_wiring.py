@@ -37,6 +37,8 @@ def serving(settings: SSHSettings) -> "ChannelWiring":
 class ChannelWiring:
     """The channel relay, between connections of asyncssh."""
 
+    judges_commands = False
+
     def __init__(self) -> None:
         self._options: asyncssh.SSHServerConnectionOptions | None = None
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from protocols.ssh.commands.guard import Guard, PipedGuard
 from protocols.ssh.files import Ledger
 from recorder.events import (
     CaptureTruncated,
@@ -168,6 +169,12 @@ class Channel:
         self.terminal_granted = False
         self.masker: Masker | None = None
         self.ledger: Ledger | None = None
+        self.begun = False
+        """Whether something was started on it, where that counts: with a guard."""
+        self.shut = False
+        """Whether both sides were told that it is closed, and neither had said so."""
+        self.guard: Guard | PipedGuard | None = None
+        """Where the secret says what may be run: what judges that."""
         self.captures: dict[Stream, Capture] = {}
         self.answers: tuple[deque[Answer], deque[Answer]] = (deque(), deque())
         """By the side that asked, oldest first."""

@@ -10,9 +10,11 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from bus.command_rules import CommandControl
 from bus.contract import TargetCredential
 from protocols.ssh.channel_policy import ChannelPolicy
 from protocols.ssh.channels import Limits
+from protocols.ssh.commands.rules import Found
 from protocols.ssh.own_login import Outcome
 from protocols.ssh.target import HostKeys
 from recorder.errors import RecordingLostError
@@ -72,6 +74,8 @@ class Rules(Struct, frozen=True, kw_only=True):
     """How long a target may be silent before it is asked for a sign of life."""
     alive_count: int
     """How many such questions may go unanswered."""
+    commands: CommandControl
+    """What may be run; where that says something, `policy` is a `GuardedPolicy`."""
     crossed_bytes: list[int]
     """By the side that sent them: what the relays of a gateway took, counted up by each."""
 
@@ -90,6 +94,10 @@ class Owner(Protocol):
 
     def tick_soon(self) -> None:
         """Let the relay be told of time passing."""
+        ...
+
+    def found(self, channel: int, found: Found) -> None:
+        """Take it that a command on a channel broke a rule."""
         ...
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -131,6 +139,14 @@ class Relay(Protocol):
         """Read from neither leg, or from both again."""
         ...
 
+    def resolve(self, channel: int, *, approved: bool) -> None:
+        """Let the command that waits on a channel run, or not; raise `RecordingLostError`."""
+        ...
+
+    def holds(self, channel: int) -> bool:
+        """Say whether a command still waits for approval there."""
+        ...
+
     def stop(self) -> None:
         """Start nothing more: the session ends."""
         ...
@@ -142,6 +158,9 @@ class Relay(Protocol):
 
 class Wiring(Protocol):
     """One of the two ways to serve a session."""
+
+    judges_commands: bool
+    """Whether a secret may say what is run."""
 
     async def dial(
         self, target: Target, credential: TargetCredential, keys: HostKeys, limit_s: float

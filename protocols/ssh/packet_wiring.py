@@ -11,8 +11,10 @@ from config.model import SSHSettings
 from protocols.ssh import private_names
 from protocols.ssh.accounts import Visitor
 from protocols.ssh.auth import Door, UserLogin
-from protocols.ssh.channels import Side
+from protocols.ssh.channels import Out, Side
 from protocols.ssh.client_leg import ClientLeg
+from protocols.ssh.guarded_policy import GuardedPolicy
+from protocols.ssh.guarded_relay import GuardedRelay
 from protocols.ssh.launched_leg import LaunchedLeg
 from protocols.ssh.legs import Leg, Owner, Rules, UserLeg
 from protocols.ssh.packet_relay import PacketRelay
@@ -35,6 +37,8 @@ def serving(settings: SSHSettings) -> "PacketWiring":
 
 class PacketWiring:
     """The packet relay, between legs of `protocols.ssh.transport`."""
+
+    judges_commands = True
 
     def __init__(self, settings: SSHSettings) -> None:
         self._rehearsal = Rehearsal(settings.keep_warm_ms / 1000)
@@ -92,6 +96,12 @@ async def _connect(target: Target, login: TargetLogin) -> TargetLeg:
     return leg
 
 
+def _relay_of(rules: Rules) -> PacketRelay:
+    if isinstance(rules.policy, GuardedPolicy):
+        return GuardedRelay(rules.policy, rules.commands, rules.terms, rules.limits, rules.sink)
+    return PacketRelay(rules.policy, rules.terms, rules.limits, rules.sink)
+
+
 class Bursts:
     """A packet relay at work: what a leg received goes through it to the other leg."""
 
@@ -106,7 +116,9 @@ class Bursts:
         self._rehearsal = rehearsal
         self._client, self._target, self._owner = client, target, owner
         self._sink, self._crossed_bytes = rules.sink, rules.crossed_bytes
-        self._relay = PacketRelay(rules.policy, rules.terms, rules.limits, rules.sink)
+        self._relay = _relay_of(rules)
+        guarded = self._relay if isinstance(self._relay, GuardedRelay) else None
+        self._guarded: GuardedRelay | None = guarded
         self._draining: asyncio.Task[None] | None = None
         target.take_over(self._receiver(Side.TARGET), client.carrier, self._relay.ignored)
         client.take_over(self._receiver(Side.CLIENT), target)
@@ -128,7 +140,10 @@ class Bursts:
 
     def tick(self) -> None:
         """Let time pass; raise `RecordingLostError`."""
-        self._relay.tick()
+        if self._guarded:
+            self._send(self._guarded.pass_time())
+        else:
+            self._relay.tick()
 
     def notice(self, text: str) -> bool:
         """Show `text` to the user; say whether it could be. Raises `RecordingLostError`."""
@@ -145,6 +160,15 @@ class Bursts:
         for leg in (self._client, self._target):
             (leg.pause if held else leg.resume)("held")
 
+    def resolve(self, channel: int, *, approved: bool) -> None:
+        """Let the command that waits on a channel run, or not; raise `RecordingLostError`."""
+        if self._guarded:
+            self._send(self._guarded.resolve(channel, approved=approved))
+
+    def holds(self, channel: int) -> bool:
+        """Say whether a command still waits for approval there."""
+        return self._guarded is not None and self._guarded.holds(channel)
+
     def stop(self) -> None:
         """Wait for the disk no longer: a session that is over takes no burst."""
         if self._draining:
@@ -154,11 +178,23 @@ class Bursts:
         """Record how the channels that are still open ended; raise `RecordingLostError`."""
         self._relay.finish()
 
+    def _send(self, out: Out) -> None:
+        if bodies := out.to[Side.TARGET]:
+            self._target.send_bodies(bodies)
+        if bodies := out.to[Side.CLIENT]:
+            self._client.send_bodies(bodies)
+        self._tell_found()
+
+    def _tell_found(self) -> None:
+        for channel, found in self._guarded.take_found() if self._guarded else ():
+            self._owner.found(channel, found)
+
     def _receiver(self, side: Side) -> Callable[[list[bytes]], None]:
         relay, owner, rehearsal = self._relay, self._owner, self._rehearsal
         legs = (self._client, self._target)
         own, other, across = legs[side], legs[side.other], side.other
         crossed_bytes = self._crossed_bytes
+        after = self._after_guarded if self._guarded else self._check_disk
 
         def receive(bodies: list[bytes]) -> None:
             if owner.over:
@@ -169,7 +205,7 @@ class Bursts:
                     other.send_bodies(forwarded)
                 if answers := out.to[side]:
                     own.answer(answers)
-                self._check_disk()
+                after()
                 if relay.judge():
                     owner.tick_soon()
                 if relay.take_typed():
@@ -179,6 +215,10 @@ class Bursts:
                 owner.lost(error)
 
         return receive
+
+    def _after_guarded(self) -> None:
+        self._tell_found()
+        self._check_disk()
 
     def _check_disk(self) -> None:
         if self._sink.congested and self._draining is None:

@@ -16,6 +16,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
+from bus.command_rules import PatternError, RuleAction
 from bus.contract import Grant, TargetCredential
 from bus.errors import BusError
 from bus.sealed import credential_info
@@ -26,6 +27,9 @@ from protocols.session import Happened, Session
 from protocols.ssh.auth import Redeemed
 from protocols.ssh.channel_policy import ChannelPolicy
 from protocols.ssh.channels import Limits
+from protocols.ssh.command_reports import CommandReports
+from protocols.ssh.commands.rules import Found
+from protocols.ssh.guarded_policy import policy_for
 from protocols.ssh.legs import Leg, Relay, Rules, UserLeg, Wiring
 from protocols.ssh.target import HostKeys
 from recorder.errors import RecordingLostError
@@ -178,6 +182,25 @@ class ServedSession:
         """Let the relay be told of time passing."""
         self._wants_tick(self)
 
+    def found(self, channel: int, found: Found) -> None:
+        """Take it that a command on a channel broke a rule."""
+        relay, over = self._relay, self._ending.done
+        reports = CommandReports(self._around.broker, self.grant, over)
+        self.spawn(reports.tell(found))
+        if found.action is RuleAction.END:
+            name = found.rules[0].name
+            self.end(EndReason.TERMINATED, f"proxyd: rule {name} of this secret ends it")
+        elif found.action is RuleAction.HOLD and relay:
+            self.spawn(self._hold(reports, channel, found, relay))
+
+    async def _hold(
+        self, reports: CommandReports, channel: int, found: Found, relay: Relay
+    ) -> None:
+        try:
+            await reports.wait(channel, found, relay)
+        except RecordingLostError as error:
+            self.lost(error)
+
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run `work` as part of the session."""
         return self._tasks.create_task(work)
@@ -211,8 +234,12 @@ class ServedSession:
 
     async def _dial(self) -> Ending | None:
         """Dial and start the relay; return why not, if it failed."""
+        judges = self._wiring.judges_commands
         try:
+            policy = policy_for(self.grant.channels, self.grant.commands, judged=judges)
             target = await self._dialled()
+        except PatternError as error:
+            return Ending(EndReason.TERMINATED, f"proxyd: {error}")
         except TargetUnreachableError as error:
             return Ending(EndReason.TARGET_UNREACHABLE, f"proxyd: {error}")
         except BusError as error:
@@ -221,7 +248,7 @@ class ServedSession:
             target.abort()
             return self._ending.result()
         self._life.happened(Happened.TARGET_READY)
-        self._start_relay(target)
+        self._start_relay(target, policy)
         self._tasks.create_task(self._say_ready())
         return None
 
@@ -244,12 +271,13 @@ class ServedSession:
         except BusError as error:
             _log.warning("session.ready_unsaid", error=str(error))
 
-    def _start_relay(self, target: Leg) -> None:
+    def _start_relay(self, target: Leg, policy: ChannelPolicy) -> None:
         if self._sink is None:
             return
         around, grant = self._around, self.grant
         rules = Rules(
-            policy=ChannelPolicy(grant.channels),
+            policy=policy,
+            commands=grant.commands,
             terms=grant.terms,
             limits=Limits(
                 sessions=around.settings.max_channels,

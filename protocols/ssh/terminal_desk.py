@@ -1,11 +1,13 @@
 """Carries out what is typed at the terminal: asks control, and shows the answers."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 from uuid import UUID
 
+from bus.command_rules import MenuEntry
 from bus.contract import Grant
 from bus.errors import BusError
+from bus.menu import MenuError, command, find, parameters
 from bus.own_account import LaunchWaits
 from bus.sealed import Opener
 from protocols.errors import AccessDeniedError
@@ -13,7 +15,7 @@ from protocols.ssh.accounts import LaunchOrder, Visitor
 from protocols.ssh.auth import Redeemed
 from protocols.ssh.terminal import commands, pages
 from protocols.ssh.terminal.commands import Order, UsageError
-from protocols.ssh.terminal.words import WordsError, split
+from protocols.ssh.terminal.words import WordsError, quote, split
 from protocols.ssh.terminal_screen import Screen
 
 PROMPT: Final = "proxyd> "
@@ -26,9 +28,9 @@ _NAMES: Final = 1000
 """Secrets whose names Tab knows."""
 _FIELDS: Final = ("name", "host", "username", "site")
 
-Launch = Callable[[Redeemed, bool], Awaitable[int]]
-"""Serves a granted session on the channel to its end; the flag says that the channel lasts.
-Returns the exit status of what ran."""
+Launch = Callable[[Redeemed, bool, str | None], Awaitable[int]]
+"""Serves a granted session on the channel to its end; the flag says that the channel lasts,
+and the text what of the secret's menu is run. Returns the exit status of what ran."""
 
 
 class Desk:
@@ -127,13 +129,44 @@ class Desk:
     # --- launching
 
     async def _launched(self, order: Order) -> int:
+        chosen, menu = None, await self._menu(order.operand)
+        if menu:
+            chosen = await self._chosen(order.operand, menu)
+            if chosen is None:
+                return FAILED
         opener = Opener()
         granted = await self._granted(_wanted(order), opener)
         if granted is None:
             return FAILED
         await self._screen.flushed()
         redeemed = Redeemed(self._visitor.user, granted, opener)
-        return await self._launch(redeemed, self._lasts)
+        return await self._launch(redeemed, self._lasts, chosen)
+
+    async def _menu(self, secret: str) -> tuple[MenuEntry, ...]:
+        return (await self._visitor.find(text=secret, exact=True)).menu
+
+    async def _chosen(self, secret: str, menu: Sequence[MenuEntry]) -> str | None:
+        """Show the menu and ask; return a line of it with what it wants, None: given up."""
+        self._screen.say(*pages.menu(menu))
+        while line := await self._screen.read(f"{secret}> ", keeps=False):
+            try:
+                words = [word.text for word in split(line)]
+                entry = find(menu, words[0] if words else "")
+                if len(words) == 1:
+                    words += await self._values(entry)
+                command(entry, words[1:])
+            except (MenuError, WordsError) as error:
+                self._screen.say(pages.plain(str(error)))
+            else:
+                return " ".join(map(quote, words))
+        return None
+
+    async def _values(self, entry: MenuEntry) -> list[str]:
+        values = []
+        for name in parameters(entry):
+            value = await self._screen.read(f"{name}: ", keeps=False)
+            values.append("" if value is None else value.strip())
+        return values
 
     async def _granted(self, wanted: LaunchOrder, opener: Opener) -> Grant | None:
         """Return the grant, once all that the secret demands is there; None: given up."""

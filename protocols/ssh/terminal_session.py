@@ -140,8 +140,8 @@ class TerminalSession:
         idle_s = settings.terminal_idle_timeout_s
         screen = self._screen = Screen(self._leg, channel, sink, self._changed, idle_s)
 
-        async def launch(redeemed: Redeemed, lasts: bool) -> int:  # noqa: FBT001 - a callback's
-            return await self._launch(screen, redeemed, lasts=lasts)
+        async def launch(redeemed: Redeemed, lasts: bool, command: str | None) -> int:  # noqa: FBT001 - a callback's
+            return await self._launch(screen, redeemed, lasts=lasts, command=command)
 
         desk = Desk(screen, self._visitor, self._around.site, launch)
         try:
@@ -156,7 +156,9 @@ class TerminalSession:
         finally:
             self._screen = None
 
-    async def _launch(self, screen: Screen, redeemed: Redeemed, *, lasts: bool) -> int:
+    async def _launch(
+        self, screen: Screen, redeemed: Redeemed, *, lasts: bool, command: str | None
+    ) -> int:
         """Serve a session on the channel of `screen`, to its end; return its status."""
         channel, host = screen.channel, self._host
         if channel.left:
@@ -165,7 +167,7 @@ class TerminalSession:
         text = f"launched {grant.secret_name}: session {grant.session_id}"
         notice = NoticeShown(at_ms=self._at_ms(), channel=channel.ident, text=text)
         self._record([notice])
-        graft = Graft(channel, lasts=lasts)
+        graft = Graft(channel, lasts=lasts, command=command)
         host.grafted = True
         leg = self._launched = LaunchedLeg(self._leg, graft)
         self._back.clear()

@@ -18,6 +18,7 @@ from control.requests import (
     ShowSecret,
     TestSecret,
 )
+from proxyd.cli import secret_commands
 from proxyd.cli.errors import UNREACHABLE, CommandFailedError
 from proxyd.cli.invocation import Invocation, pass_invocation
 from proxyd.cli.output import OutputFormat, print_fields, print_json, print_table
@@ -185,6 +186,15 @@ def test(invocation: Invocation, name: str) -> None:
         print_fields({"secret": name, "result": tested.detail, "host key": tested.host_key})
     if not tested.ok:
         raise CommandFailedError(f"secret {name}: {tested.detail}", UNREACHABLE)
+
+
+for more in (
+    secret_commands.block,
+    secret_commands.allow,
+    secret_commands.forget,
+    secret_commands.commands,
+):
+    secret.add_command(more)
 
 
 def _fields(given: Given) -> Given:

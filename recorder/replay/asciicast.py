@@ -16,6 +16,7 @@ from recorder.events import (
     ChannelOpened,
     ChannelRequested,
     ClientData,
+    CommandMatched,
     InputMasked,
     KnownEvent,
     NoticeShown,
@@ -148,5 +149,7 @@ def marker(event: KnownEvent) -> str | None:
             return "masked input"
         case NoticeShown():
             return f"notice: {event.text}"
+        case CommandMatched():
+            return f"rule {event.rule} ({event.outcome}): {event.command}"
         case _:
             return None

@@ -59,15 +59,18 @@ class Commands(Struct, array_like=True):
     def row_done(self, row: str) -> list[tuple[int, str]]:
         """Take a row that the target completed; return the commands it shows."""
         self.recent = [*self.recent[1 - _MAX_RECENT :], row]
-        if not self.waiting:
-            return []
-        first = self.waiting[0]
-        command = _shown(first, row)
-        first.rows_waited += 1
-        if not command and first.rows_waited < _MAX_ROWS_WAITED:
-            return []
-        self.waiting = self.waiting[1:]
-        return [(first.at_ms, command)] if command else _fallback(first)
+        told: list[tuple[int, str]] = []
+        for place, entered in enumerate(self.waiting):
+            # Rows come in the order of the lines: one that was passed over is not to come.
+            if command := _shown(entered, row):
+                told = [each for passed in self.waiting[:place] for each in _fallback(passed)]
+                self.waiting = self.waiting[place + 1 :]
+                return [*told, (entered.at_ms, command)]
+            entered.rows_waited += 1
+        while self.waiting and self.waiting[0].rows_waited >= _MAX_ROWS_WAITED:
+            told += _fallback(self.waiting[0])
+            self.waiting = self.waiting[1:]
+        return told
 
     def finish(self) -> list[tuple[int, str]]:
         """Return what still waited for its row."""

@@ -19,6 +19,7 @@ from recorder.events import (
     ChannelOpened,
     ChannelRequested,
     ClientData,
+    CommandMatched,
     DesktopStarted,
     Event,
     FileTouched,
@@ -193,6 +194,9 @@ class _Reading:
                 shown.show(at_ms, data)
             case TargetErrorData(at_ms=at_ms, data=data):
                 self._channel(event.channel).show_error(at_ms, data)
+            case CommandMatched():
+                text = f"rule {event.rule} ({event.action}, {event.outcome}): {event.command}"
+                self.tell(event.at_ms, "command", event.channel, text)
             case ClientData(data=data):
                 typed = self._desktop_at(event.channel) or self._channel(event.channel)
                 typed.type(event.at_ms - event.held_ms, data)
@@ -313,7 +317,7 @@ def _as_happened(events: list[Event]) -> list[Event]:
         happened_ms, rank = event.at_ms, _DATA
         if isinstance(event, ChannelOpened | ChannelRequested | TerminalRequested):
             opened_ms, rank = event.at_ms, _OPENING
-        elif isinstance(event, ClientData) and event.held_ms:
+        elif isinstance(event, ClientData):
             happened_ms, rank = max(opened_ms, event.at_ms - event.held_ms), _KEYS
         ordered.append((happened_ms, rank, event))
     ordered.sort(key=itemgetter(0, 1))

@@ -11,7 +11,7 @@ from proxyd.cli import main
 from proxyd.metrics import Metrics
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [ROOT / "README.md", ROOT / "docs/operations.md"]
+DOCUMENTS = [ROOT / "README.md", ROOT / "docs/operations.md", ROOT / "docs/commands.md"]
 TEXT = {document.name: document.read_text(encoding="utf-8") for document in DOCUMENTS}
 BLOCK = re.compile(r"^```\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`(proxyd [^`]+)`")

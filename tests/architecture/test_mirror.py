@@ -10,6 +10,8 @@ WITHOUT_BEHAVIOUR = {"__init__", "__main__", "errors", "ports"}
 
 EDGES = {
     "bus/calls.py": "tests/integration/test_bus.py",
+    "bus/command_reports.py": "tests/unit/control/test_command_reports.py",
+    "bus/command_rules.py": "tests/unit/protocols/ssh/commands/test_rules.py",
     "bus/consumer.py": "tests/integration/test_bus_faults.py",
     "bus/dead_letters.py": "tests/integration/test_bus_faults.py",
     "bus/gaps.py": "tests/integration/test_bus_faults.py",
@@ -20,6 +22,8 @@ EDGES = {
     "bus/rabbitmq_control.py": "tests/integration/test_bus.py",
     "bus/wires.py": "tests/integration/test_bus.py",
     "bus/knock.py": "tests/unit/proxyd/test_neighbours.py",
+    "control/command_operations.py": "tests/unit/control/test_commands.py",
+    "control/command_requests.py": "tests/unit/control/test_commands.py",
     "control/audit_export.py": "tests/integration/test_audit_export.py",
     "control/access_operations.py": "tests/unit/control/test_operations.py",
     "control/self_signed.py": "tests/unit/control/test_gateway_certificate.py",
@@ -60,6 +64,9 @@ EDGES = {
     "protocols/rdp/login.py": "tests/e2e/test_rdp.py",
     "protocols/rdp/served_session.py": "tests/e2e/test_rdp.py",
     "protocols/ssh/accounts.py": "tests/e2e/test_terminal.py",
+    "protocols/ssh/command_reports.py": "tests/e2e/test_commands.py",
+    "protocols/ssh/guarded_policy.py": "tests/e2e/test_commands.py",
+    "proxyd/cli/secret_commands.py": "tests/e2e/test_commands.py",
     "protocols/ssh/launched_leg.py": "tests/e2e/test_terminal.py",
     "protocols/ssh/terminal_desk.py": "tests/e2e/test_terminal.py",
     "protocols/ssh/terminal_screen.py": "tests/e2e/test_terminal.py",

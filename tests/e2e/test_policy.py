@@ -215,3 +215,17 @@ def agent(tmp_path: Path) -> Iterator[str]:
     run([program("ssh-add"), "-q", key], env={"SSH_AUTH_SOCK": path})
     yield path
     stop(process)
+
+
+def test_what_a_secret_says_of_commands_is_kept_or_it_is_not_served(
+    relaying: Daemon, openssh_server: OpenSSHServer
+):
+    relaying.add_secret("ruled", openssh_server)
+    relaying.cli("secret", "block", "ruled", "no-wipe", "wipe")
+    login = relaying.login("ruled")
+    refused, other = login.run("echo went; wipe"), login.run("id -un")
+    assert "went" not in refused.text
+    if "rule no-wipe of this secret forbids it" in refused.said:
+        assert other.text == "target"
+    else:
+        assert "have [ssh] relay set to packet" in other.said

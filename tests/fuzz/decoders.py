@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from samples import rdp
 
 from bus import codec, signed
+from bus.command_rules import CommandRule, RuleAction
 from bus.errors import BadMessageError, FeedCutError
 from bus.sealed_feed import FeedOpener
 from control.errors import ControlError
@@ -33,6 +34,8 @@ from protocols.rdp.wire.ts_request import PasswordCredentials, TSRequest
 from protocols.rdp.wire.x224 import ConnectionRequest, Security, read_answer
 from protocols.ssh import packets
 from protocols.ssh.channel_policy import ChannelPolicy
+from protocols.ssh.commands.guard import Guard
+from protocols.ssh.commands.rules import Rules
 from protocols.ssh.files import ledger_for
 from protocols.ssh.requests import asked_events
 from recorder import chunk
@@ -257,6 +260,18 @@ def _rdp_shares(data: bytes) -> None:
     slowpath.without_reconnect_cookie(rdp.share(7, data))
 
 
+def _typed_commands(data: bytes) -> None:
+    """What a client types and a target shows in turn, and the time that passes."""
+    rules = Rules([CommandRule(name="r", pattern="a.*b", action=RuleAction.NOTICE)])
+    guard, at_ms = Guard(rules, 1 + len(data) % 40), 0
+    for side, piece in _pieces(data):
+        at_ms += 40
+        (guard.typed if side else guard.shown)(at_ms, piece)
+        guard.tick(at_ms)
+        guard.take()
+    guard.finish(at_ms)
+
+
 DECODERS: Final[dict[str, Callable[[bytes], object]]] = {
     "bundle": _bundle,
     "bundle_manifest": bundle.decode_manifest,
@@ -307,6 +322,7 @@ DECODERS: Final[dict[str, Callable[[bytes], object]]] = {
     "segment_front": lambda data: read_front(chunk.frame(data) + data),
     "sftp": _ledger("subsystem", b"sftp"),
     "tree_head": decode_head,
+    "typed_commands": _typed_commands,
     "terminal_request": packets.Terminal.read,
 }
 

@@ -94,6 +94,11 @@ class Terminal:
         while self._take(quiet_s):
             pass
 
+    def answered(self, limit_s: float = 0.3) -> None:
+        """Wait for an answer, and to its end."""
+        if self._take(limit_s):
+            self.settle(0.005)
+
     def wait(self, *, seconds: float = 15) -> int:
         """Read to the end and return the exit status."""
         end = time.monotonic() + seconds

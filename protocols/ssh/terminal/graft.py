@@ -32,9 +32,14 @@ _SIGNALLED: Final = 128
 class Graft:
     """One launch on one channel."""
 
-    def __init__(self, channel: HostedChannel, *, lasts: bool) -> None:
-        """`lasts` says that the client's channel goes on when the target's ends."""
-        self._channel, self._lasts = channel, lasts
+    def __init__(
+        self, channel: HostedChannel, *, lasts: bool, command: str | None = None
+    ) -> None:
+        """`lasts` says that the client's channel goes on when the target's ends.
+
+        `command` is what runs there; None: a shell.
+        """
+        self._channel, self._lasts, self._command = channel, lasts, command
         self._number = b""
         """The target's, once it has one."""
         self._held: deque[bytes] = deque()
@@ -202,7 +207,10 @@ class Graft:
         asks = [("env", rest, False) for rest in self._channel.environment]
         if self._channel.terminal:
             asks.append(("pty-req", self._channel.terminal.write(), True))
-        asks.append(("shell", b"", True))
+        if self._command is None:
+            asks.append(("shell", b"", True))
+        else:
+            asks.append(("exec", packets.string(self._command.encode()), True))
         self._owed = sum(want_reply for _, _, want_reply in asks)
         self._due += [
             body_of(ChannelRequest(answer.sender, kind, want_reply, rest).write())

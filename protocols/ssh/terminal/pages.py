@@ -6,6 +6,7 @@ INVARIANT: nothing that came from elsewhere reaches a screen with a control char
 from collections.abc import Sequence
 from typing import Final
 
+from bus.command_rules import MenuEntry
 from bus.own_account import OwnCredential, Presence, SecretSeen, SecretsFound
 
 _HEADS: Final = ("NAME", "TYPE", "TARGET", "LOGS ON AS", "SITE", "DEMANDS")
@@ -56,6 +57,12 @@ def _how(seen: SecretSeen, site: str) -> str:
     if seen.protocol != "ssh":
         return f"it is a desktop: credential {seen.name}"
     return f"launch {seen.name}"
+
+
+def menu(entries: Sequence[MenuEntry]) -> list[str]:
+    """Return what may be run, numbered."""
+    rows = [(str(number), each.name, each.command) for number, each in enumerate(entries, 1)]
+    return ["Type a name or a number:", *table(("NO", "NAME", "RUNS"), rows)]
 
 
 def present(people: Sequence[Presence]) -> list[str]:

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
+from bus.command_reports import CommandReport, HoldCommand, command_info
 from bus.contract import (
     Alive,
     ConnectionLost,
@@ -24,6 +25,7 @@ from bus.contract import (
     TrustedKeys,
 )
 from bus.errors import BadMessageError, BusUnavailableError
+from bus.sealed import seal
 from bus.signed import introduction
 from control import authority, engines, node_keys
 from control.credentials import Gateways
@@ -252,3 +254,24 @@ async def test_a_heartbeat_is_remembered_and_answered_with_the_key_for_passwords
 async def test_a_ping_for_storage_is_no_business_of_control(ask):
     with pytest.raises(BadMessageError, match="is for storage"):
         await ask(PingStorage())
+
+
+async def test_a_command_is_told_sealed_and_of_one_s_own_session_only(
+    ask, session_id, accounts, database
+):
+    sealed = seal(accounts.public, b"wipe \x1bit", command_info(session_id))
+    report = CommandReport(
+        session_id=session_id,
+        rule="no-wipe",
+        action="notice",
+        outcome="refused",
+        sealed_command=sealed,
+    )
+    assert await ask(report) == Done()
+    with database.read() as session:
+        row = session.scalars(select(AuditRow).order_by(AuditRow.id.desc())).first()
+    assert (row.action, row.detail[-10:]) == ("command.matched", ": wipe  it")
+    hold = HoldCommand(session_id=session_id, rule="r", sealed_command=sealed)
+    assert (await ask(hold)).approved is None
+    with pytest.raises(BadMessageError):
+        await ask(hold, "engine-2")

@@ -84,3 +84,12 @@ def test_a_marked_prompt_is_where_the_line_begins():
     commands.begin("odd> already recalled")
     commands.enter(5, TypedLine("", plain=False))
     assert commands.row_done("odd> already recalled") == [(5, "already recalled")]
+
+
+def test_a_line_whose_row_never_comes_holds_up_no_other():
+    commands = Commands()
+    for at_ms, text in ((1, "lost"), (2, "ls"), (3, "pwd")):
+        commands.begin("$ ")
+        assert commands.enter(at_ms, TypedLine(text, plain=True)) == []
+    assert commands.row_done("$ ls") == [(1, "lost"), (2, "ls")]
+    assert commands.row_done("$ pwd") == [(3, "pwd")]

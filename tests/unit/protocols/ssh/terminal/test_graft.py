@@ -35,7 +35,14 @@ TERMINAL = Terminal("xterm", 80, 24, b"").write()
 class Launch:
     """A launch on a channel, through a relay, with both peers in the test's hands."""
 
-    def __init__(self, *, lasts: bool = True, typed: bytes = b"", window: int = 1000) -> None:
+    def __init__(
+        self,
+        *,
+        lasts: bool = True,
+        typed: bytes = b"",
+        window: int = 1000,
+        command: str | None = None,
+    ) -> None:
         host = ChannelHost()
         opening = packets.session_open(CLIENT, window, 32768)
         hear = [
@@ -48,7 +55,7 @@ class Launch:
         host.receive([body_of(payload) for payload in hear], 0)
         self.channel = host.channel
         self.wire = Wire()
-        self.graft = Graft(self.channel, lasts=lasts)
+        self.graft = Graft(self.channel, lasts=lasts, command=command)
         self.to_target: list[bytes] = []
         self.to_client: list[bytes] = []
         self._feed(self.graft.begin())
@@ -101,6 +108,12 @@ def test_the_target_is_asked_for_what_the_client_has():
         ("shell", True),
     ]
     assert launch.wire.recorded(TerminalRequested)
+
+
+def test_a_command_takes_the_place_of_the_shell():
+    launch = Launch(command="say hi").confirm()
+    asked = packets.ChannelRequest.read(payload_of(launch.to_target[-1]))
+    assert (asked.kind, asked.rest) == ("exec", packets.string(b"say hi"))
 
 
 def test_the_client_hears_nothing_of_what_was_asked_for_it():

@@ -1,5 +1,6 @@
 import datetime as dt
 
+from bus.command_rules import MenuEntry
 from bus.own_account import OwnCredential, Presence, SecretSeen, SecretsFound
 from protocols.ssh.terminal import pages
 
@@ -51,3 +52,11 @@ def test_a_pair_is_shown_with_how_it_is_used():
 def test_nothing_shown_can_act_on_a_terminal():
     assert pages.plain("a\x1b[2Jb\x07\u202ec") == "a [2Jb  c"
     assert "\x1b" not in "".join(pages.table(("A",), [("\x1b[2J",)]))
+
+
+def test_a_menu_is_numbered():
+    entries = (
+        MenuEntry(name="say", command="echo $what"),
+        MenuEntry(name="who", command="id -un"),
+    )
+    assert pages.menu(entries)[2:] == ["1   say   echo $what", "2   who   id -un"]

@@ -1,0 +1,326 @@
+"""Holds back the Enter of each line that is typed on a terminal until the line was judged.
+
+Text goes on at once, so that it is echoed; its Enter waits. What the keys make is judged where
+that is what the screen shows as well; else, after recall, completion or a key of somebody's
+own, what the screen shows. Nobody waits who types at a prompt: the echo of the last key is
+there before Enter is.
+
+INVARIANT: an Enter goes on only when its line was judged, and nothing overtakes it.
+INVARIANT: a line that was not echoed is judged, and not told of.
+"""
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+from typing import Final
+
+from bus.command_rules import RuleAction
+from protocols.errors import RemoteProtocolError
+from protocols.ssh.commands.keys import TypedLine
+from protocols.ssh.commands.row import Row
+from protocols.ssh.commands.rules import HIDDEN, Found, Rules
+
+QUIET_MS: Final = 150
+"""A target that was silent for so long has drawn what it had to draw."""
+UNECHOED_MS: Final = 300
+"""How long the echo of plain text may take: that of a password never comes."""
+LIMIT_MS: Final = 2000
+"""How long a line waits at the most."""
+HELD_LIMIT_BYTES: Final = 4 * 1024 * 1024
+"""More than any target lets a client type ahead."""
+_INTERRUPT: Final = b"\x03"
+_CARRIED: Final = 4096
+_ROW: Final = 4096
+"""Characters of what the screen shows that are judged, and of a paste at each newline."""
+_TAILS: Final = 16
+"""Places where a command may begin: each is a line more to be judged."""
+_PARTIAL_BYTES: Final = 64 * 1024
+"""No command is as long; what is so was sent to something else."""
+_TAIL = re.compile(r"[$#%>:\xbb\u276f] ?(?=\S)|': ")
+"""Behind one of these a command may begin, where nobody knows the prompt."""
+_ASKS = re.compile(
+    r"(?i)(?:pass\s?(?:word|phrase|wd|code)|kennwort|passwort|contrase\xf1a|mot de passe"
+    r"|\b(?:pin|otp|totp|token|code|secret)\b)[^\n]{0,60}$"
+)
+
+
+class Guard:
+    """One terminal's."""
+
+    def __init__(self, rules: Rules, columns: int) -> None:
+        self._rules, self._row, self._line = rules, Row(columns), TypedLine()
+        self._queue = bytearray()
+        self._pieces: Iterator[tuple[bytes, bool]] | None = None
+        self._left_bytes = 0
+        """Of what `_pieces` has yet to give."""
+        self._enter = b""
+        """Held back."""
+        self._entered_ms = self._keyed_ms = self._shown_ms = 0
+        self._prompt: str | None = None
+        self._carried = ""
+        """Lines before this one that it goes on from."""
+        self._doubted = False
+        """Whether the target may hold a line that was to be given up."""
+        self.held: Found | None = None
+        """What waits for somebody's approval."""
+        self._due = bytearray()
+        self.swallowed_bytes = 0
+        """What the client sent and the target will not get, since somebody looked."""
+        self.found: list[Found] = []
+        """What was decided, since somebody looked."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether time decides: an Enter waits for an echo."""
+        return bool(self._enter) and self.held is None
+
+    def resize(self, columns: int) -> None:
+        """Take the terminal's width."""
+        self._row.resize(columns)
+
+    def take(self) -> bytes:
+        """Return what may go on to the target now."""
+        due, self._due = bytes(self._due), bytearray()
+        return due
+
+    def typed(self, at_ms: int, data: bytes) -> None:
+        """Take what the client sent."""
+        if self.held and _INTERRUPT in data:
+            self._give_up()
+            given_up_bytes = data.rindex(_INTERRUPT) + 1
+            self.swallowed_bytes += given_up_bytes
+            data = data[given_up_bytes:]
+        self._queue += data
+        if len(self._queue) > HELD_LIMIT_BYTES:
+            raise RemoteProtocolError("more was typed than a line may hold up")
+        self._go_on(at_ms)
+
+    def shown(self, at_ms: int, data: bytes) -> None:
+        """Take what the target sent."""
+        self._row.feed(data)
+        self._shown_ms = at_ms
+        self._go_on(at_ms)
+
+    def tick(self, at_ms: int) -> None:
+        """Let time pass."""
+        self._go_on(at_ms)
+
+    def finish(self, at_ms: int) -> None:
+        """Judge what is held on what is known: the client has said all."""
+        self._go_on(at_ms + LIMIT_MS)
+
+    def resolve(self, at_ms: int, *, approved: bool) -> None:
+        """Let the line that waits for approval run, or not."""
+        if self.held is None:
+            return
+        if approved:
+            self.held = None
+            self._release()
+        else:
+            self._give_up()
+        self._go_on(at_ms)
+
+    # --- inside
+
+    def _go_on(self, at_ms: int) -> None:
+        while self.held is None:
+            if self._enter:
+                if not self._settled(at_ms):
+                    return
+                self._decide()
+            elif not self._next_piece(at_ms):
+                return
+
+    def _next_piece(self, at_ms: int) -> bool:
+        """Take what was typed up to the next Enter; False where nothing is left."""
+        if self._pieces is None:
+            if not self._queue:
+                return False
+            if self._line.untouched and not self._doubted:
+                self._prompt = self._row.left
+            data, self._queue = bytes(self._queue), bytearray()
+            self._pieces, self._left_bytes = self._line.feed(data), len(data)
+        piece, entered = next(self._pieces, (b"", False))
+        self._left_bytes -= len(piece)
+        if not entered:
+            self._pieces = None
+            self._due += piece
+            self._keyed_ms = at_ms if piece else self._keyed_ms
+            return True
+        self._due += piece[:-1]
+        self._keyed_ms = at_ms if piece[:-1] else self._keyed_ms
+        self._enter, self._entered_ms = piece[-1:], at_ms
+        return True
+
+    @property
+    def _sure(self) -> bool:
+        return self._line.plain and not self._doubted
+
+    def _settled(self, at_ms: int) -> bool:
+        """Say whether the screen shows by now what the keys have made."""
+        line, row = self._line, self._row
+        if line.pasting:
+            # A line editor shows a paste when it is over.
+            return True
+        if self._sure and (row.alternate or line.untouched or self._echoed):
+            return True
+        waited_ms = at_ms - self._entered_ms
+        if self._sure:
+            return waited_ms >= UNECHOED_MS
+        answered = self._shown_ms >= self._keyed_ms and self._shown_ms > 0
+        quiet = at_ms - self._shown_ms >= QUIET_MS
+        return (answered and quiet) or waited_ms >= LIMIT_MS
+
+    @property
+    def _last_row(self) -> str:
+        return self._line.text.rpartition("\n")[2].rstrip()
+
+    @property
+    def _shown(self) -> str:
+        """The line on the screen, but for what a shell draws right of the cursor of its own.
+
+        That is a right prompt, or a suggestion: neither is run.
+        """
+        left = self._row.left.rstrip()
+        typed = self._sure and self._last_row and left.endswith(self._last_row)
+        return left if typed else self._row.text
+
+    @property
+    def _echoed(self) -> bool:
+        """Whether the line at the cursor ends with what was typed."""
+        text, shown = self._last_row, self._shown
+        if text:
+            return shown.endswith(text)
+        return self._prompt is not None and shown == self._prompt.rstrip()
+
+    def _decide(self) -> None:
+        found = self._rules.judge(self._readings(), self._told())
+        if found is None:
+            self._release()
+            return
+        self.found.append(found)
+        match found.action:
+            case RuleAction.ALERT:
+                self._release()
+            case RuleAction.HOLD:
+                self.held = found
+            case RuleAction.NOTICE | RuleAction.END:
+                self._give_up()
+
+    def _readings(self) -> list[str]:
+        """Return every line that the target may take this for."""
+        text, shown = self._line.text.strip(), self._shown[:_ROW]
+        if self._line.pasting:
+            # What is before the last newline was judged there.
+            return [*text.split("\n")[-2:], self._carried + text[-_ROW:]]
+        readings = [*text.split("\n"), text.replace("\\\n", ""), self._carried + text]
+        prompt = (self._prompt or "").rstrip()
+        if prompt and shown.startswith(prompt):
+            body = shown[len(prompt) :].strip()
+            readings += [body, self._carried + body]
+        elif not self._sure:
+            tails = islice(_TAIL.finditer(shown), _TAILS)
+            readings += [shown, *(shown[found.end() :] for found in tails)]
+        return readings
+
+    def _told(self) -> str:
+        text, shown = self._line.text.strip(), self._shown
+        if not self._sure:
+            prompt = (self._prompt or "").rstrip()
+            return shown[len(prompt) :].strip() if shown.startswith(prompt) else shown
+        if self._line.pasting:
+            return HIDDEN if _ASKS.search(shown) else text
+        return text if self._echoed or text in shown else HIDDEN
+
+    def _release(self) -> None:
+        self._due += self._enter
+        line = self._line
+        if line.pasting:
+            line.newline()
+        else:
+            continued = line.text if self._sure else self._told()
+            self._carry(continued)
+            line.begin()
+            self._doubted = False
+        self._enter, self._prompt = b"", self._prompt if line.pasting else None
+
+    def _carry(self, text: str) -> None:
+        """Remember a line that goes on in the next."""
+        backslashes = len(text) - len(text.rstrip("\\"))
+        self._carried = ((self._carried + text)[:-1] if backslashes % 2 else "")[-_CARRIED:]
+
+    def _give_up(self) -> None:
+        """Have the target forget the line; what was typed behind it is forgotten with it."""
+        gone_bytes = len(self._enter) + self._left_bytes + len(self._queue)
+        self.swallowed_bytes += gone_bytes - len(_INTERRUPT)
+        self._due += _INTERRUPT
+        self._queue.clear()
+        self._pieces, self._left_bytes = None, 0
+        self._enter, self.held, self._carried = b"", None, ""
+        self._line.begin()
+        self._line.pasting, self._doubted = False, True
+
+
+class PipedGuard:
+    """What is sent to a shell without a terminal: line by line, as it runs it."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._partial = bytearray()
+        self._whole = bytearray()
+        """A line that goes on in the next, as far as it has come."""
+        self.held: Found | None = None
+        self.waits = False
+        self._due = bytearray()
+        self.swallowed_bytes = 0
+        self.found: list[Found] = []
+
+    def resize(self, columns: int) -> None:
+        """Take nothing: there is no terminal."""
+
+    def shown(self, at_ms: int, data: bytes) -> None:
+        """Take nothing: nothing is echoed."""
+
+    def tick(self, at_ms: int) -> None:
+        """Let time pass."""
+
+    def resolve(self, at_ms: int, *, approved: bool) -> None:
+        """Do nothing: what would wait for approval is refused."""
+
+    def take(self) -> bytes:
+        """Return what may go on to the target now."""
+        due, self._due = bytes(self._due), bytearray()
+        return due
+
+    def typed(self, at_ms: int, data: bytes) -> None:
+        """Take what the client sent."""
+        *lines, rest = (bytes(self._partial) + data).split(b"\n")
+        for line in lines:
+            self._take(line + b"\n")
+        self._partial = bytearray(rest)
+        if len(self._whole) + len(rest) > _PARTIAL_BYTES:
+            self.finish(at_ms)
+
+    def finish(self, at_ms: int) -> None:
+        """Judge a last line without an end."""
+        del at_ms
+        self._whole += self._partial
+        self._partial.clear()
+        self._judge()
+
+    def _take(self, line: bytes) -> None:
+        self._whole += line
+        end = line.rstrip(b"\r\n")
+        if (len(end) - len(end.rstrip(b"\\"))) % 2 == 0:
+            self._judge()
+
+    def _judge(self) -> None:
+        whole, self._whole = bytes(self._whole), bytearray()
+        text = whole.decode("utf-8", "replace").replace("\\\n", "").rstrip("\r\n")
+        found = self._rules.judge([text], text)
+        if found:
+            self.found.append(found.unheld)
+        if found is None or found.action is RuleAction.ALERT:
+            self._due += whole
+        else:
+            self.swallowed_bytes += len(whole)

@@ -1,0 +1,104 @@
+"""What may be opened and asked for where a secret has a word to say about commands."""
+
+from typing import Final
+
+from bus.command_rules import CommandControl, PatternError, RuleAction
+from protocols.ssh.channel_policy import ChannelPolicy
+from protocols.ssh.commands.rules import Found, Rules
+from protocols.ssh.packets import Reader
+
+_WAITS: Final = "; to have it approved, open a shell and run it there"
+_OF_A_MENU: Final = frozenset(
+    {
+        *("exec", "pty-req", "env", "window-change", "signal", "break", "xon-xoff"),
+        *("eow@openssh.com", "keepalive@openssh.com", "exit-status"),
+        "simple@putty.projects.tartarus.org",
+        "winadj@putty.projects.tartarus.org",
+    }
+)
+_HARMLESS_VARIABLES: Final = ("LANG", "LC_", "TERM")
+
+
+_UNJUDGED: Final = (
+    "this secret says which commands may run, and this gateway's relay cannot judge them: "
+    "have [ssh] relay set to packet"
+)
+
+
+def policy_for(
+    allowed: frozenset[str], control: CommandControl, *, judged: bool
+) -> ChannelPolicy:
+    """Return the policy of a secret; raise `PatternError` where it cannot be kept to.
+
+    `judged` says whether the relay judges commands.
+    """
+    if not control.says_something:
+        return ChannelPolicy(allowed)
+    if not judged:
+        raise PatternError(_UNJUDGED)
+    return GuardedPolicy(allowed, control)
+
+
+class GuardedPolicy(ChannelPolicy):
+    """A secret's `channels`, and beyond them its block list and its menu."""
+
+    def __init__(self, allowed: frozenset[str], control: CommandControl) -> None:
+        """Make one; raise `PatternError` where a pattern is none."""
+        super().__init__(allowed | {"exec"} if control.menu else allowed)
+        self.rules = Rules(control.rules)
+        self._menu = control.menu
+        self.permitted: bytes | None = None
+        """The one command that may be run next: what an entry of the menu stands for."""
+        self.found: list[Found] = []
+        """What commands broke, since somebody looked."""
+
+    def client_opens(self, kind: str) -> str | None:
+        """Say why the client may not open a channel of `kind`, if it may not."""
+        if self._menu and kind != "session":
+            return "this secret permits what is on its menu, and no forwarding"
+        return super().client_opens(kind)
+
+    def target_opens(self, kind: str) -> str | None:
+        """Say why the target may not open a channel of `kind`, if it may not."""
+        if self._menu:
+            return "this secret permits what is on its menu, and no forwarding"
+        return super().target_opens(kind)
+
+    def client_asks_globally(self, kind: str) -> str | None:
+        """Say why a global request of the client must not pass, if it must not."""
+        refusal = super().client_asks_globally(kind)
+        if refusal is None and self._menu and "forward" in kind:
+            return "this secret permits what is on its menu, and no forwarding"
+        return refusal
+
+    def client_asks(self, kind: str, rest: bytes) -> str | None:
+        """Say why a request on a session channel must not pass, if it must not."""
+        refusal = self._off_menu(kind, rest) if self._menu else None
+        refusal = refusal or super().client_asks(kind, rest)
+        if refusal is None and kind == "exec":
+            return self._broken(Reader(rest).text())
+        return refusal
+
+    def _off_menu(self, kind: str, rest: bytes) -> str | None:
+        if kind not in _OF_A_MENU:
+            return f"this secret permits what is on its menu: {self._names()}"
+        if kind == "env" and not Reader(rest).text().startswith(_HARMLESS_VARIABLES):
+            return "this secret permits what is on its menu, and no variables"
+        if kind == "exec":
+            permitted, self.permitted = self.permitted, None
+            if permitted is None or permitted != Reader(rest).string():
+                return f"this secret permits what is on its menu: {self._names()}"
+        return None
+
+    def _names(self) -> str:
+        return ", ".join(entry.name for entry in self._menu)
+
+    def _broken(self, command: str) -> str | None:
+        lines = [*command.splitlines(), command, command.replace("\\\n", "")]
+        found = self.rules.judge(lines, command)
+        if found is None:
+            return None
+        self.found.append(found.unheld)
+        if found.action is RuleAction.ALERT:
+            return None
+        return found.refusal + (_WAITS if found.action is RuleAction.HOLD else "")

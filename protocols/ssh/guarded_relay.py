@@ -1,0 +1,264 @@
+"""The packet relay of a secret that says what may be run: lines are judged on their way.
+
+Everything is recorded as it comes; what goes on to the target may come later, or not at all.
+Sessions of other secrets have `PacketRelay` itself, and pay nothing.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from bus.command_rules import CommandControl, RuleAction
+from bus.menu import MenuError, command, find
+from protocols.errors import RemoteProtocolError
+from protocols.ssh import packets
+from protocols.ssh.channels import Answer, Channel, Limits, Out, Side
+from protocols.ssh.commands.guard import Guard, PipedGuard
+from protocols.ssh.commands.rules import Found
+from protocols.ssh.guarded_policy import GuardedPolicy
+from protocols.ssh.packet_relay import PacketRelay
+from protocols.ssh.packets import Message, Reader, body_of, payload_of
+from protocols.ssh.terminal.words import WordsError, split
+from recorder.events import CommandMatched, RequestRefused
+from recorder.ports import EventSink
+from recorder.session_info import RecordingTerms
+
+_DATA, _EOF = int(Message.CHANNEL_DATA), int(Message.CHANNEL_EOF)
+_REQUEST, _CLOSE = int(Message.CHANNEL_REQUEST), int(Message.CHANNEL_CLOSE)
+_ADJUST = int(Message.CHANNEL_WINDOW_ADJUST)
+_CANNOT_RUN: Final = 126
+"""The status by which a shell says that it may not run a command."""
+_STARTS: Final = frozenset({"shell", "exec", "subsystem"})
+_TOLD: Final = {
+    RuleAction.NOTICE: "{}",
+    RuleAction.HOLD: "this waits until somebody else approves it; control-C gives it up",
+}
+_PIECE_BYTES: Final = 16 * 1024
+"""Every SSH implementation takes packets of this size (RFC 4253 6.1)."""
+
+
+class GuardedRelay(PacketRelay):
+    """The channels of one session, between its two legs, and what may be run on them."""
+
+    def __init__(
+        self,
+        policy: GuardedPolicy,
+        control: CommandControl,
+        terms: RecordingTerms,
+        limits: Limits,
+        sink: EventSink,
+    ) -> None:
+        super().__init__(policy, terms, limits, sink)
+        self._guarded, self._menu = policy, control.menu
+        self._found: list[tuple[int, Found]] = []
+        self._complaint = ""
+        """Why what was asked for last is not on the menu."""
+
+    def receive(self, side: Side, bodies: list[bytes]) -> Out:
+        """Take what `side` sent; return what to send, once what was typed is judged."""
+        bodies = self._unless_shut(side, bodies)
+        if side is Side.TARGET:
+            out = super().receive(side, bodies)
+            for body in bodies:
+                if body[1] == _DATA:
+                    self._shown(body)
+        else:
+            out = super().receive(side, [self._from_menu(body) for body in bodies])
+            passed = [each for body in out.to[Side.TARGET] for each in self._judged(body)]
+            out.to[Side.TARGET][:] = passed
+        self._collect(out)
+        return out
+
+    def judge(self) -> bool:
+        """Decide about what was typed; say whether time decides about anything."""
+        return super().judge() or self._guards_wait
+
+    @property
+    def wants_tick(self) -> bool:
+        """Whether a typed line waits for its echo."""
+        return super().wants_tick or self._guards_wait
+
+    def pass_time(self) -> Out:
+        """Let time pass; return what is to be sent now."""
+        super().tick()
+        out = Out()
+        for channel in self._channels[Side.CLIENT].values():
+            if channel.guard:
+                channel.guard.tick(self._at_ms)
+        self._collect(out)
+        return out
+
+    def resolve(self, channel: int, *, approved: bool) -> Out:
+        """Let the line that waits on a channel run, or not; return what is to be sent now."""
+        self._at_ms = self._sink.at_ms()
+        out = Out()
+        for each in self._channels[Side.CLIENT].values():
+            if each.ident == channel and each.guard:
+                each.guard.resolve(self._at_ms, approved=approved)
+                if not approved:
+                    out.to[Side.CLIENT].extend(self._notice_on(each, "proxyd: not run"))
+        self._collect(out)
+        return out
+
+    def holds(self, channel: int) -> bool:
+        """Say whether a line still waits for approval there."""
+        channels = self._channels[Side.CLIENT].values()
+        return any(
+            each.ident == channel and each.guard and each.guard.held for each in channels
+        )
+
+    def take_found(self) -> list[tuple[int, Found]]:
+        """Return what broke a rule, with its channel, since this was asked last."""
+        found, self._found = self._found, []
+        return found
+
+    # --- inside
+
+    @property
+    def _guards_wait(self) -> bool:
+        channels = self._channels[Side.CLIENT].values()
+        return any(each.guard is not None and each.guard.waits for each in channels)
+
+    def _asked(self, side: Side, payload: bytes, out: Out) -> bool:
+        before, shown = len(self._events), len(out.to[Side.CLIENT])
+        passes = super()._asked(side, payload, out)
+        request = packets.ChannelRequest.read(payload)
+        channel = self._channel(side, packets.uint32(request.recipient))
+        found, self._guarded.found = self._guarded.found, []
+        for each in found:
+            self._take(channel, each)
+        if not passes and side is Side.CLIENT and request.kind in _STARTS:
+            refused = [one for one in self._events[before:] if isinstance(one, RequestRefused)]
+            del out.to[Side.CLIENT][shown:]
+            self._shut(channel, request, self._complaint or refused[0].reason, out)
+        self._complaint = ""
+        return passes
+
+    def _shut(
+        self, channel: Channel, request: packets.ChannelRequest, why: str, out: Out
+    ) -> None:
+        """End a channel on which something else was to be run, in both sides' names.
+
+        A mere refusal would leave the user without a reason: clients show none.
+        """
+        number, to_client = channel.numbers[Side.CLIENT], out.to[Side.CLIENT]
+        if request.want_reply:
+            to_client.append(body_of(packets.channel_success(number)))
+        to_client += self._notice_on(channel, f"proxyd: {why}")
+        to_client += [
+            body_of(packets.exit_status(number, _CANNOT_RUN)),
+            body_of(packets.channel_eof(number)),
+            body_of(packets.channel_close(number)),
+        ]
+        out.to[Side.TARGET].append(body_of(packets.channel_close(channel.numbers[Side.TARGET])))
+        channel.shut, channel.guard = True, None
+
+    def _closed(self, side: Side, payload: bytes, out: Out) -> bool:
+        channel = self._channel(side, packets.uint32(Reader(payload, 1).uint32()))
+        # Of a channel that was shut, both sides have got their close.
+        return super()._closed(side, payload, out) and not channel.shut
+
+    def _unless_shut(self, side: Side, bodies: list[bytes]) -> list[bytes]:
+        """Leave out what comes on channels that were shut, but for its close."""
+        channels = self._channels[side.other]
+        return [
+            body
+            for body in bodies
+            if body[1] < _ADJUST
+            or body[1] == _CLOSE
+            or (channel := channels.get(body[2:6])) is None
+            or not channel.shut
+        ]
+
+    def _note(self, channel: Channel, request: packets.ChannelRequest) -> Answer:
+        rules = self._guarded.rules
+        match request.kind:
+            case "pty-req" if rules.any and channel.guard is None:
+                columns = packets.Terminal.read(request.rest).columns
+                channel.guard = Guard(rules, columns)
+            case "shell" if rules.any and channel.guard is None:
+                channel.guard = PipedGuard(rules)
+            case "window-change" if channel.guard:
+                channel.guard.resize(Reader(request.rest).uint32())
+        channel.begun |= request.kind in _STARTS
+        return super()._note(channel, request)
+
+    def _from_menu(self, body: bytes) -> bytes:
+        """Return a packet as it is to be; in place of an entry of the menu, its command."""
+        if body[1] != _REQUEST or not self._menu:
+            return body
+        request = packets.ChannelRequest.read(payload_of(body))
+        if request.kind != "exec":
+            return body
+        try:
+            words = [word.text for word in split(Reader(request.rest).text())]
+            run = command(find(self._menu, words[0] if words else ""), words[1:])
+        except (MenuError, WordsError) as error:
+            self._complaint = str(error)
+            return body
+        self._guarded.permitted = run.encode()
+        rest = packets.string(run.encode())
+        asked = packets.ChannelRequest(request.recipient, "exec", request.want_reply, rest)
+        return body_of(asked.write())
+
+    def _shown(self, body: bytes) -> None:
+        channel = self._channels[Side.CLIENT].get(body[2:6])
+        if channel and channel.guard:
+            channel.guard.shown(self._at_ms, Reader(body, 6).string())
+
+    def _judged(self, body: bytes) -> Iterator[bytes]:
+        """Give what goes on of a packet of the client, and what it lets go before it."""
+        kind = body[1]
+        channel = self._channels[Side.TARGET].get(body[2:6]) if kind in (_DATA, _EOF) else None
+        guard = channel.guard if channel else None
+        if channel is None or guard is None or not channel.begun:
+            if channel and channel.kind == "session" and not channel.begun and kind == _DATA:
+                # Some targets keep it for the shell that is to come, and nothing has judged it.
+                raise RemoteProtocolError("data before anything was started that could take it")
+            yield body
+        elif kind == _DATA:
+            guard.typed(self._at_ms, Reader(body, 6).string())
+            yield from self._due(channel)
+        else:
+            guard.finish(self._at_ms)
+            yield from self._due(channel)
+            yield body
+
+    def _due(self, channel: Channel) -> Iterator[bytes]:
+        data = channel.guard.take() if channel.guard else b""
+        number = channel.numbers[Side.TARGET]
+        for start in range(0, len(data), _PIECE_BYTES):
+            yield body_of(packets.channel_data(number, data[start : start + _PIECE_BYTES]))
+
+    def _collect(self, out: Out) -> None:
+        """Take what the guards have decided: recorded first, then sent and told."""
+        for channel in self._channels[Side.CLIENT].values():
+            guard = channel.guard
+            if guard is None:
+                continue
+            found, guard.found = guard.found, []
+            for each in found:
+                self._take(channel, each)
+                if text := _TOLD.get(each.action):
+                    text = f"proxyd: {text.format(each.refusal)}"
+                    out.to[Side.CLIENT].extend(self._notice_on(channel, text))
+            out.to[Side.TARGET].extend(self._due(channel))
+            credit_bytes, guard.swallowed_bytes = guard.swallowed_bytes, 0
+            if credit_bytes:
+                # The target will never grant anew what it never got.
+                credit = packets.window_adjust(channel.numbers[Side.CLIENT], credit_bytes)
+                out.to[Side.CLIENT].append(body_of(credit))
+        self._record()
+
+    def _take(self, channel: Channel, found: Found) -> None:
+        self._found.append((channel.ident, found))
+        for rule in found.rules:
+            self._events.append(
+                CommandMatched(
+                    at_ms=self._at_ms,
+                    channel=channel.ident,
+                    rule=rule.name,
+                    action=rule.action,
+                    outcome=found.outcome,
+                    command=found.command,
+                )
+            )

@@ -1,0 +1,415 @@
+"""What a secret says about commands holds for whoever reaches its target: OpenSSH and bash."""
+
+import sqlite3
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from peers.daemon import Daemon, Login, MakeDaemon, Recording
+from peers.needed import wait_until
+from peers.openssh import OpenSSHServer
+from peers.output import run
+from peers.terminal import OpenTerminal, Terminal
+from samples.shell_lines import COMPLETED, KEY, PROMPT_KINDS, Entered, corpus
+
+pytestmark = pytest.mark.peers
+
+PASSWORD = "Correct-Horse-9-Battery"
+PROMPT = r"here\$ "
+
+
+@pytest.fixture(scope="module")
+def daemon(make_daemon: MakeDaemon, openssh_server: OpenSSHServer) -> Daemon:
+    made = make_daemon(PROXYD_SSH__SOURCE_PENALTIES="false")
+    made.add_secret("ruled", openssh_server)
+    for name, pattern, action in (
+        ("no-wipe", r"\bwipe\b", "notice"),
+        ("watch-id", r"^id\b", "alert"),
+        ("no-escape", r"\bescape\b", "end"),
+        ("ask-first", r"\brestart\b", "hold"),
+    ):
+        made.cli("secret", "block", "ruled", name, pattern, "--action", action)
+    return made
+
+
+@pytest.fixture(scope="module")
+def login(daemon: Daemon) -> Login:
+    return daemon.login("ruled")
+
+
+RC = """\
+PS1='here$ '
+HISTFILE=
+set -o emacs
+wipe() { echo WENT; }
+restart() { echo RESTARTED; }
+history -s wipe it
+"""
+
+
+@pytest.fixture(scope="module")
+def rc(openssh_server: OpenSSHServer) -> Path:
+    """What makes a bash whose `wipe` and `restart` are harmless."""
+    path = openssh_server.home() / "commands.rc"
+    path.write_text(RC)
+    path.chmod(0o644)
+    return path
+
+
+@pytest.fixture
+def bash(login: Login, rc: Path, open_terminal: OpenTerminal) -> Terminal:
+    """A bash on the target, at its prompt."""
+    terminal = open_terminal([*login.ssh("-tt"), f"bash --rcfile {rc} -i"], login.env)
+    terminal.expect(PROMPT)
+    return terminal
+
+
+def test_a_line_that_breaks_a_rule_is_not_run_and_the_user_is_told(bash: Terminal):
+    bash.type("echo fine; wipe\r")
+    bash.expect("proxyd: not run: rule no-wipe of this secret forbids it")
+    bash.expect(PROMPT)
+    bash.type("echo still-$((40+2))\r")
+    bash.expect("still-42")
+    assert b"WENT" not in bash.output
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        "wixe\x1b[D\x7fp\r",
+        "junk\x15wipe\r",
+        "wipe more\x17\x17wipe\r",
+        "pe\x01wi\r",
+        "wipx\x7fe\n",
+        "echo \\\rwipe\r",
+        "wi\x16p\x7fpe\r",
+    ],
+    ids=repr,
+)
+def test_a_line_is_judged_as_it_is_after_editing(bash: Terminal, keys: str):
+    bash.type(keys)
+    bash.expect("not run: rule no-wipe")
+    bash.expect(PROMPT)
+    bash.type("echo done-$((1+1))\r")
+    bash.expect("done-2")
+    assert b"WENT" not in bash.output
+
+
+def test_what_is_recalled_or_completed_is_judged_off_the_screen(bash: Terminal):
+    for keys in ("\x1b[A\r", "\x10\r", "\x12wip\r", "wip\t\r"):
+        bash.type(keys)
+        bash.expect("not run: rule no-wipe")
+        bash.expect(PROMPT)
+
+
+def test_a_paste_stops_at_the_line_that_breaks_a_rule(bash: Terminal):
+    bash.type("echo one-$((1+0))\rwipe\recho three-$((1+2))\r")
+    bash.expect("one-1")
+    bash.expect("not run: rule no-wipe")
+    # A bash that was interrupted before it had drawn its prompt draws it at the next key.
+    bash.type("\r")
+    bash.expect(PROMPT)
+    bash.type("\x1b[200~echo a\rwipe\r\x1b[201~\r")
+    bash.expect("not run: rule no-wipe")
+    bash.expect(PROMPT)
+    bash.type("echo end-$((1+1))\r")
+    bash.expect("end-2")
+    assert b"three-3" not in bash.output
+    assert b"WENT" not in bash.output
+
+
+def test_typing_waits_for_nothing(bash: Terminal):
+    waits_s = []
+    for number in range(5):
+        bash.type(f"echo t-$(({number}+0))")
+        bash.expect(r"\+0\)\)")
+        begun = time.monotonic()
+        bash.type("\r")
+        bash.expect(f"t-{number}\r")
+        waits_s.append(time.monotonic() - begun)
+        bash.expect(PROMPT)
+    assert min(waits_s) < 0.15
+
+
+def test_a_command_of_a_client_is_refused_before_the_target_has_it(daemon, login: Login):
+    done = login.run("echo went; wipe")
+    assert done.status == 126
+    assert "rule no-wipe of this secret forbids it" in done.said
+    assert "went" not in done.text
+    assert login.run("id -un").text == "target"
+    held = login.run("restart it")
+    assert "open a shell and run it there" in held.said
+    assert login.run("echo fine").text == "fine"
+
+
+def test_a_shell_without_a_terminal_gets_no_line_that_breaks_a_rule(login: Login):
+    done = login.run(typed=b"echo one\nwipe() { echo went; }\nwi\\\npe\necho two\necho 'wipe'")
+    assert done.text.splitlines() == ["one", "two"]
+    assert "rule no-wipe" in done.said
+
+
+def test_a_session_ends_where_a_rule_wants_that(daemon: Daemon, bash: Terminal):
+    bash.type("escape now\r")
+    bash.expect("proxyd: rule no-escape of this secret ends it")
+    assert bash.wait() == 255
+
+
+def test_every_match_is_in_the_recording_in_the_trail_and_counted(
+    daemon: Daemon, login: Login, bash: Terminal
+):
+    bash.type("id -un; echo ok\r")
+    bash.expect("target")
+    bash.type("wipe the-disk\r")
+    bash.expect("not run")
+    bash.type("\x04")
+    bash.wait()
+    daemon.forget_sessions()
+    [session] = daemon.sessions()[-1:]
+    wait_until(lambda: daemon.sessions()[-1]["complete"], "not complete")
+    found = daemon.json("session", "search", "wipe the-disk", "--in", "commands")
+    assert any("rule no-wipe (notice, refused)" in row["text"] for row in found)
+    rows = [row for row in daemon.json("audit", "list") if row["action"] == "command.matched"]
+    mine = [row["detail"] for row in rows if row["subject"] == session["id"]]
+    assert "rule no-wipe (notice, refused) of ruled: wipe the-disk" in mine
+    assert "rule watch-id (alert, ran) of ruled: id -un; echo ok" in mine
+    assert daemon.metric('proxyd_commands_matched_total{action="alert"}') >= 1
+
+
+# --- somebody else's word
+
+
+def asked(daemon: Daemon) -> str:
+    rows = []
+
+    def there() -> bool:
+        rows[:] = daemon.json("access", "requests", "--pending")
+        return bool(rows)
+
+    wait_until(there, "nobody was asked")
+    assert rows[0]["command"] == "restart the-web"
+    return str(rows[0]["id"])
+
+
+def test_a_command_waits_until_somebody_approves_it(daemon: Daemon, bash: Terminal):
+    bash.type("restart the-web\r")
+    bash.expect("waits until somebody else approves it")
+    request = asked(daemon)
+    assert b"RESTARTED" not in bash.output
+    daemon.cli("access", "approve", request)
+    bash.expect("RESTARTED")
+    bash.type("restart the-web\r")
+    bash.expect("waits until somebody else approves it")
+    daemon.cli("access", "deny", asked(daemon))
+    bash.expect("not run")
+    bash.expect(PROMPT)
+    bash.type("restart the-web\r")
+    bash.expect("waits until somebody else approves it")
+    asked(daemon)
+    bash.type("\x03")
+    bash.expect(PROMPT)
+    bash.type("echo then-$((1+1))\r")
+    bash.expect("then-2")
+    assert bytes(bash.output).count(b"RESTARTED") == 1
+    wait_until(lambda: not daemon.json("access", "requests", "--pending"), "still asked")
+
+
+# --- menus
+
+
+@pytest.fixture(scope="module")
+def menu(daemon: Daemon, openssh_server: OpenSSHServer) -> Login:
+    """With a menu of two commands, and no channel but it."""
+    daemon.add_secret("listed", openssh_server, "--channels", "shell,exec,sftp,local-forward")
+    for name, command in (
+        ("say", "echo said: $what in $$HOME"),
+        ("who", "id -un"),
+        ("dash", "echo got $a and $b"),
+    ):
+        daemon.cli("secret", "allow", "listed", name, command)
+    return daemon.login("listed")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("who", "target"),
+        ("3", "target"),
+        ("dash 'x' \"y\"", "got x and y"),
+    ],
+)
+def test_what_is_on_the_menu_runs(menu: Login, line: str, said: str):
+    done = menu.run(line)
+    assert (done.status, done.text) == (0, said), done.said
+
+
+def test_the_environment_of_the_target_is_untouched(menu: Login, openssh_server: OpenSSHServer):
+    assert menu.run("say hello").text == f"said: hello in {openssh_server.home()}"
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("id", "`id` is not on the menu: dash, say, who"),
+        ("who; id", "`who;` is not on the menu"),
+        ("who x", "usage: who"),
+        ("dash x", "usage: dash A B"),
+        ("say '$(id)'", "what: letters, digits"),
+        ("say 'a b'", "what: letters, digits"),
+        ("say -n", "what: letters, digits"),
+        ("say 'x", "the line ends within '"),
+        ("sh -c id", "is not on the menu"),
+        ("", "this secret permits what is on its menu"),
+    ],
+)
+def test_nothing_else_runs(menu: Login, line: str, why: str):
+    done = menu.run(*filter(None, [line]))
+    assert done.status == 126
+    assert why in done.said
+
+
+def test_a_menu_leaves_no_side_door(menu: Login, daemon: Daemon, tmp_path: Path):
+    sftp = run([*menu.tool("sftp"), "-b", "-", "proxy"], env=menu.env, typed=b"pwd\n")
+    assert sftp.status != 0
+    forward = menu.run("who", options=("-W", "127.0.0.1:22"))
+    assert "SSH-2.0" not in forward.text
+
+
+def test_a_launch_shows_the_menu_and_runs_what_is_chosen(
+    menu: Login, daemon: Daemon, open_terminal: OpenTerminal
+):
+    alice = daemon.dress("", "alice", PASSWORD)
+    terminal = open_terminal(alice.ssh("-tt"), alice.env)
+    terminal.expect("proxyd> ")
+    terminal.type("launch listed\r")
+    terminal.expect("2 +say +echo said: .what in")
+    terminal.expect("listed> ")
+    terminal.type("id\r")
+    terminal.expect("`id` is not on the menu")
+    terminal.expect("listed> ")
+    terminal.type("say\r")
+    terminal.expect("what: ")
+    terminal.type("good-day\r")
+    terminal.expect("said: good-day in")
+    terminal.expect("proxyd> ")
+    terminal.type("launch listed\r")
+    terminal.expect("listed> ")
+    terminal.type("\x04")
+    terminal.expect("proxyd> ")
+    terminal.type("exit\r")
+    assert terminal.wait() == 0
+    straight = daemon.dress("", "alice%listed", PASSWORD)
+    assert straight.run("who").text == "target"
+
+
+def test_rules_hold_in_what_is_launched_and_behind_a_person_s_own_name(
+    daemon: Daemon, rc: Path, open_terminal: OpenTerminal
+):
+    alice = daemon.dress("", "alice", PASSWORD)
+    terminal = open_terminal(alice.ssh("-tt"), alice.env)
+    terminal.expect("proxyd> ")
+    terminal.type("launch ruled\r")
+    terminal.expect(r"\$ ")
+    terminal.type(f"exec bash --rcfile {rc} -i\r")
+    terminal.expect(PROMPT)
+    for _ in range(2):
+        terminal.type("wipe it\r")
+        terminal.expect("not run: rule no-wipe")
+        terminal.expect(PROMPT)
+    terminal.type("exit\r")
+    terminal.expect("proxyd> ")
+    assert b"WENT" not in terminal.output
+    terminal.type("exit\r")
+    terminal.wait()
+    done = daemon.dress("", "alice%ruled", PASSWORD).run("wipe")
+    assert (done.status, done.text) == (126, "")
+
+
+# --- what was run, found again
+
+
+def lines_of(daemon: Daemon, session: str) -> list[str]:
+    """The commands in the index of a session."""
+    with sqlite3.connect(f"file:{daemon.state / 'proxyd.db'}?mode=ro", uri=True) as database:
+        asked = (
+            "select text from lines where session_id = ? and kind = 'command' order by at_ms"
+        )
+        return [text for (text,) in database.execute(asked, (session.replace("-", ""),))]
+
+
+def press(terminal: Terminal, entered: Entered) -> None:
+    """Type as a person does, who looks at what a key has done before the next; or paste."""
+    keys = [entered.keys] if entered.kind == "paste" else KEY.findall(entered.keys)
+    for key in keys:
+        terminal.type(key)
+        if key != "\r":
+            terminal.answered()
+
+
+@pytest.fixture(scope="module")
+def corpus_run(daemon: Daemon, openssh_server: OpenSSHServer) -> tuple[Recording, Counter[str]]:
+    """The corpus, typed at a bash, vim and tmux; with what bash's own history says of it."""
+    daemon.add_secret("counted", openssh_server)
+    daemon.cli("secret", "block", "counted", "all", ".", "--action", "alert")
+    login, home = daemon.login("counted"), openssh_server.home()
+    (home / COMPLETED).write_text("kiwi\n")
+    rc, history = home / "corpus.rc", home / "corpus.history"
+    rc.write_text(
+        f"PS1='here\\#$ '\nHISTFILE={history}\nHISTSIZE=9999\ncd {home}\nshopt -u cmdhist\n"
+    )
+    daemon.forget_sessions()
+    words = [*login.ssh("-tt"), f"env LC_ALL=C.UTF-8 bash --rcfile {rc} -i"]
+    number = 1
+    with Terminal(words, env=login.env) as terminal:
+        terminal.expect(r"here1\$ ")
+        for each in corpus():
+            number += each.prompts
+            press(terminal, each)
+            terminal.expect(rf"here{number}\$ ")
+        for keys, within in (
+            ("vi -u NONE -i NONE\r", ("ivim-text one\rvim-text two\x1b", ":q!\r")),
+            ("tmux -L corpus -f /dev/null new\r", ("echo in-tmux\r", "exit\r")),
+        ):
+            number += 1
+            terminal.type(keys)
+            for more in within:
+                terminal.settle()
+                terminal.type(more)
+            terminal.expect(rf"here{number}\$ ")
+        terminal.type("exit\r")
+        terminal.wait()
+    return daemon.recorded(), Counter(map(str.strip, history.read_text().splitlines()))
+
+
+def test_the_corpus_is_what_bash_says_that_it_ran(corpus_run):
+    expected = Counter(run for each in corpus() for run in each.runs)
+    assert expected.total() >= 300
+    assert not expected - corpus_run[1]
+
+
+@pytest.mark.parametrize("by", ["index", "rules"])
+def test_commands_are_found_again_from_what_was_typed_and_shown(
+    daemon: Daemon, corpus_run, record_property: Callable[[str, object], None], by: str
+):
+    recording, ran = corpus_run
+    if by == "rules":
+        found = Counter(row["command"] for row in recording.events("command_matched"))
+    else:
+        wait_until(lambda: "END" in lines_of(daemon, recording.id), "no index", seconds=20)
+        told = lines_of(daemon, recording.id)
+        found = Counter(one for one in told if not one.startswith(("rule all", "env LC_ALL")))
+    wanted: dict[str, Counter[str]] = defaultdict(Counter)
+    for each in corpus():
+        wanted[each.kind].update(each.runs)
+        if each.kind in PROMPT_KINDS:
+            wanted["at prompts"].update(each.runs)
+    shares = {kind: (runs & found).total() / runs.total() for kind, runs in wanted.items()}
+    shares["precision"] = (ran & found).total() / found.total()
+    for name, share in shares.items():
+        record_property(f"{by}, {name}", f"{share:.1%}")
+        sys.stdout.write(f"{by}, {name}: {share:.1%}\n")
+    missing, beyond = wanted["at prompts"] - found, found - ran
+    assert shares["at prompts"] >= 0.95, list(missing)[:20]
+    assert shares["precision"] >= 0.95, list(beyond)[:20]
