@@ -151,6 +151,9 @@ class Leg(asyncio.BufferedProtocol):
         """Go over to TLS; raise `RemoteProtocolError` or `LegClosedError`."""
         if self._transport is None or self._gone:
             raise LegClosedError(self._why)
+        if self._came:
+            # Else it would be taken for something that came under TLS.
+            raise RemoteProtocolError("TLS: the peer went on before it began")
         plain, is_ours = self._transport, self._accepted is not None
         # What comes at once behind TLS's last message pauses neither the one nor the other.
         self._transport = None

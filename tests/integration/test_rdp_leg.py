@@ -10,6 +10,7 @@ import pytest
 import uvloop
 from peers.certificates import Authority
 
+from protocols.errors import RemoteProtocolError
 from protocols.rdp.leg import READ_BYTES, Leg, LegClosedError
 
 MUCH = os.urandom(5_000_000)
@@ -28,8 +29,8 @@ def contexts(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, 
     return ours, theirs
 
 
-async def both(contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> Both:
-    """Both ends of a connection, under TLS, once each has said a word without."""
+async def connected() -> Both:
+    """Both ends of a connection, the one that was dialled first in saying a word."""
     loop = asyncio.get_running_loop()
     accepted: asyncio.Future[Leg] = loop.create_future()
     server = await loop.create_server(lambda: Leg(accepted.set_result), "127.0.0.1", 0)
@@ -37,6 +38,12 @@ async def both(contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> Both:
     near = await accepted
     server.close()
     dialled.write(b"hello")
+    return near, dialled
+
+
+async def both(contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> Both:
+    """The same under TLS."""
+    near, dialled = await connected()
     assert await near.read() == b"hello"
     ours, theirs = contexts
     await asyncio.gather(near.start_tls(ours), dialled.start_tls(theirs))
@@ -85,3 +92,14 @@ def test_what_is_written_arrives_whole_on_either_loop(
 ) -> None:
     with asyncio.Runner(loop_factory=loop) as runner:
         runner.run(happens(contexts))
+
+
+async def test_what_came_before_tls_is_not_taken_for_what_came_under_it(
+    contexts: tuple[ssl.SSLContext, ssl.SSLContext],
+) -> None:
+    near, dialled = await connected()
+    await asyncio.sleep(0.05)
+    with pytest.raises(RemoteProtocolError, match="before it began"):
+        await near.start_tls(contexts[0])
+    dialled.abort()
+    near.abort()
