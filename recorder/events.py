@@ -332,6 +332,19 @@ _parts = msgspec.msgpack.Decoder(list[msgspec.Raw])
 _loose = msgspec.msgpack.Decoder(list[object])
 
 
+def put_in_order(events: list[KnownEvent], since_ms: int) -> int:
+    """Let none of `events` be earlier than `since_ms` or the one before it.
+
+    What was put together first may be recorded second. Returns the time of the last one.
+    """
+    for number, event in enumerate(events):
+        if event.at_ms < since_ms:
+            events[number] = msgspec.structs.replace(event, at_ms=since_ms)
+        else:
+            since_ms = event.at_ms
+    return since_ms
+
+
 def encode_burst(events: list[KnownEvent]) -> bytes:
     """Return one frame body: the MessagePack array of `events`."""
     return _encoder.encode(events)

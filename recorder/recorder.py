@@ -25,6 +25,7 @@ from recorder.events import (
     RecordingGap,
     SessionEnded,
     encode_burst,
+    put_in_order,
 )
 from recorder.policy import keeps
 from recorder.ports import Clock, LiveTap, Tapped
@@ -70,6 +71,7 @@ class Recorder:
         "_gap_from_ms",
         "_gap_why",
         "_key",
+        "_last_ms",
         "_loss",
         "_max_bytes",
         "_seals",
@@ -100,6 +102,7 @@ class Recorder:
         self._taps: tuple[LiveTap, ...] = ()
         self._loss: RecordingLostError | None = None
         self._gap_from_ms: int | None = None
+        self._last_ms = 0
         self._gap_why = ""
         self._sync_failures = 0
         self._all_sealed: asyncio.Event | None = None
@@ -122,11 +125,14 @@ class Recorder:
             events = self._in_trouble(events)
         if not events:
             return
+        self._last_ms = put_in_order(events, self._last_ms)
         body = encode_burst(events)
         try:
-            self._write(body, events[-1].at_ms)
+            self._write(body, self._last_ms)
         except OSError as error:
-            self._write_failed(error)
+            self.give_up(error.strerror or str(error))
+            if self._loss is not None:
+                raise self._loss from error
             return
         for tap in self._taps:
             tap(body)
@@ -273,11 +279,6 @@ class Recorder:
         if segment.written_bytes >= self._max_bytes:
             self._rotate(SealReason.SIZE)
 
-    def _write_failed(self, error: OSError) -> None:
-        self.give_up(error.strerror or str(error))
-        if self._loss is not None:
-            raise self._loss from error
-
     def _in_trouble(self, events: list[KnownEvent]) -> list[KnownEvent]:
         """Return what to write; nothing, where it must be dropped as agreed."""
         if self._loss is not None:
@@ -288,7 +289,7 @@ class Recorder:
         if self._gap_from_ms is None:
             # What is on its way when the spool fills up is kept; the relay then drains.
             return events
-        at_ms = events[0].at_ms if events else self.at_ms()
+        at_ms = self._last_ms = self.at_ms()
         gap = RecordingGap(at_ms=at_ms, from_ms=self._gap_from_ms, reason=self._gap_why)
         try:
             self._segment.cut_to(self._segment.written_bytes)
@@ -360,7 +361,7 @@ class Recorder:
         self._seals.add(old, sealed, self._around.clock)
 
     def _write_end(self, reason: EndReason, detail: str, all_sealed: asyncio.Event) -> None:
-        at_ms = self.at_ms()
+        at_ms = max(self._last_ms, self.at_ms())
         last_words: list[KnownEvent] = [SessionEnded(at_ms=at_ms, reason=reason, detail=detail)]
         if self._gap_from_ms is not None:
             gap = RecordingGap(at_ms=at_ms, from_ms=self._gap_from_ms, reason=self._gap_why)

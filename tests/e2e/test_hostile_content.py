@@ -203,7 +203,7 @@ def indexed(visit: Visit, session: str, kind: str) -> list[str]:
         found[:] = [one["text"] for one in visit.context.request.get(address).json()]
         return len(found) > len(MARKUP) // 2
 
-    wait_until(enough, f"there is little {kind} of {session}", every=0.3)
+    wait_until(enough, f"there is little {kind} of {session}", seconds=40, every=0.3)
     return found
 
 

@@ -88,6 +88,18 @@ async def test_closing_twice_is_harmless(tmp_path: Path):
         assert [end.reason for end in ends] == [EndReason.CLIENT_LEFT]
 
 
+async def test_what_was_put_together_first_and_comes_second_does_not_go_back(tmp_path: Path):
+    async with engine(tmp_path, clock=ManualClock()) as running:
+        sink = await running.start()
+        early, late = (TargetData(at_ms=ms, channel=0, data=b"ls") for ms in (5, 9))
+        sink.record([late, early])
+        sink.record([early])
+        await sink.close(EndReason.CLIENT_LEFT)
+        await running.stored()
+        times = [event.at_ms for event in running.store.events()]
+    assert times == [0, 9, 9, 9, 9]
+
+
 async def test_nothing_is_recorded_after_the_end(tmp_path: Path):
     async with engine(tmp_path) as running:
         sink = await running.start()

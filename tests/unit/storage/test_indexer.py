@@ -1,6 +1,5 @@
 import contextlib
 import multiprocessing
-import os
 import sys
 import threading
 import time
@@ -9,11 +8,16 @@ from uuid import UUID
 
 import pytest
 import structlog
+from samples.broken_children import (
+    dying_at_second,
+    dying_of_screens,
+    hanging_at_second,
+)
 from samples.chunks import INFO, KEYS, SESSION, Signers, chunk
 from samples.desktops import desktop_chunks
 from sqlalchemy import select
 
-from recorder.chunk import Chunk, decode
+from recorder.chunk import Chunk
 from recorder.clock import ManualClock
 from recorder.events import (
     ChannelOpened,
@@ -24,7 +28,7 @@ from recorder.events import (
     TargetData,
     TerminalRequested,
 )
-from recorder.replay.comprehend import Comprehension, comprehend, screens
+from recorder.replay.comprehend import screens
 from recorder.replay.outline import decode_outline
 from storage.blobs import DatabaseBlobs
 from storage.child import Child
@@ -49,30 +53,6 @@ def shell_session() -> list[Chunk]:
     second = chunk([TargetData(at_ms=20, channel=0, data=b"\r\nthree\r\n")], first)
     third = chunk([SessionEnded(at_ms=30, reason=EndReason.CLIENT_LEFT)], second)
     return [first, second, third]
-
-
-def dying_at_second(
-    state: bytes | None, encoded: bytes, data_key: bytes, *, with_screens: bool
-) -> Comprehension:
-    if b"three" in decode(encoded, data_key).frames():
-        os._exit(1)
-    return comprehend(state, encoded, data_key, with_screens=with_screens)
-
-
-def hanging_at_second(
-    state: bytes | None, encoded: bytes, data_key: bytes, *, with_screens: bool
-) -> Comprehension:
-    if b"three" in decode(encoded, data_key).frames():
-        time.sleep(60)
-    return comprehend(state, encoded, data_key, with_screens=with_screens)
-
-
-def dying_of_screens(
-    state: bytes | None, encoded: bytes, data_key: bytes, *, with_screens: bool
-) -> Comprehension:
-    if b"three" in decode(encoded, data_key).frames() and with_screens:
-        os._exit(1)
-    return comprehend(state, encoded, data_key, with_screens=with_screens)
 
 
 @pytest.fixture
