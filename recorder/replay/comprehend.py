@@ -311,6 +311,8 @@ class _Reading:
 
 def _as_happened(events: list[Event]) -> list[Event]:
     """Put keys before their echo: they are recorded when it is clear that they may be kept."""
+    if not any(isinstance(event, ClientData) and event.held_ms for event in events):
+        return events
     opened_ms = 0
     ordered = []
     for event in events:
