@@ -1,10 +1,15 @@
 """Fixtures every test may ask for. The real programs live in `tests/peers`, a module each."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import structlog
+
+# Started in the background all this ignores Ctrl-C, and so would what is started here.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # They import each other, which must not come before pytest has rewritten their asserts.
 pytest.register_assert_rewrite("peers")
