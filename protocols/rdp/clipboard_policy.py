@@ -48,6 +48,8 @@ class _Direction:
         self.may, self.towards = may, towards
         """What of its data may cross, and whereto in words."""
         self.long_names = False
+        self.asked = 0
+        """How many answers the other side waits for."""
         self.held: list[bytes] | None = None
         self.passes = True
         """Whether the message whose pieces come passes."""
@@ -91,9 +93,11 @@ class ClipboardPolicy:
         if kind in {Kind.FILE_REQUEST, Kind.FILE_RESPONSE}:
             self.refused = FILES
             return False
-        if kind == Kind.DATA_RESPONSE and ours.may is May.NOTHING:
-            self._refuse(ours)
-            return False
+        if kind == Kind.DATA_RESPONSE:
+            if not ours.asked:
+                self.refused = f"what nobody asked for, {ours.towards}"
+                return False
+            ours.asked -= 1
         return True
 
     def _changed(self, message: bytes, ours: _Direction, theirs: _Direction) -> bytes:
@@ -105,6 +109,7 @@ class ClipboardPolicy:
             case Kind.DATA_REQUEST:
                 # What is asked for would come from the other side.
                 if _may(theirs.may, clipboard.asked_format(message)):
+                    theirs.asked += 1
                     return message
                 self._refuse(theirs)
                 return b""

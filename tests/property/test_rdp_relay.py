@@ -2,7 +2,7 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from samples.rdp import ScriptedTarget, accepted_client, connected, copied
+from samples.rdp import ScriptedTarget, accepted_client, connected, crossing
 
 from protocols.errors import RemoteProtocolError
 from protocols.rdp.relay import Relay, Side
@@ -14,10 +14,11 @@ TARGET = connected(CLIENT, ScriptedTarget(), "cliprdr")[1]
 DATA = st.binary(min_size=1, max_size=60)
 FASTPATH = DATA.map(lambda body: bytes((0, len(body) + 2)) + body)
 FROM_CLIENT = st.lists(
-    FASTPATH | DATA.map(lambda data: mcs.send_request(1006, 1005, copied(data))), max_size=10
+    FASTPATH | DATA.map(lambda data: mcs.send_request(1006, 1005, crossing(data))), max_size=10
 )
 FROM_TARGET = st.lists(
-    FASTPATH | DATA.map(lambda data: mcs.send_indication(1010, 1020, copied(data))), max_size=10
+    FASTPATH | DATA.map(lambda data: mcs.send_indication(1010, 1020, crossing(data))),
+    max_size=10,
 )
 CUTS = st.lists(st.integers(1, 50), min_size=1, max_size=10)
 

@@ -278,7 +278,7 @@ def redirection(
     return b"\x00\x04" + (len(body) + 4).to_bytes(2, "little") + body
 
 
-def copied(data: bytes) -> bytes:
-    """A piece of a clipboard's channel: data that were asked for ([MS-RDPECLIP] 2.2.5.2)."""
-    [piece] = pieces(b"\x05\0\x01\0" + len(data).to_bytes(4, "little") + data)
+def crossing(data: bytes) -> bytes:
+    """A piece of a clipboard's channel that crosses unread ([MS-RDPECLIP] 2.2.2.3)."""
+    [piece] = pieces(b"\x06\0\0\0" + len(data).to_bytes(4, "little") + data)
     return piece

@@ -1,4 +1,4 @@
-from samples.rdp import copied
+from samples.rdp import crossing
 
 from protocols.rdp.clipboard_channel import ClipboardChannel
 from protocols.rdp.clipboard_policy import ClipboardTerms
@@ -31,7 +31,7 @@ class Sink:
 
 def test_what_may_cross_is_the_packet_that_came() -> None:
     channel = ClipboardChannel(CHANNEL, ClipboardTerms(), Sink())
-    packet = mcs.send_request(USER, CHANNEL, copied(b"text"))
+    packet = mcs.send_request(USER, CHANNEL, crossing(b"text"))
     assert channel.copied(packet, from_client=True) == [packet]
 
 

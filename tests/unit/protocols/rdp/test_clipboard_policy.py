@@ -117,7 +117,16 @@ def test_where_the_secret_says_so_every_format_crosses() -> None:
     assert policy.refused is None
 
 
+def test_what_nobody_asked_for_goes_nowhere(policy: ClipboardPolicy) -> None:
+    assert policy.take(piece(5, b"text"), from_client=False) == []
+    assert policy.refused == "what nobody asked for, to the client"
+    policy.take(request(TEXT), from_client=True)
+    assert policy.take(piece(5, b"text"), from_client=False) == [piece(5, b"text")]
+    assert policy.take(piece(5, b"more"), from_client=False) == []
+
+
 def test_a_long_text_crosses_as_it_came(policy: ClipboardPolicy) -> None:
+    policy.take(request(TEXT), from_client=True)
     for one in pieces(message(5, bytes(5000))):
         assert policy.take(one, from_client=False) == [one]
 

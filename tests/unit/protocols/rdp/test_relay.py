@@ -5,7 +5,7 @@ from samples.rdp import (
     active,
     client_packets,
     connected,
-    copied,
+    crossing,
     redirection,
     share,
 )
@@ -31,8 +31,8 @@ from recorder.events import (
 
 USER, CLIPBOARD, DRIVES = 1006, 1005, 1004
 THEIR_USER, THEIR_CLIPBOARD = 1010, 1020
-PASTED = copied(b"paste")
-COPIED = copied(b"copy")
+PASTED = crossing(b"paste")
+COPIED = crossing(b"copy")
 KEY = b"\x04\x04\x00\x1e"
 """FastPath: the key A is pressed."""
 
