@@ -11,7 +11,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
@@ -396,14 +396,3 @@ def daemon(make_daemon: MakeDaemon, openssh_server: OpenSSHServer) -> Daemon:
 @pytest.fixture(scope="module")
 def login(daemon: Daemon) -> Login:
     return daemon.login("web")
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, Any]:
-    """Show the end of the daemon's log beside what failed."""
-    report = yield
-    if report.failed:
-        for value in getattr(item, "funcargs", {}).values():
-            if isinstance(value, Daemon) and value.log.exists():
-                report.sections.append(("log of proxyd", value.log.read_text()[-4000:]))
-    return report
