@@ -62,6 +62,8 @@ def shell(login: Login, open_terminal: OpenTerminal) -> Terminal:
 
 
 def leave(terminal: Terminal) -> None:
+    # What is typed ahead of a prompt may be masked.
+    terminal.settle()
     terminal.type("exit 0\r")
     assert terminal.wait() == 0
 

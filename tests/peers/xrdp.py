@@ -14,13 +14,13 @@ from peers.userland import Account, Userland
 
 DESKTOP = """\
 #!/bin/sh
-xsetroot -solid '#204060'
-while :; do
+while xsetroot -solid '#204060'; do
     xterm -fa '' -fn fixed -geometry 100x30+20+20 -T work -e bash --norc
 done
 """
 """A bitmap font and no blinking cursor: pixels stay as they are. And no window manager: what
-opens while openbox starts may never be shown."""
+opens while openbox starts may never be shown. It ends with its X server: sesman would offer
+the session to the next user for as long as this runs."""
 
 _DISPLAYS = 8
 """How many sessions one xrdp may have at a time."""
