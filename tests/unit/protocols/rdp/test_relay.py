@@ -269,7 +269,7 @@ def test_licensing_passes(relay: Relay):
 
 
 def test_the_farewell_is_recorded(relay: Relay, sink: Sink):
-    relay.record_farewell(ErrorInfo.IDLE_TIMEOUT)
+    relay.end(ErrorInfo.IDLE_TIMEOUT)
     assert recorded(sink) == [relay.farewell(ErrorInfo.IDLE_TIMEOUT)]
 
 
