@@ -72,9 +72,7 @@ def channel_terms(words: frozenset[str]) -> ChannelTerms:
             to_client=bool(words & {*drives, f"drives{_TO_CLIENT}"}),
             printers="printers" in words,
         ),
-        dynamic=frozenset().union(
-            *(DYNAMIC_CHANNELS.get(word, frozenset()) for word in words)
-        ),
+        dynamic=frozenset().union(*(DYNAMIC_CHANNELS.get(word, frozenset()) for word in words)),
     )
 
 

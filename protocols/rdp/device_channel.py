@@ -5,7 +5,7 @@ they are whole. Devices that the secret does not let through are taken out of wh
 announces: the target never hears of them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import MappingProxyType
 from typing import Final
 
@@ -79,6 +79,9 @@ class _Way:
         self.held, self.head, self.fate = [], bytearray(), None
 
 
+_Rule = Callable[[bytes, int], _Fate]
+
+
 class DeviceChannel:
     """Follows the channel for devices."""
 
@@ -90,6 +93,26 @@ class DeviceChannel:
         self._ways = {True: _Way(), False: _Way()}
         """By whether it is the client's."""
         self._events: list[KnownEvent] = []
+        self._rules: dict[bool, dict[int, _Rule]] = {
+            False: {
+                Kind.SERVER_ANNOUNCE: self._restart,
+                Kind.CLIENT_ID: self._pass,
+                Kind.SERVER_CAPABILITIES: self._pass,
+                Kind.LOGGED_ON: self._pass,
+                Kind.DEVICE_REPLY: self._pass,
+                Kind.REQUEST: self._request,
+                Kind.USES_XPS: self._xps,
+            },
+            True: {
+                Kind.CLIENT_ID: self._pass,
+                Kind.CLIENT_NAME: self._pass,
+                Kind.CLIENT_CAPABILITIES: self._capabilities,
+                Kind.DEVICES: self._announced,
+                Kind.DEVICES_GONE: self._gone,
+                Kind.COMPLETION: self._completion,
+            },
+        }
+        """What may be said, by whether it is the client who says it."""
 
     def take(self, at_ms: int, data: bytes, *, from_client: bool) -> Passed:
         """Take the next piece; raise `RemoteProtocolError` where it makes no sense."""
@@ -140,13 +163,12 @@ class DeviceChannel:
     def _decided(self, way: _Way, whole_bytes: int, *, from_client: bool) -> list[bytes]:
         """Decide on a message; return the pieces that go on."""
         message, held = bytes(way.head), way.held
-        rules = _FROM_CLIENT if from_client else _FROM_TARGET
-        rule = rules.get(devices.kind_of(message))
+        rule = self._rules[from_client].get(devices.kind_of(message))
         if rule is None:
             self._tell("a message of an unknown kind")
             way.fate = _Fate(b"")
         else:
-            way.fate = rule(self, message, whole_bytes)
+            way.fate = rule(message, whole_bytes)
         way.held, way.head = [], bytearray()
         return held if way.fate.onward is None else self._cut(way.fate.onward)
 
@@ -159,11 +181,12 @@ class DeviceChannel:
 
     # --- messages of both
 
-    def _pass(self, _message: bytes, _whole: int) -> _Fate:
+    @staticmethod
+    def _pass(_message: bytes, _whole: int) -> _Fate:
         return _Fate()
 
     def _restart(self, _message: bytes, _whole: int) -> _Fate:
-        """A target that announces itself knows no device any more ([MS-RDPEFS] 3.2.5.1.2)."""
+        """Begin with a target that announces itself, without devices (3.2.5.1.2)."""
         self._forget()
         return _Fate()
 
@@ -188,7 +211,8 @@ class DeviceChannel:
             return _Fate(b"")
         return _begun(judged, message[devices.ANSWER_BYTES :])
 
-    def _capabilities(self, message: bytes, _whole: int) -> _Fate:
+    @staticmethod
+    def _capabilities(message: bytes, _whole: int) -> _Fate:
         return _Fate(devices.one_by_one(message))
 
     def _announced(self, message: bytes, _whole: int) -> _Fate:
@@ -208,9 +232,7 @@ class DeviceChannel:
             if len(known) >= _MAX_DEVICES:
                 raise RemoteProtocolError(f"more than {_MAX_DEVICES} devices")
             known[device.number] = device
-            granted = ForwardGranted(
-                at_ms=self._ledger.at_ms, request=name, detail=device.name
-            )
+            granted = ForwardGranted(at_ms=self._ledger.at_ms, request=name, detail=device.name)
             self._events.append(granted)
         elif former != device:
             self._tell(f"{name} {device.name}, with the number of another device")
@@ -231,27 +253,3 @@ def _begun(judged: Judged, data: bytes) -> _Fate:
     fate = _Fate(contents=judged.contents, left_bytes=judged.contents_bytes)
     fate.feed(data)
     return fate
-
-
-_Rule = Callable[[DeviceChannel, bytes, int], _Fate]
-_FROM_TARGET: Final[Mapping[int, _Rule]] = MappingProxyType(
-    {
-        Kind.SERVER_ANNOUNCE: DeviceChannel._restart,
-        Kind.CLIENT_ID: DeviceChannel._pass,
-        Kind.SERVER_CAPABILITIES: DeviceChannel._pass,
-        Kind.LOGGED_ON: DeviceChannel._pass,
-        Kind.DEVICE_REPLY: DeviceChannel._pass,
-        Kind.REQUEST: DeviceChannel._request,
-        Kind.USES_XPS: DeviceChannel._xps,
-    }
-)
-_FROM_CLIENT: Final[Mapping[int, _Rule]] = MappingProxyType(
-    {
-        Kind.CLIENT_ID: DeviceChannel._pass,
-        Kind.CLIENT_NAME: DeviceChannel._pass,
-        Kind.CLIENT_CAPABILITIES: DeviceChannel._capabilities,
-        Kind.DEVICES: DeviceChannel._announced,
-        Kind.DEVICES_GONE: DeviceChannel._gone,
-        Kind.COMPLETION: DeviceChannel._completion,
-    }
-)

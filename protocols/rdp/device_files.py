@@ -1,8 +1,8 @@
-"""The ledger of files that cross by redirected drives and printers. Sans-io.
+r"""The ledger of files that cross by redirected drives and printers. Sans-io.
 
 It says the same of a file as the ledgers of SFTP and SCP do, in the same event: `upload` is
 what the target read from the client's drive, `download` what it wrote onto it, `print` what
-it printed there. A path is as Windows shows it on the target: `\\\\tsclient\\drive\\path`.
+it printed there. A path is as Windows shows it on the target: `\\tsclient\drive\path`.
 """
 
 from types import MappingProxyType
@@ -199,4 +199,3 @@ class DeviceLedger:
                 self.finish(asked.file, INCOMPLETE)
         for key in [key for key in self._files if device in {None, key[0]}]:
             self.finish(self._files.pop(key), INCOMPLETE)
-

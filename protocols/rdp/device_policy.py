@@ -62,6 +62,9 @@ class Judged(Struct):
     contents_bytes: int = 0
 
 
+_Rule = Callable[[Request, File, bytes, int], Judged]
+
+
 class DevicePolicy:
     """Judges the requests of one session, and lets the ledger follow what passes."""
 
@@ -69,6 +72,17 @@ class DevicePolicy:
         self._terms, self._ledger = terms, ledger
         self.devices: dict[int, Device] = {}
         """Those that the target was told of."""
+        self._rules: dict[int, _Rule] = {
+            Major.CLOSE: self._close,
+            Major.READ: self._read,
+            Major.WRITE: self._write,
+            Major.SET_INFORMATION: self._set,
+            Major.QUERY_INFORMATION: self._look,
+            Major.QUERY_VOLUME: self._look,
+            Major.DIRECTORY: self._look,
+            Major.LOCK: self._look,
+        }
+        """What may be asked of an open file."""
 
     def asked(self, message: bytes, whole_bytes: int) -> Judged:
         """Judge a request, of which there is at least what is read here.
@@ -83,14 +97,14 @@ class DevicePolicy:
             return Judged(Status.INSUFFICIENT_RESOURCES)
         if request.major == Major.CREATE:
             return self._create(request, device, devices.read_create(message))
-        rule = _ASKED.get(request.major)
+        rule = self._rules.get(request.major)
         is_printer = device.kind == DeviceKind.PRINTER
         if rule is None or (is_printer and request.major not in _PRINTING):
             return Judged(Status.INVALID_DEVICE_REQUEST)
         file = self._ledger.file_of(request)
         if file is None:
             return Judged(Status.INVALID_HANDLE)
-        return rule(self, request, file, message, whole_bytes)
+        return rule(request, file, message, whole_bytes)
 
     def answered(self, message: bytes, whole_bytes: int) -> Judged | None:
         """Judge a completion; None where nobody waits for it."""
@@ -108,7 +122,9 @@ class DevicePolicy:
                 self._ledger.finish(asked.file, outcome)
             case Major.READ:
                 return self._was_read(asked, message, whole_bytes, done.status)
-            case Major.WRITE if outcome != OK or devices.read_answer(message) < asked.size_bytes:
+            case Major.WRITE if (
+                outcome != OK or devices.read_answer(message) < asked.size_bytes
+            ):
                 asked.file.outcome = INCOMPLETE if outcome == OK else outcome
         if asked.operation:
             self._done(asked, outcome)
@@ -157,6 +173,8 @@ class DevicePolicy:
         asked = self._expect_span(request, file, message)
         _check_size(asked.size_bytes, whole - devices.SPAN_BYTES)
         file.changes = True
+        if file.device.kind == DeviceKind.PRINTER:
+            asked.offset = devices.APPEND
         contents = _at(file.down, asked.offset)
         return Judged(contents=contents, contents_bytes=asked.size_bytes)
 
@@ -202,22 +220,6 @@ class DevicePolicy:
         file.was_read = True
         contents = _at(file.up, asked.offset) if size_bytes else None
         return Judged(contents=contents, contents_bytes=size_bytes)
-
-
-_Rule = Callable[[DevicePolicy, Request, File, bytes, int], Judged]
-_ASKED: Final = MappingProxyType[int, _Rule](
-    {
-        Major.CLOSE: DevicePolicy._close,
-        Major.READ: DevicePolicy._read,
-        Major.WRITE: DevicePolicy._write,
-        Major.SET_INFORMATION: DevicePolicy._set,
-        Major.QUERY_INFORMATION: DevicePolicy._look,
-        Major.QUERY_VOLUME: DevicePolicy._look,
-        Major.DIRECTORY: DevicePolicy._look,
-        Major.LOCK: DevicePolicy._look,
-    }
-)
-"""What may be asked of an open file."""
 
 
 def _at(stream: Stream, offset: int) -> Contents:

@@ -81,9 +81,7 @@ class DynamicChannels:
             detail = f"a message of kind {header.command}"
         return Passed([], events=self._refusals.tell(at_ms, detail))
 
-    def _asked(
-        self, at_ms: int, held: list[bytes], message: bytes, header: Header
-    ) -> Passed:
+    def _asked(self, at_ms: int, held: list[bytes], message: bytes, header: Header) -> Passed:
         """Judge what the target wants to open."""
         name = dynamic.read_name(message, header)
         if header.channel in self._open and header.channel not in self._closing:

@@ -53,9 +53,7 @@ class Refusals:
         if len(self._told) < _MOST_TOLD:
             self._told.add(detail)
         reason = "not allowed"
-        return [
-            ChannelRefused(at_ms=at_ms, kind=self._name, detail=detail, reason=reason)
-        ]
+        return [ChannelRefused(at_ms=at_ms, kind=self._name, detail=detail, reason=reason)]
 
 
 class FollowedChannels:
