@@ -210,6 +210,8 @@ class _Reading:
                 self._forget(number)
             case FileTouched():
                 text = f"{event.operation} {event.path} {event.new_path}".strip()
+                if event.outcome != "ok":
+                    text += f" ({event.outcome})"
                 self.tell(event.at_ms, "file", event.channel, text)
             case SessionEnded(at_ms=at_ms):
                 for number in list(self._state.channels):

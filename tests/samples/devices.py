@@ -37,7 +37,9 @@ def announced(*devices: bytes) -> bytes:
     return numbers(Kind.DEVICES, len(devices)) + b"".join(devices)
 
 
-def asked(major: int, completion: int, body: bytes, *, file: int = FILE, on: int = DRIVE) -> bytes:
+def asked(
+    major: int, completion: int, body: bytes, *, file: int = FILE, on: int = DRIVE
+) -> bytes:
     return numbers(Kind.REQUEST, on, file, completion, major, 0) + body
 
 
@@ -81,7 +83,9 @@ def close(completion: int = 9, *, on: int = DRIVE) -> bytes:
     return asked(Major.CLOSE, completion, bytes(32), on=on)
 
 
-def done(completion: int, *body: int, status: int = 0, data: bytes = b"", on: int = DRIVE) -> bytes:
+def done(
+    completion: int, *body: int, status: int = 0, data: bytes = b"", on: int = DRIVE
+) -> bytes:
     return numbers(Kind.COMPLETION, on, completion, status, *body) + data
 
 

@@ -26,7 +26,15 @@ from samples.devices import (
 from protocols.errors import RemoteProtocolError
 from protocols.rdp.device_files import FILES_LIMIT
 from protocols.rdp.device_policy import DeviceTerms
-from protocols.rdp.wire.devices import APPEND, Device, DeviceKind, Major, Option, Setting, Status
+from protocols.rdp.wire.devices import (
+    APPEND,
+    Device,
+    DeviceKind,
+    Major,
+    Option,
+    Setting,
+    Status,
+)
 
 IN, OUT = DeviceTerms(to_target=True), DeviceTerms(to_client=True)
 CREATE, OPEN_IF, OVERWRITE_IF = 2, 3, 5
@@ -84,7 +92,11 @@ def test_what_is_appended_has_a_digest_of_what_crossed():
 
 @pytest.mark.parametrize(
     ("status", "written", "outcome"),
-    [(Status.DISK_FULL, 0, "disk full"), (0xC0000099, 0, "status 0xc0000099"), (0, 2, "incomplete")],
+    [
+        (Status.DISK_FULL, 0, "disk full"),
+        (0xC0000099, 0, "status 0xc0000099"),
+        (0, 2, "incomplete"),
+    ],
 )
 def test_a_write_that_fails_is_told_as_one(status: int, written: int, outcome: str):
     talk = conversation().target(create("\\a", access=WRITE_DATA)).client(opened())
@@ -258,7 +270,11 @@ def test_contents_of_another_size_than_is_said_are_an_error(data: bytes):
         (DeviceKind.DRIVE, DeviceTerms(printers=True), False),
         (DeviceKind.PRINTER, DeviceTerms(printers=True), True),
         (DeviceKind.PRINTER, IN, False),
-        (DeviceKind.SMART_CARD, DeviceTerms(to_target=True, to_client=True, printers=True), False),
+        (
+            DeviceKind.SMART_CARD,
+            DeviceTerms(to_target=True, to_client=True, printers=True),
+            False,
+        ),
     ],
 )
 def test_a_kind_of_device_is_let_through_by_its_word(
