@@ -76,8 +76,9 @@ class File:
         """Return where something on its device is, in words for an operator."""
         if self.device.kind == DeviceKind.PRINTER:
             return self.device.name
-        drive = self.device.name.rstrip(":")
-        return "\\".join(("\\\\tsclient", drive, path.lstrip("\\")))
+        # xrdp writes some of its paths as it has them itself.
+        path = path.replace("/", "\\").lstrip("\\")
+        return f"\\\\tsclient\\{self.device.name.rstrip(':')}\\{path}"
 
     @property
     def operations(self) -> list[tuple[str, Stream]]:

@@ -278,8 +278,8 @@ def test_contents_of_another_size_than_is_said_are_an_error(data: bytes):
     ],
 )
 def test_a_kind_of_device_is_let_through_by_its_word(
-    kind: DeviceKind, terms: DeviceTerms, allowed: bool
-):
+    kind: DeviceKind, terms: DeviceTerms, *, allowed: bool
+) -> None:
     assert terms.allows(Device(kind, 1, "x", b"")) is allowed
 
 
