@@ -10,8 +10,10 @@ from peers.display import Display
 from peers.freerdp import RDPLogin, Viewer
 from peers.needed import program
 
-TRUSTING: Final = 'exec "$@" <<answer\nyes\nanswer\n'
+TRUSTING: Final = 'PATH=$HOME:$PATH exec "$@" <<answer\nyes\nanswer\n'
 """It asks whether a certificate that nobody vouches for may be trusted."""
+PRINTING: Final = '#!/bin/sh\ncat >"$HOME/printed"\n'
+"""It hands what is printed to `lpr`, which may as well write a file."""
 
 
 class RDesktop(Viewer):
@@ -19,6 +21,9 @@ class RDesktop(Viewer):
 
     def __init__(self, display: Display, login: RDPLogin, *words: str) -> None:
         self.display = display
+        printing = display.folder / "lpr"
+        printing.write_text(PRINTING)
+        printing.chmod(0o755)
         self.log = display.folder / f"rdesktop-{len(list(display.folder.iterdir()))}.log"
         credential = ("-u", login.username, "-p", login.password)
         where = f"127.0.0.1:{login.daemon.rdp_port}"
