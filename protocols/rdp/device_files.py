@@ -6,13 +6,14 @@ it printed there. A path is as Windows shows it on the target: `\\tsclient\drive
 """
 
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeVar
 
 from protocols.contents import Stream
 from protocols.errors import RemoteProtocolError
 from protocols.rdp.wire.devices import Device, DeviceKind, Major, Request, Status
 from recorder.events import FileTouched, KnownEvent
 
+_T = TypeVar("_T")
 CHANNEL: Final = 0
 """A desktop session has one channel, the whole connection."""
 FILES_LIMIT: Final = 1024
@@ -115,6 +116,8 @@ class DeviceLedger:
         self.at_ms = 0
         self._files: dict[tuple[int, int], File] = {}
         self._asked: dict[tuple[int, int], Asked] = {}
+        self._waiting: dict[tuple[int, int], Asked] = {}
+        """Requests that may go unanswered: of too many, the oldest are forgotten."""
         self._events: list[KnownEvent] = []
 
     @property
@@ -138,14 +141,20 @@ class DeviceLedger:
     def expect(self, request: Request, asked: Asked) -> None:
         """Wait for the answer; raise `RemoteProtocolError` where two have one number."""
         key = (request.device, request.completion)
-        former = self._asked.get(key)
-        if former is not None and former.major not in _MAY_GO_UNANSWERED:
+        if key in self._asked:
             raise RemoteProtocolError("two requests to a device with one number")
-        self._asked[key] = asked
+        self._waiting.pop(key, None)
+        if asked.major not in _MAY_GO_UNANSWERED:
+            self._asked[key] = asked
+            return
+        if len(self._waiting) >= REQUESTS_LIMIT:
+            del self._waiting[next(iter(self._waiting))]
+        self._waiting[key] = asked
 
     def answered(self, device: int, completion: int) -> Asked | None:
         """Return what was answered."""
-        return self._asked.pop((device, completion), None)
+        key = (device, completion)
+        return self._asked.pop(key, None) or self._waiting.pop(key, None)
 
     def opened(self, device: int, number: int, file: File) -> None:
         """Take a file whose client gave it a number."""
@@ -192,11 +201,16 @@ class DeviceLedger:
 
     def abandon(self, device: int | None = None) -> None:
         """Tell what was under way, of one device or all: nothing comes of it any more."""
-        for key in [key for key in self._asked if device in {None, key[0]}]:
-            asked = self._asked.pop(key)
+        _taken(self._waiting, device)
+        for asked in _taken(self._asked, device):
             if asked.operation:
                 self.tell(asked.file, asked.operation, INCOMPLETE, new_path=asked.new_path)
             elif asked.major == Major.CLOSE:
                 self.finish(asked.file, INCOMPLETE)
-        for key in [key for key in self._files if device in {None, key[0]}]:
-            self.finish(self._files.pop(key), INCOMPLETE)
+        for file in _taken(self._files, device):
+            self.finish(file, INCOMPLETE)
+
+
+def _taken(table: dict[tuple[int, int], _T], device: int | None) -> list[_T]:
+    """Take what is of one device, or all."""
+    return [table.pop(key) for key in list(table) if device in {None, key[0]}]

@@ -23,7 +23,8 @@ APPEND: Final = 0xFFFF_FFFF_FFFF_FFFF
 _CORE, _PRINTERS = 0x4472, 0x5052
 _MAX_DEVICES: Final = 256
 _MAX_SETS: Final = 64
-_MAX_TEXT: Final = 4096
+_MAX_TEXT: Final = 1024
+"""Of characters that are kept of a path or name."""
 _GENERAL: Final = 1
 _GENERAL_BYTES: Final = 36
 """Of the general capability set with its header, up to `extraFlags1` (2.2.2.7.1)."""

@@ -241,6 +241,18 @@ def test_a_question_that_is_never_answered_may_be_asked_again():
     assert len(talk.target(notify, notify).to_client) == 3
 
 
+def test_questions_that_are_never_answered_hinder_nobody():
+    talk = conversation().target(create("\\a")).client(opened())
+    for number in range(100, 100 + FILES_LIMIT + 1):
+        talk.target(asked(Major.DIRECTORY, number, bytes(32)))
+    talk.target(read(3, 0)).client(was_read(b"abc"))
+    heard = len(talk.to_target)
+    talk.client(done(100, 0))
+    assert len(talk.to_target) == heard
+    talk.client(done(101, 0))
+    assert len(talk.to_target) == heard + 1
+
+
 def test_two_requests_with_one_number_are_an_error():
     talk = conversation().target(create("\\a"))
     with pytest.raises(RemoteProtocolError, match="one number"):
