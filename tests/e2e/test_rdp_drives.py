@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from peers.daemon import Daemon, MakeDaemon, Recording
 from peers.display import Display
 from peers.freerdp import rdp_login, work
 from peers.rdesktop import RDesktop
-from peers.xrdp import XRDP
+from peers.xrdp import XRDP, running_xrdp
 
 pytestmark = pytest.mark.peers
 DESKTOP = bytes.fromhex("204060")
@@ -47,6 +48,13 @@ class Done:
             for row in self.recording.events("file_touched")
             if row["operation"] == operation
         ]
+
+
+@pytest.fixture(scope="module")
+def xrdp_server() -> Iterator[XRDP]:
+    """One of its own: what it mounts lives as long as a session's user, or longer."""
+    with running_xrdp(mounts_drives=True) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
