@@ -28,7 +28,8 @@ class SoundChannel:
     def take(self, _at_ms: int, data: bytes, *, from_client: bool) -> Passed:
         """Take the next piece; raise `RemoteProtocolError` where it makes no sense."""
         piece = self._pieces[from_client].read(data)
-        if not from_client or not piece.is_first or piece.data[0] != _FORMATS:
+        begins = from_client and piece.is_first and not piece.is_signal
+        if not begins or piece.data[0] != _FORMATS:
             return Passed([data])
         if len(data) < _PORT.stop:
             raise RemoteProtocolError("formats of sound that are cut off")

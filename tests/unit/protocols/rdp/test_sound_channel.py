@@ -22,6 +22,11 @@ def test_what_else_is_said_passes() -> None:
     assert channel.take(1, named, from_client=False).onward == [named]
 
 
+def test_a_channel_that_rests_is_let_rest() -> None:
+    signal = numbers(0, 0x21)
+    assert SoundChannel().take(1, signal, from_client=True).onward == [signal]
+
+
 @pytest.mark.parametrize("data", [b"", *cut(b"\7\0\x20\0" + bytes(13))])
 def test_what_is_cut_off_is_an_error(data: bytes) -> None:
     with pytest.raises(RemoteProtocolError):
