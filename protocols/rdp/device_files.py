@@ -120,10 +120,11 @@ class DeviceLedger:
         """Requests that may go unanswered: of too many, the oldest are forgotten."""
         self._events: list[KnownEvent] = []
 
-    @property
-    def is_full(self) -> bool:
-        """Whether no more can be followed."""
-        return len(self._files) >= FILES_LIMIT or len(self._asked) >= REQUESTS_LIMIT
+    def has_room(self, major: int) -> bool:
+        """Say whether a request can be followed; one that closes a file always can."""
+        if major == Major.CREATE and len(self._files) >= FILES_LIMIT:
+            return False
+        return major == Major.CLOSE or len(self._asked) < REQUESTS_LIMIT
 
     def take(self) -> list[KnownEvent]:
         """Return what there is to record, once."""

@@ -93,7 +93,7 @@ class DevicePolicy:
         device = self.devices.get(request.device)
         if device is None:
             return Judged(Status.NO_SUCH_DEVICE)
-        if self._ledger.is_full:
+        if not self._ledger.has_room(request.major):
             return Judged(Status.INSUFFICIENT_RESOURCES)
         if request.major == Major.CREATE:
             return self._create(request, device, devices.read_create(message))

@@ -24,7 +24,7 @@ from samples.devices import (
 )
 
 from protocols.errors import RemoteProtocolError
-from protocols.rdp.device_files import FILES_LIMIT
+from protocols.rdp.device_files import FILES_LIMIT, REQUESTS_LIMIT
 from protocols.rdp.device_policy import DeviceTerms
 from protocols.rdp.wire.devices import (
     APPEND,
@@ -227,12 +227,23 @@ def test_hard_links_and_what_else_could_not_be_told_is_refused():
     ]
 
 
-def test_there_is_a_limit_to_what_is_followed():
+def test_there_is_a_limit_to_what_is_asked_at_a_time():
+    talk = conversation()
+    for number in range(REQUESTS_LIMIT):
+        talk.target(create("\\a", number))
+    talk.target(create("\\a", REQUESTS_LIMIT))
+    assert talk.to_target == [denied(REQUESTS_LIMIT, Status.INSUFFICIENT_RESOURCES)]
+
+
+def test_there_is_a_limit_to_open_files_and_closing_one_makes_room():
     talk = conversation()
     for number in range(FILES_LIMIT):
-        talk.target(create("\\a", number))
-    talk.target(create("\\a", FILES_LIMIT))
-    assert talk.to_target == [denied(FILES_LIMIT, Status.INSUFFICIENT_RESOURCES)]
+        talk.target(create("\\a", 1)).client(done(1, number))
+    talk.target(create("\\a", 1))
+    assert talk.to_target[-1] == denied(1, Status.INSUFFICIENT_RESOURCES)
+    heard = len(talk.to_client)
+    talk.target(close()).client(done(9)).target(create("\\a", 1))
+    assert len(talk.to_client) == heard + 2
 
 
 def test_a_question_that_is_never_answered_may_be_asked_again():
