@@ -22,13 +22,14 @@ JOB = """\
 cd "$HOME"
 share=thinclient_drives/share
 n=0; until [ -e $share/take.bin ] || [ $n -gt 100 ]; do sleep 0.1; n=$((n+1)); done
-exec 2>said-{name}
+exec >told-{name}.part 2>said-{name}
 cp $share/take.bin taken-{name} || echo no take
 cp put.bin $share/put.bin || echo no put
 mkdir $share/folder || echo no folder
 mv $share/put.bin $share/folder/moved.bin || echo no move
 rm $share/gone.txt || echo no removal
 echo done
+mv told-{name}.part told-{name}
 """
 
 
@@ -77,10 +78,9 @@ def job(daemon: Daemon, xrdp_server: XRDP, desk: Display, share: Path, name: str
     (home / "put.bin").write_bytes(PUT)
     script = xrdp_server.write(f"job-{name}", JOB.format(name=name))
     viewer = RDesktop(desk, rdp_login(daemon, name), "-r", f"disk:share={share}")
-    told, done = home / f"told-{name}", home / f"done-{name}"
+    told = home / f"told-{name}"
     try:
-        command = f"sh {script} >{told}; echo >{done}"
-        work(viewer, DESKTOP, command, done, seconds=30)
+        work(viewer, DESKTOP, f"sh {script}", told, seconds=60)
     finally:
         viewer.close()
     return Done(share, home, told.read_text().split("\n")[:-1], daemon.recorded())
