@@ -14,6 +14,7 @@ from control.audit_requests import AuditEntry, ListAudit
 from control.bus_requests import DeadLetterSummary, ListDeadLetters
 from control.command_requests import CommandSummary, ListCommands
 from control.enrolment_requests import EngineSummary, ListEngines
+from control.file_requests import FileRuleSummary, ListFileRules
 from control.group_requests import GroupSummary, ListGroups
 from control.live_requests import LiveFrames, LivePicture, LiveRequest
 from control.node_requests import Status
@@ -66,6 +67,7 @@ ManyRequest = (
     | ListUserKeys
     | ListAccessRequests
     | ListCommands
+    | ListFileRules
     | ShowRetention
     | RunRetention
     | SweepBlobs
@@ -84,6 +86,7 @@ Result = (
     | UserKeySummary
     | AccessRequestSummary
     | CommandSummary
+    | FileRuleSummary
     | IssuedCredential
     | CredentialSummary
     | EngineSummary

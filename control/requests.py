@@ -14,6 +14,7 @@ from control.audit_requests import ListAudit
 from control.bus_requests import DeadLetterRequest
 from control.command_requests import CommandRequest
 from control.enrolment_requests import EnrolmentRequest
+from control.file_requests import FileRequest
 from control.group_requests import GroupRequest
 from control.live_requests import LiveRequest
 from control.node_requests import AskStatus, RotateMasterKey
@@ -368,6 +369,7 @@ OperatorRequest = (
     | UserKeyRequest
     | ApprovalRequest
     | CommandRequest
+    | FileRequest
     | AddUser
     | ListUsers
     | DisableUser

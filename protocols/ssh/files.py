@@ -33,7 +33,7 @@ def ledger_for(request: str, detail: bytes, channel: int = 0) -> Ledger | None:
         return SFTPLedger(channel)
     if "scp" not in names:
         return None
-    command = _scp_command(words[names.index("scp") + 1 :])
+    command = scp_command(words[names.index("scp") + 1 :])
     return SCPLedger(command, channel) if command else None
 
 
@@ -44,7 +44,7 @@ def _words(command: str) -> list[str]:
         return command.split()
 
 
-def _scp_command(arguments: Sequence[str]) -> SCPCommand | None:
+def scp_command(arguments: Sequence[str]) -> SCPCommand | None:
     """Read scp's arguments on the target; None where it is not the target's end of a copy."""
     flags, paths = set[str](), list[str]()
     for position, word in enumerate(arguments):

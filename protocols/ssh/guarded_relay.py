@@ -1,4 +1,4 @@
-"""The packet relay of a secret that says what may be run: lines are judged on their way.
+"""The packet relay of a secret that says what may be run or copied: it is judged on its way.
 
 Everything is recorded as it comes; what goes on to the target may come later, or not at all.
 Sessions of other secrets have `PacketRelay` itself, and pay nothing.
@@ -120,9 +120,10 @@ class GuardedRelay(PacketRelay):
 
     def _asked(self, side: Side, payload: bytes, out: Out) -> bool:
         before, shown = len(self._events), len(out.to[Side.CLIENT])
-        passes = super()._asked(side, payload, out)
         request = packets.ChannelRequest.read(payload)
         channel = self._channel(side, packets.uint32(request.recipient))
+        self._guarded.terminal, self._guarded.begun = channel.terminal, channel.begun
+        passes = super()._asked(side, payload, out)
         found, self._guarded.found = self._guarded.found, []
         for each in found:
             self._take(channel, each)
@@ -170,13 +171,16 @@ class GuardedRelay(PacketRelay):
         ]
 
     def _note(self, channel: Channel, request: packets.ChannelRequest) -> Answer:
-        rules = self._guarded.rules
+        rules, transfers = self._guarded.rules, self._guarded.transfers
         match request.kind:
             case "pty-req" if rules.any and channel.guard is None:
                 columns = packets.Terminal.read(request.rest).columns
                 channel.guard = Guard(rules, columns)
             case "shell" if rules.any and channel.guard is None:
                 channel.guard = PipedGuard(rules)
+            case "exec" | "subsystem" if transfers.any:
+                detail = Reader(request.rest).text()
+                channel.guard = transfers.gate(request.kind, detail) or channel.guard
             case "window-change" if channel.guard:
                 channel.guard.resize(Reader(request.rest).uint32())
         channel.begun |= request.kind in _STARTS
@@ -216,15 +220,20 @@ class GuardedRelay(PacketRelay):
                 raise RemoteProtocolError("data before anything was started that could take it")
             yield body
         elif kind == _DATA:
-            guard.typed(self._at_ms, Reader(body, 6).string())
-            yield from self._due(channel)
+            data = Reader(body, 6).string()
+            guard.typed(self._at_ms, data)
+            due = guard.take()
+            # What is let go as it came, is sent as it came.
+            yield from [body] if due == data else self._cut(channel, due)
         else:
             guard.finish(self._at_ms)
             yield from self._due(channel)
             yield body
 
     def _due(self, channel: Channel) -> Iterator[bytes]:
-        data = channel.guard.take() if channel.guard else b""
+        return self._cut(channel, channel.guard.take() if channel.guard else b"")
+
+    def _cut(self, channel: Channel, data: bytes) -> Iterator[bytes]:
         number = channel.numbers[Side.TARGET]
         for start in range(0, len(data), _PIECE_BYTES):
             yield body_of(packets.channel_data(number, data[start : start + _PIECE_BYTES]))
@@ -241,6 +250,8 @@ class GuardedRelay(PacketRelay):
                 if text := _TOLD.get(each.action):
                     text = f"proxyd: {text.format(each.refusal)}"
                     out.to[Side.CLIENT].extend(self._notice_on(channel, text))
+            if answer := guard.take_answer():
+                out.to[Side.CLIENT].extend(self._answer_on(channel, answer))
             out.to[Side.TARGET].extend(self._due(channel))
             credit_bytes, guard.swallowed_bytes = guard.swallowed_bytes, 0
             if credit_bytes:
@@ -248,6 +259,14 @@ class GuardedRelay(PacketRelay):
                 credit = packets.window_adjust(channel.numbers[Side.CLIENT], credit_bytes)
                 out.to[Side.CLIENT].append(body_of(credit))
         self._record()
+
+    def _answer_on(self, channel: Channel, answer: bytes) -> list[bytes]:
+        """Answer the client in the target's name; the ledger takes it for the target's."""
+        if channel.spend(answer) != answer:
+            raise RemoteProtocolError("no room for an answer to a refused file")
+        if channel.ledger:
+            self._events += channel.ledger.target(self._at_ms, answer)
+        return [body_of(packets.channel_data(channel.numbers[Side.CLIENT], answer))]
 
     def _take(self, channel: Channel, found: Found) -> None:
         self._found.append((channel.ident, found))

@@ -1,0 +1,28 @@
+"""Rules about files that cross; accounts that sessions change to."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0025"
+down_revision = "0022"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Make the table."""
+    op.create_table(
+        "secret_file_rules",
+        sa.Column("secret_id", sa.Uuid(), nullable=False),
+        sa.Column("name", sa.String(64), nullable=False),
+        sa.Column("verdict", sa.Text(), nullable=False),
+        sa.Column("directions", sa.Text(), nullable=False),
+        sa.Column("glob", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["secret_id"],
+            ["secrets.id"],
+            name="fk_secret_file_rules_secret_id_secrets",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("secret_id", "name", name="pk_secret_file_rules"),
+    )
