@@ -12,7 +12,7 @@ from control.account_requests import (
 from control.approval_requests import AccessRequestSummary, ListAccessRequests
 from control.audit_requests import AuditEntry, ListAudit
 from control.bus_requests import DeadLetterSummary, ListDeadLetters
-from control.command_requests import CommandSummary, ListCommands
+from control.command_requests import BecomeSummary, CommandSummary, ListCommands
 from control.enrolment_requests import EngineSummary, ListEngines
 from control.file_requests import FileRuleSummary, ListFileRules
 from control.group_requests import GroupSummary, ListGroups
@@ -86,6 +86,7 @@ Result = (
     | UserKeySummary
     | AccessRequestSummary
     | CommandSummary
+    | BecomeSummary
     | FileRuleSummary
     | IssuedCredential
     | CredentialSummary

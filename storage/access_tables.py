@@ -71,6 +71,21 @@ class CommandRow(Table):
     """The rule's pattern, or what the entry runs."""
 
 
+class BecomeRow(Table):
+    """Whom a secret's shells become."""
+
+    __tablename__ = "secret_becomes"
+
+    secret_id: Mapped[UUID] = mapped_column(
+        ForeignKey("secrets.id", ondelete="CASCADE"), primary_key=True
+    )
+    command: Mapped[str]
+    with_secret_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("secrets.id", ondelete="SET NULL")
+    )
+    """Whose password the command asks for."""
+
+
 class FileRuleRow(Table):
     """What a secret says about the files that cross."""
 

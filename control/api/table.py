@@ -49,6 +49,7 @@ _SETUP, _MANAGE, _SESSIONS = Right.SEE_SETUP, Right.MANAGE, Right.SEE_SESSIONS
 _Asked = approval.AccessRequestSummary
 _VIEW = Right.SEE_RECORDINGS
 _Command = commands.CommandSummary
+_Become = commands.BecomeSummary
 _FileRule = files.FileRuleSummary
 _STEER, _USE, _ONESELF = Right.STEER_SESSIONS, Right.USE_SECRETS, Right.ONESELF
 
@@ -91,6 +92,8 @@ CALLS: Final[tuple[Call, ...]] = (
     Call("PUT", "/secrets/{secret}/rules/{name}", commands.BlockCommand, _MANAGE, _Command),
     Call("PUT", "/secrets/{secret}/menu/{name}", commands.AllowCommand, _MANAGE, _Command),
     Call("DELETE", "/secrets/{secret}/commands/{name}", commands.ForgetCommand, _MANAGE),
+    Call("GET", "/secrets/{secret}/become", commands.ShowBecome, _SETUP, _Become),
+    Call("PUT", "/secrets/{secret}/become", commands.SetBecome, _MANAGE, _Become),
     Call("GET", "/secrets/{secret}/files", files.ListFileRules, _SETUP, list[_FileRule]),
     Call("PUT", "/secrets/{secret}/files/{name}", files.PutFileRule, _MANAGE, _FileRule),
     Call("DELETE", "/secrets/{secret}/files/{name}", files.ForgetFileRule, _MANAGE),

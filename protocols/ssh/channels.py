@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
+from protocols.ssh.becoming import Becoming
 from protocols.ssh.commands.rules import Found
 from protocols.ssh.files import Ledger
 from recorder.events import (
@@ -226,6 +227,8 @@ class Channel:
         """Whether both sides were told that it is closed, and neither had said so."""
         self.guard: Guarding | None = None
         """Where the secret says what may be run, or copied: what judges that."""
+        self.becoming: Becoming | None = None
+        """Where the secret becomes somebody else: how far that is."""
         self.captures: dict[Stream, Capture] = {}
         self.answers: tuple[deque[Answer], deque[Answer]] = (deque(), deque())
         """By the side that asked, oldest first."""

@@ -193,6 +193,7 @@ for more in (
     secret_commands.allow,
     secret_commands.forget,
     secret_commands.commands,
+    secret_commands.become,
     secret_files.file_rule,
     secret_files.forget_file_rule,
     secret_files.file_rules,

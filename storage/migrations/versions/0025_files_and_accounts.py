@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the table."""
+    """Make the tables."""
     op.create_table(
         "secret_file_rules",
         sa.Column("secret_id", sa.Uuid(), nullable=False),
@@ -25,4 +25,23 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("secret_id", "name", name="pk_secret_file_rules"),
+    )
+    op.create_table(
+        "secret_becomes",
+        sa.Column("secret_id", sa.Uuid(), nullable=False),
+        sa.Column("command", sa.Text(), nullable=False),
+        sa.Column("with_secret_id", sa.Uuid(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["secret_id"],
+            ["secrets.id"],
+            name="fk_secret_becomes_secret_id_secrets",
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["with_secret_id"],
+            ["secrets.id"],
+            name="fk_secret_becomes_with_secret_id_secrets",
+            ondelete="SET NULL",
+        ),
+        sa.PrimaryKeyConstraint("secret_id", name="pk_secret_becomes"),
     )
