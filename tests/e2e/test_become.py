@@ -1,4 +1,4 @@
-"""Sessions that become another account: `su` and `sudo` of a real target, and no password seen."""
+"""Sessions that become another account by `su` or `sudo`, with a password that nobody sees."""
 
 import pytest
 from peers.daemon import Daemon, Login, MakeDaemon, Recording
