@@ -105,9 +105,12 @@ def become(
     if invocation.output is OutputFormat.JSON:
         print_json(summary)
         return
-    shown = {"secret": summary.secret, "becomes": summary.account or "nobody"}
-    shown |= {"by": summary.command, "with": summary.with_secret} if summary.command else {}
-    print_fields(shown)
+    shown: dict[str, object] = {"secret": summary.secret}
+    if summary.command:
+        by = {"by": summary.command, "with the password of": summary.with_secret}
+        print_fields(shown | {"becomes": summary.account} | by)
+    else:
+        print_fields(shown | {"becomes": "nobody"})
 
 
 def _put(invocation: Invocation, asked: BlockCommand | AllowCommand, done: str) -> None:
