@@ -15,7 +15,7 @@ FORMATS = ("output", "input", "events", "cast", "text")
 
 @pytest.fixture(scope="module")
 def daemon(make_daemon: MakeDaemon, openssh_server: OpenSSHServer) -> Daemon:
-    made = make_daemon(PROXYD_SSH__SOURCE_PENALTIES="false", PROXYD_SSH__DIAL_TIMEOUT_S="4")
+    made = make_daemon(PROXYD_SSH__SOURCE_PENALTIES="false", PROXYD_SSH__DIAL_TIMEOUT_S="5")
     where = ("--username", "neighbour", "--port", str(openssh_server.port), "--password-stdin")
     for name, password in (("su", SU), ("sudo", SUDO), ("wrong", "canary-Wr0ng-77")):
         made.add_target(f"password-{name}", *where, typed=password + "\n")
@@ -72,7 +72,7 @@ def test_a_shell_is_another_accounts_and_the_password_is_nowhere(
         ("wrong-su", "`su - neighbour` has ended"),
         ("wrong-sudo", "the password was not accepted"),
         ("bare", "asks for a password, and none is set"),
-        ("silent", "`sleep 60` asked for no password within 4 s"),
+        ("silent", "`sleep 60` asked for no password within 5 s"),
         ("echoing", "the target showed the password: change it"),
     ],
 )

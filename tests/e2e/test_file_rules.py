@@ -138,8 +138,6 @@ def test_rules_by_path_hold_for_each_tool(
     assert names_in(home / "shut") == {"held"}
     for name, reason in (
         ("open/held", ""),
-        ("open/held.key", "rule keys of this secret forbids"),
-        ("shut/held", "no rule of this secret allows"),
         ("open/../shut/held", "no rule of this secret allows"),
     ):
         down = copy(login, tool, f"proxy:{home}/{name}", "down", cwd=here)
