@@ -387,4 +387,4 @@ def _decode_one(body: bytes) -> Event:
         raise CorruptChunkError(f"not an event: {error}") from error
 
 
-KNOWN_KINDS = frozenset(range(1, 25))
+KNOWN_KINDS = frozenset(range(1, 26))
