@@ -1,6 +1,9 @@
 """What a secret says about files holds for sftp, scp, rsync, psftp and pscp, and for `cat`."""
 
 import hashlib
+import io
+import json
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -240,6 +243,30 @@ def test_a_refusal_is_in_the_recording_and_in_the_trail(
         )
 
     wait_until(told, "not in the audit trail")
+
+
+def test_what_crossed_is_exported_with_its_contents(
+    daemon: Daemon, logins: dict[str, Login], home: Path, here: Path
+):
+    (here / "small").write_bytes(b"small\n")
+    for tool, words in (
+        ("sftp", (f"get {home}/open/held down", f"put small {home}/open/small")),
+        ("scp -O", ("small", f"proxy:{home}/open/small")),
+        ("scp -O", (f"proxy:{home}/open/held", "down")),
+    ):
+        daemon.forget_sessions()
+        if tool == "sftp":
+            sftp(logins["open"], *words, cwd=here)
+        else:
+            copy(logins["open"], tool, *words, cwd=here)
+        exported = zipfile.ZipFile(io.BytesIO(daemon.recorded().export("files")))
+        rows = json.loads(exported.read("files.json"))
+        assert rows
+        for row in rows:
+            data = BLOB if row["operation"] == "download" else b"small\n"
+            assert exported.read(row["contents"]) == data
+            assert row["sha256"] == hashlib.sha256(data).hexdigest()
+    (home / "open/small").unlink()
 
 
 def test_what_a_link_on_the_target_leads_to_is_not_seen(
