@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from control import file_requests as ask
-from control import file_rules
+from control import file_rules, secrets
 from control.answers import Result
 from control.audit import Act
 from control.requests import Done
@@ -27,6 +27,7 @@ class FileOperations:
             ask.PutFileRule: self.put,
             ask.ForgetFileRule: self.forget,
             ask.ListFileRules: self.list,
+            ask.KeepFiles: self.keep,
         }
 
     def put(self, request: ask.PutFileRule, who: str) -> ask.FileRuleSummary:
@@ -50,3 +51,11 @@ class FileOperations:
         """List a secret's rules."""
         with self.database.read() as session:
             return file_rules.list_all(session, request.secret)
+
+    def keep(self, request: ask.KeepFiles, who: str) -> Done:
+        """Say how much is kept of what files hold."""
+        with self.database.transaction() as session:
+            secrets.find(session, request.secret).files_bytes = request.files_bytes
+            said = "as of others" if request.files_bytes is None else str(request.files_bytes)
+            self.act(who).note(session, "secret.files_kept", request.secret, said)
+        return Done()

@@ -35,6 +35,14 @@ class ListFileRules(Request, frozen=True, kw_only=True):
     secret: str
 
 
+class KeepFiles(Request, frozen=True, kw_only=True):
+    """Say how much is kept of what files hold."""
+
+    secret: str
+    files_bytes: Annotated[int, Meta(ge=0, le=2**53)] | None
+    """Each way, of each channel that carries files; None: as much as of other channels."""
+
+
 class FileRuleSummary(Struct, frozen=True, kw_only=True):
     """A rule about files."""
 
@@ -44,4 +52,4 @@ class FileRuleSummary(Struct, frozen=True, kw_only=True):
     glob: str
 
 
-FileRequest = PutFileRule | ForgetFileRule | ListFileRules
+FileRequest = PutFileRule | ForgetFileRule | ListFileRules | KeepFiles

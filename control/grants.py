@@ -179,6 +179,7 @@ class Grants:
             capture=Capture(secret.capture),
             on_loss=OnLoss(secret.on_loss or self._default_on_loss),
             mask_typed=secret.mask_typed,
+            files_bytes=secret.files_bytes,
         )
 
 

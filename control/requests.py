@@ -122,6 +122,7 @@ class SecretSummary(Struct, frozen=True, kw_only=True):
     changed_at: dt.datetime
     demands: tuple[str, ...] = ()
     """Before it is launched: of `comment ticket approval`."""
+    files_bytes: int | None = None
 
 
 class SecretTested(Struct, frozen=True, kw_only=True):

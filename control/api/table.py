@@ -96,6 +96,7 @@ CALLS: Final[tuple[Call, ...]] = (
     Call("PUT", "/secrets/{secret}/become", commands.SetBecome, _MANAGE, _Become),
     Call("GET", "/secrets/{secret}/files", files.ListFileRules, _SETUP, list[_FileRule]),
     Call("PUT", "/secrets/{secret}/files/{name}", files.PutFileRule, _MANAGE, _FileRule),
+    Call("PUT", "/secrets/{secret}/kept-files", files.KeepFiles, _MANAGE),
     Call("DELETE", "/secrets/{secret}/files/{name}", files.ForgetFileRule, _MANAGE),
     Call("GET", "/access-requests", approval.ListAccessRequests, _SETUP, list[_Asked]),
     Call("POST", "/access-requests", approval.RequestAccess, _MANAGE, _Asked),

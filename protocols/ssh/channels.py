@@ -208,8 +208,16 @@ class Guarding(Protocol):
 class Channel:
     """An open channel. `numbers[side]` is what that side calls it."""
 
-    def __init__(self, ident: int, kind: str, numbers: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        ident: int,
+        kind: str,
+        numbers: tuple[int, int],
+        files_bytes: int | None = None,
+    ) -> None:
         self.ident, self.kind, self.numbers = ident, kind, numbers
+        self._files_bytes = files_bytes
+        """What is kept of it if it carries files; None: what is kept of any."""
         self.room_bytes = 0
         """What the client can still take: its window less what was sent to it."""
         self.debt_bytes = 0
@@ -251,6 +259,8 @@ class Channel:
     def capture(self, stream: Stream, limit_bytes: int | None) -> Capture:
         """Return the capture of `stream`, made when it first carries something."""
         capture = self.captures.get(stream)
+        if self.ledger and self._files_bytes is not None:
+            limit_bytes = self._files_bytes
         if capture is None:
             capture = self.captures[stream] = Capture(self.ident, stream, limit_bytes)
         return capture

@@ -197,6 +197,7 @@ for more in (
     secret_files.file_rule,
     secret_files.forget_file_rule,
     secret_files.file_rules,
+    secret_files.keep_files,
 ):
     secret.add_command(more)
 

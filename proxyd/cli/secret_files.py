@@ -3,7 +3,13 @@
 import click
 
 from bus.file_rules import EVERYTHING, Direction, FileVerdict
-from control.file_requests import FileRuleSummary, ForgetFileRule, ListFileRules, PutFileRule
+from control.file_requests import (
+    FileRuleSummary,
+    ForgetFileRule,
+    KeepFiles,
+    ListFileRules,
+    PutFileRule,
+)
 from proxyd.cli.invocation import Invocation, pass_invocation
 from proxyd.cli.output import OutputFormat, print_json, print_table
 from proxyd.cli.request import build
@@ -71,3 +77,21 @@ def file_rules(invocation: Invocation, secret: str) -> None:
         ("NAME", "VERDICT", "DIRECTION", "FILES"),
         ((one.name, one.verdict, ", ".join(one.directions), one.glob) for one in found),
     )
+
+
+@click.command("keep-files")
+@click.argument("secret")
+@click.argument("size", metavar="BYTES|default")
+@pass_invocation
+def keep_files(invocation: Invocation, secret: str, size: str) -> None:
+    """Keep BYTES of what files hold, each way, of each channel that carries them; 0: nothing.
+
+    By default as much as of other channels. `session export --format files` gives it back.
+    """
+    if size != "default" and not size.isdecimal():
+        raise click.UsageError("give a number of bytes, or `default`")
+    kept = None if size == "default" else int(size)
+    with invocation.operator() as operator:
+        operator.call(build(KeepFiles, secret=secret, files_bytes=kept))
+    much = "as much as of other channels" if kept is None else f"{kept} bytes each way"
+    click.echo(f"{secret} keeps {much} of what files hold", err=True)

@@ -10,7 +10,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the tables."""
+    """Make the tables, and a column that is empty where nothing was said."""
+    op.add_column("secrets", sa.Column("files_bytes", sa.BigInteger(), nullable=True))
     op.create_table(
         "secret_file_rules",
         sa.Column("secret_id", sa.Uuid(), nullable=False),

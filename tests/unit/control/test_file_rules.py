@@ -8,12 +8,12 @@ from control import commands, file_rules, secrets
 from control.audit import Act
 from control.errors import InvalidError, NotFoundError
 from control.file_operations import FileOperations
-from control.file_requests import ForgetFileRule, ListFileRules, PutFileRule
+from control.file_requests import ForgetFileRule, KeepFiles, ListFileRules, PutFileRule
 from recorder.session_info import TargetProtocol
 from storage.access_tables import FileRuleRow
 from storage.tables import AuditRow
 
-from .conftest import web1
+from .conftest import presented, web1
 
 
 @pytest.fixture
@@ -78,3 +78,16 @@ def test_a_secret_has_so_many_rules_and_they_go_with_it(operations, database, mo
         secrets.remove(session, "web1")
     with database.read() as session:
         assert session.scalars(select(FileRuleRow)).all() == []
+
+
+def test_how_much_of_files_is_kept_travels_with_the_grant(grants, issue, database, clock):
+    issue()
+    operations = FileOperations(database, lambda who: Act(who, clock.now()))
+    for size_bytes in (0, 5_000_000_000, None):
+        operations.keep(KeepFiles(secret="web1", files_bytes=size_bytes), "root")
+        assert grants.redeem(presented(issue())).terms.files_bytes == size_bytes
+    with database.read() as session:
+        rows = session.scalars(
+            select(AuditRow.detail).where(AuditRow.action == "secret.files_kept")
+        ).all()
+    assert rows == ["0", "5000000000", "as of others"]
