@@ -3,7 +3,7 @@
 import contextlib
 import struct
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bus.file_rules import Direction, FileRule, FileVerdict
@@ -66,6 +66,7 @@ def leads_to(path: str) -> list[str]:
     return names
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.data())
 def test_no_file_that_is_shut_is_opened_by_sftp(data: st.DataObject):
     stream = b"".join(data.draw(st.lists(requests(), max_size=8)))
@@ -141,6 +142,7 @@ WORDS = st.sampled_from(
 )
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.data())
 def test_no_file_that_is_shut_is_opened_by_scp(data: st.DataObject):
     stream = b"".join(data.draw(st.lists(WORDS, max_size=14)))
