@@ -164,6 +164,7 @@ def test_every_match_is_in_the_recording_in_the_trail_and_counted(
     bash.expect("target")
     bash.type("wipe the-disk\r")
     bash.expect("not run")
+    bash.expect(PROMPT)
     bash.type("\x04")
     bash.wait()
     daemon.forget_sessions()
