@@ -51,7 +51,6 @@ EDGES = {
     "control/identity_provider.py": "tests/unit/control/web/test_provider_routes.py",
     "control/web/page.py": "tests/unit/control/web/test_app.py",
     "control/web/passkey_routes.py": "tests/e2e/test_page.py",
-    "control/web/patience.py": "tests/e2e/test_page.py",
     "control/web/rendering.py": "tests/unit/control/web/test_app.py",
     "control/web/recording_calls.py": "tests/unit/control/web/test_app.py",
     "control/web/server.py": "tests/e2e/test_page.py",

@@ -272,16 +272,3 @@ def test_a_request_that_is_too_large_is_refused_before_it_has_come(daemon: Daemo
     with raw(daemon) as connection:
         connection.sendall(head.encode())
         assert connection.recv(4096).startswith(b"HTTP/1.1 413 ")
-
-
-def test_whoever_sends_slowly_is_not_waited_for(daemon: Daemon) -> None:
-    head = b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nuser"
-    with raw(daemon) as body, raw(daemon) as half_a_head, raw(daemon) as silent:
-        body.sendall(head)
-        half_a_head.sendall(b"GET /login HT")
-        began = time.monotonic()
-        assert half_a_head.recv(4096) == b""
-        assert silent.recv(4096) == b""
-        assert time.monotonic() - began < 13
-        assert body.recv(4096).startswith(b"HTTP/1.1 408 ")
-        assert time.monotonic() - began < 15
