@@ -9,13 +9,13 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 HEAD_LIMIT_S: Final = 10.0
 """How long a connection may take for the head of a request, the first or a later one."""
 READ_LIMIT_S: Final = 300.0
-"""How long a browser may read nothing of an answer: a film that is paused, it asks for again."""
+"""How long a browser may read nothing of an answer; one that plays on asks again."""
 _PER_SOURCE: Final = 100
 """Connections at once from one address: a browser has six, an office behind one has more."""
 
 
 class PatientProtocol(H11Protocol):
-    """Uvicorn's, with time limits for who sends and for who reads, and a limit for each source."""
+    """Uvicorn's, with limits of time for who sends and who reads, and of number by source."""
 
     from_source: ClassVar[Counter[str]] = Counter()
     """Open connections by address, of this process; touched by the page's loop alone."""
