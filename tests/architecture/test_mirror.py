@@ -43,7 +43,6 @@ EDGES = {
     "control/syslog_link.py": "tests/integration/test_audit_export.py",
     "control/web/playback_routes.py": "tests/e2e/test_page_playback.py",
     "control/web/player.py": "tests/unit/proxyd/cli/test_bundle.py",
-    "control/web/live_routes.py": "tests/e2e/test_page_live.py",
     "control/web/acting.py": "tests/unit/control/web/test_admin_routes.py",
     "control/web/done.py": "tests/unit/control/web/test_admin_routes.py",
     "control/web/health_routes.py": "tests/unit/control/web/test_app.py",

@@ -10,6 +10,7 @@ from control.account_requests import CreateToken
 from control.rights import RIGHTS, Right
 from control.web.app import OPEN, routers
 from control.web.visitor import Guard
+from storage.errors import StorageUnavailableError
 
 from .conftest import PEOPLE
 
@@ -128,6 +129,20 @@ async def test_what_went_wrong_is_said_to_a_script_as_json_and_to_a_person_as_a_
     answer = await browser.get("/admin/secrets/nothing")
     assert answer.status_code == 404
     assert "<h1>Not Found</h1>" in answer.text
+
+
+async def test_a_database_that_is_gone_is_no_defect_of_ours(log_in, database, monkeypatch):
+    browser = await log_in("adam")
+
+    def gone(_self):
+        raise StorageUnavailableError("could not connect to 10.0.0.9")
+
+    monkeypatch.setattr(type(database), "read", gone)
+    for path in ("/sessions", "/api/v1/users"):
+        answer = await browser.get(path)
+        assert answer.status_code == 503
+        assert "try again in a moment" in answer.text
+        assert "10.0.0.9" not in answer.text
 
 
 async def test_a_defect_is_told_without_its_details(log_in, page, monkeypatch):
