@@ -15,13 +15,15 @@ import re
 import tempfile
 import weakref
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import IO, Final
 from uuid import UUID
 
 import anyio.to_thread
 from anyio import CapacityLimiter
+
+from control.web.exports import close, next_piece
 
 _KEPT: Final = 4
 """Films: their disk is bounded, and few people watch different ones at once."""
@@ -175,7 +177,7 @@ class _Making:
                 self.film.size_bytes += size_bytes
                 self._tell()
         finally:
-            await anyio.to_thread.run_sync(_close, pieces)
+            await anyio.to_thread.run_sync(close, pieces)
             turns.release_on_behalf_of(turn)
 
     def _tell(self, _task: object = None) -> None:
@@ -184,17 +186,11 @@ class _Making:
 
 
 def _next(pieces: Iterator[bytes], file: IO[bytes]) -> int:
-    """Put the next piece that is not empty into `file`; return its size, 0 at the end."""
-    piece = next((one for one in pieces if one), b"")
+    """Put the next piece into `file`; return its size, 0 at the end."""
+    piece = next_piece(pieces)
     file.write(piece)
     file.flush()
     return len(piece)
-
-
-def _close(pieces: Iterator[bytes]) -> None:
-    """End what makes them, at once."""
-    if isinstance(pieces, Generator):
-        pieces.close()
 
 
 def wanted_part(header: str | None, size_bytes: int) -> tuple[int, int] | None:

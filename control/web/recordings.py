@@ -15,6 +15,7 @@ from control.audit import Act
 from control.playback import Playback
 from control.requests import SearchHit
 from control.watching import Watchers
+from control.web.exports import Exports
 from control.web.films import Films
 from recorder.ports import Clock
 from storage.account_tables import ViewingRow
@@ -63,6 +64,7 @@ class Recordings:
     clock: Clock
     watchers: Watchers = field(default_factory=Watchers)
     films: Films = field(default_factory=Films)
+    exports: Exports = field(default_factory=Exports)
     viewing_idle_s: float = 1800
     """A viewing ends when nothing of the recording was asked for so long."""
     needs_approval: bool = False
