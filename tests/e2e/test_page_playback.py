@@ -2,16 +2,14 @@
 
 import json
 import re
-import time
 import zipfile
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from msgspec.structs import replace
-from peers.chromium import AUDITOR, Visit
+from peers.chromium import AUDITOR, Visit, violations
 from peers.needed import wait_until
 from peers.output import run
 from peers.played import (
@@ -43,6 +41,13 @@ from recorder.events import (
 from recorder.session_info import TargetProtocol
 
 pytestmark = pytest.mark.peers
+AT_ONCE_MS = 200
+RATE = """async () => {
+  const { page } = document.querySelector("[data-play]");
+  const [begun, at] = [performance.now(), page.real];
+  await new Promise((wake) => setTimeout(wake, 600));
+  return (page.real - at) * 1000 / (performance.now() - begun);
+}"""
 
 
 def test_the_commands_are_listed_and_the_chain_is_verified(visit: Visit, played: Played):
@@ -63,10 +68,14 @@ def test_a_link_with_a_time_opens_there_without_playing(visit: Visit, played: Pl
 
 def test_a_click_on_a_command_goes_there_at_once(visit: Visit, played: Played):
     page = opened(visit, played)
-    page.locator('[data-part="lines"] button', has_text="last-words").click()
-    until(page, "page.lastSeekMs !== undefined")
-    assert abs(at(page) - time_of(played, "last-words")) <= SECONDS_NEAR
-    assert page.evaluate("document.querySelector('[data-play]').page.lastSeekMs") < 2000
+    took_ms = []
+    for words in ("last-words", "first-words", "after-the-pause", "shadow-read", "last-words"):
+        page.evaluate("document.querySelector('[data-play]').page.lastSeekMs = null")
+        page.locator('[data-part="lines"] button', has_text=words).last.click()
+        until(page, "page.lastSeekMs !== null")
+        assert abs(at(page) - time_of(played, words)) <= SECONDS_NEAR
+        took_ms.append(page.evaluate("document.querySelector('[data-play]').page.lastSeekMs"))
+    assert min(took_ms) < AT_ONCE_MS, took_ms
     current = page.locator('[data-part="lines"] [aria-current="true"]')
     assert "last-words" in current.inner_text()
 
@@ -123,11 +132,11 @@ def test_eight_times_as_fast_is_eight_times_as_fast(visit: Visit, played: Played
     page = opened(visit, played, "?t=0")
     page.select_option('[data-part="speed"]', "8")
     until(page, "page.screen.speed === 8")
-    begun, begun_at = time.monotonic(), at(page)
     page.keyboard.press("k")
-    until(page, "page.real > 6")
-    rate = (at(page) - begun_at) / (time.monotonic() - begun)
-    assert 4 < rate < 9
+    until(page, "page.real > 1")
+    # By the browser's own clock: what asks it from outside may be late.
+    rate = page.evaluate(RATE)
+    assert 7 < rate < 9
     page.keyboard.press("k")
 
 
@@ -177,14 +186,15 @@ def test_nothing_that_was_recorded_becomes_markup(visit: Visit, played: Played):
     assert visit.complaints == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_is_accessible(visit: Visit, played: Played, scheme: str):
-    visit.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+def test_the_page_is_accessible(visit: Visit, played: Played):
     page = opened(visit, played)
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
+    assert violations(page) == []
     page.keyboard.press("?")
-    assert Axe().run(page).violations_count == 0
+    assert violations(page) == []
+    page.emulate_media(color_scheme="dark")
+    page = opened(visit, played)
+    assert violations(page, "color-contrast") == []
+    page.emulate_media(color_scheme="light")
 
 
 def test_a_narrow_screen_does_not_scroll_sideways(visit: Visit, played: Played):
