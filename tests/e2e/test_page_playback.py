@@ -5,10 +5,8 @@ import re
 import zipfile
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
-from uuid import uuid4
 
 import pytest
-from msgspec.structs import replace
 from peers.chromium import AUDITOR, Visit, violations
 from peers.needed import wait_until
 from peers.output import run
@@ -24,21 +22,7 @@ from peers.played import (
     time_of,
     until,
 )
-from playwright.sync_api import Browser, Page
-from samples.chunks import INFO
-from samples.desktops import recorded
-from samples.planted import plant
-
-from recorder.events import (
-    ChannelOpened,
-    EndReason,
-    KnownEvent,
-    SessionEnded,
-    SessionStarted,
-    TargetData,
-    TerminalRequested,
-)
-from recorder.session_info import TargetProtocol
+from playwright.sync_api import Browser, Page, Request
 
 pytestmark = pytest.mark.peers
 AT_ONCE_MS = 200
@@ -259,23 +243,10 @@ def test_a_bundle_plays_from_disk_without_a_network(
 
 
 def test_a_bundle_lets_choose_among_its_terminals(
-    chromium: Browser, played: Played, tmp_path: Path
+    chromium: Browser, played: Played, three_channels: str, tmp_path: Path
 ):
-    info = replace(INFO, session_id=uuid4())
-    events: list[KnownEvent] = [SessionStarted(at_ms=0, info=info)]
-    for channel, text in enumerate((b"said-by-a-command", b"first-screen", b"second-screen")):
-        at_ms = 2000 * channel
-        events.append(ChannelOpened(at_ms=at_ms, channel=channel, kind="session"))
-        if channel:
-            size = TerminalRequested(
-                at_ms=at_ms, channel=channel, terminal="xterm", columns=80, rows=24
-            )
-            events.append(size)
-        events.append(TargetData(at_ms=at_ms + 1, channel=channel, data=text))
-    end = SessionEnded(at_ms=9000, reason=EndReason.CLIENT_LEFT)
-    plant(played.daemon.config, info.session_id, [[*events, end]])
     path = tmp_path / "bundle.zip"
-    export = ("session", "export", str(info.session_id), "--format", "bundle", "--out")
+    export = ("session", "export", three_channels, "--format", "bundle", "--out")
     played.daemon.cli(*export, str(path))
     with zipfile.ZipFile(path) as archive:
         archive.extract("player.html", tmp_path)
@@ -294,15 +265,22 @@ def test_a_bundle_lets_choose_among_its_terminals(
             assert page.locator("nav [aria-current=page]").inner_text().startswith(name)
 
 
-@pytest.fixture(scope="module")
-def desktop(played: Played) -> str:
-    """A session of xfreerdp and xrdp, recorded earlier."""
-    target = replace(INFO.target, protocol=TargetProtocol.RDP, port=3389)
-    info = replace(INFO, session_id=uuid4(), user="<i>ana</i>", target=target)
-    events = [SessionStarted(at_ms=0, info=info), *recorded("us")]
-    end = SessionEnded(at_ms=events[-1].at_ms, reason=EndReason.CLIENT_LEFT)
-    plant(played.daemon.config, info.session_id, [[*events, end]])
-    return str(info.session_id)
+def test_of_three_hours_only_what_is_looked_at_is_fetched(visit: Visit, long: str):
+    fetched: list[str] = []
+
+    def note(request: Request) -> None:
+        fetched.extend(re.findall(r"/segments/\d+", request.url))
+
+    visit.page.on("request", note)
+    page = visit.go(f"/sessions/{long}?t=5410")
+    page.wait_for_selector('[data-part="state"][data-ready]', state="attached")
+    shows(page, "minute-90")
+    page.evaluate("document.querySelector('[data-play]').page.go(10570)")
+    shows(page, "minute-176")
+    page.evaluate("document.querySelector('[data-play]').page.go(70)")
+    shows(page, "minute-0")
+    visit.page.remove_listener("request", note)
+    assert len(fetched) <= 8, fetched
 
 
 def test_a_desktop_is_a_video_beside_what_was_typed(visit: Visit, desktop: str):
