@@ -24,9 +24,7 @@ TERMINAL_LISTS: Final = (
 )
 DESKTOP_LISTS: Final = (
     ("everything", "All"),
-    ("commands", "Programs"),
     ("keys", "Typed"),
-    ("titles", "Windows"),
     ("clipboard", "Clipboard"),
 )
 _markup: Final = Environment(
