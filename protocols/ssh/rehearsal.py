@@ -103,7 +103,7 @@ class _Stage:
         for side in Side:
             sealed, _ = self._sealing.seal_burst([_KEY])
             bodies: list[bytes] = []
-            self._opening.open_burst(sealed, bodies)
+            self._opening.open_burst(bytes(sealed), bodies)
             self._relay.receive(side, bodies)
             self._relay.judge()
 

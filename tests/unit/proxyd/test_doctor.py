@@ -6,7 +6,7 @@ import pytest
 
 from bus.contract import TrustedKeys
 from config.errors import ConfigError
-from config.model import MetricsSettings, Settings, SSHSettings
+from config.model import MetricsSettings, RDPSettings, Settings, SSHSettings
 from control.state_dir import Initialiser
 from proxyd import doctor
 from proxyd.doctor import Finding
@@ -20,6 +20,7 @@ def settings(tmp_path):
     settings = Settings(
         state_dir=tmp_path / "state",
         ssh=SSHSettings(listen=("127.0.0.1:0",)),
+        rdp=RDPSettings(listen=("127.0.0.1:0",)),
         metrics=MetricsSettings(listen="127.0.0.1:0"),
     )
     Initialiser(settings, SystemClock()).run()

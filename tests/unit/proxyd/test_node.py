@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from config.errors import ConfigError
-from config.model import MetricsSettings, Settings, SSHSettings
+from config.model import MetricsSettings, RDPSettings, Settings, SSHSettings
 from control.requests import (
     AddSecret,
     AddUser,
@@ -30,6 +30,7 @@ def settings(tmp_path):
         state_dir=tmp_path / "state",
         drain_timeout_s=0,
         ssh=SSHSettings(listen=("127.0.0.1:0",)),
+        rdp=RDPSettings(listen=("127.0.0.1:0",)),
         metrics=MetricsSettings(listen="127.0.0.1:0"),
     )
     Initialiser(settings, SystemClock()).run()
