@@ -250,13 +250,11 @@ def test_names_with_markup_in_them_are_text(visit: Visit, daemon: Daemon) -> Non
 
 
 ECHOES = ("/sessions?q=", "/sessions?user=", "/audit?who=", "/secrets?q=", "/login?next=")
-XSS = (
-    "%3Cscript%3Ewindow.xss=1%3C/script%3E",
-    "%22%3E%3Cimg%20src=x%20onerror=window.xss=1%3E",
-    "%27%22%3E%3Csvg/onload=window.xss=1%3E",
-    "%7B%7B7*7%7D%7D",
-    "javascript:window.xss=1",
+BREAKING_OUT = (
+    "%3Cscript%3Ewindow.xss=1%3C/script%3E%22%3E%3Cimg%20src=x%20onerror=window.xss=1%3E"
+    "%27%22%3E%3Csvg/onload=window.xss=1%3E%7B%7B7*7%7D%7D"
 )
+XSS = (BREAKING_OUT, "javascript:window.xss=1")
 
 
 def raw(daemon: Daemon) -> ssl.SSLSocket:
