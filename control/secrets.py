@@ -29,7 +29,8 @@ CHANNELS = {
     TargetProtocol.RDP: (
         *("clipboard", "clipboard-in", "clipboard-out"),
         *("clipboard-rich", "clipboard-rich-in", "clipboard-rich-out"),
-        *("drives", "audio", "dynamic", "redirection"),
+        *("drives", "drives-in", "drives-out", "printers"),
+        *("audio", "microphone", "dynamic", "redirection"),
     ),
 }
 """What a secret may let through, by protocol."""

@@ -203,12 +203,15 @@ class StreamDigested(Struct, frozen=True, kw_only=True, array_like=True, tag=17)
 
 
 class FileTouched(Struct, frozen=True, kw_only=True, array_like=True, tag=18):
-    """The ledger: what SFTP or SCP did to a file."""
+    """The ledger: what SFTP, SCP or a redirected drive did to a file."""
 
     at_ms: Milliseconds
     channel: ChannelId
     operation: str
-    """`download upload remove rename mkdir rmdir symlink link copy setstat unreadable`."""
+    """`download upload remove rename mkdir rmdir symlink link copy setstat print unreadable`.
+
+    An `upload` is to the target, a `download` to the client, whoever asked for it.
+    """
     path: str
     size_bytes: int = 0
     sha256: bytes = b""
@@ -243,7 +246,8 @@ class RecordingGap(Struct, frozen=True, kw_only=True, array_like=True, tag=21):
 class ForwardGranted(Struct, frozen=True, kw_only=True, array_like=True, tag=22):
     """The target listens for the client: `tcpip-forward` or its unix-socket twin.
 
-    Or, as `redirection`, it sent the client to another one, and the proxy followed.
+    Or, as `redirection`, it sent the client to another one, and the proxy followed. Or the
+    client lends it a `drive`, a `printer`, a `dynamic channel`.
     """
 
     at_ms: Milliseconds

@@ -1,33 +1,56 @@
-"""Which static virtual channels a secret lets through, in the operator's words.
+"""Which virtual channels a secret lets through, in the operator's words.
 
-A channel that is not let through does not exist on the target: it is left out of what the
-client asks for. So the clipboard is all that there is by default, and of that only text.
+A static channel that is not let through does not exist on the target: it is left out of what
+the client asks for. So the clipboard is all that there is by default, and of that only text.
+Of what is within a channel that is let through, only what the words name crosses.
 """
 
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from protocols.rdp.clipboard_policy import CHANNEL_NAME, ClipboardTerms, May
+from protocols.rdp import clipboard_policy, device_channel, dynamic_channel, sound_channel
+from protocols.rdp.channel_terms import ChannelTerms
+from protocols.rdp.clipboard_policy import ClipboardTerms, May
+from protocols.rdp.device_policy import DeviceTerms
 
 REDIRECTION: Final = "redirection"
+_CLIPBOARD: Final = frozenset({clipboard_policy.CHANNEL_NAME})
+_DEVICES: Final = frozenset({device_channel.CHANNEL_NAME})
+_DYNAMIC: Final = frozenset({dynamic_channel.CHANNEL_NAME})
+_SOUND: Final = frozenset({sound_channel.CHANNEL_NAME, "snddbg"})
 
 WORDS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
-        "clipboard": frozenset({CHANNEL_NAME}),
-        "clipboard-in": frozenset({CHANNEL_NAME}),
-        "clipboard-out": frozenset({CHANNEL_NAME}),
-        "clipboard-rich": frozenset({CHANNEL_NAME}),
-        "clipboard-rich-in": frozenset({CHANNEL_NAME}),
-        "clipboard-rich-out": frozenset({CHANNEL_NAME}),
-        "drives": frozenset({"rdpdr"}),
-        "audio": frozenset({"rdpsnd", "snddbg"}),
-        "dynamic": frozenset({"drdynvc"}),
+        "clipboard": _CLIPBOARD,
+        "clipboard-in": _CLIPBOARD,
+        "clipboard-out": _CLIPBOARD,
+        "clipboard-rich": _CLIPBOARD,
+        "clipboard-rich-in": _CLIPBOARD,
+        "clipboard-rich-out": _CLIPBOARD,
+        "drives": _DEVICES,
+        "drives-in": _DEVICES,
+        "drives-out": _DEVICES,
+        "printers": _DEVICES,
+        # Windows plays sound only where there is a channel for devices, if one without any.
+        "audio": _SOUND | _DEVICES | _DYNAMIC,
+        "microphone": _DYNAMIC,
+        "dynamic": _DYNAMIC,
         REDIRECTION: frozenset(),
     }
 )
-"""Drives are printers, ports and smart cards, too: they share a channel ([MS-RDPEFS] 1.1).
-Redirection opens none: the proxy itself may follow a target that sends it to another host."""
+"""No word lets ports or smart cards through, though they share a channel with drives
+([MS-RDPEFS] 1.1): nobody could say what crossed. Redirection opens none: the proxy itself may
+follow a target that sends it to another host."""
+DYNAMIC_CHANNELS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+    {
+        "audio": frozenset({"AUDIO_PLAYBACK_DVC"}),
+        "microphone": frozenset({"AUDIO_INPUT"}),
+        "dynamic": frozenset({"ECHO", "Microsoft::Windows::RDS::DisplayControl"}),
+    }
+)
+"""By their names ([MS-RDPEA] 2.1, [MS-RDPEAI] 2.1, [MS-RDPEECO] 2.1, [MS-RDPEDISP] 2.1).
+Pictures, video, USB devices, cameras and what else there is reach no recording's picture."""
 DEFAULT: Final = ("clipboard",)
 _TO_TARGET, _TO_CLIENT = "-in", "-out"
 
@@ -37,9 +60,20 @@ def static_channels(words: frozenset[str]) -> frozenset[str]:
     return frozenset().union(*(WORDS.get(word, frozenset()) for word in words))
 
 
-def clipboard_terms(words: frozenset[str]) -> ClipboardTerms:
-    """Return what may cross the clipboard: in is to the target, out is to the client."""
-    return ClipboardTerms(to_target=_may(words, _TO_TARGET), to_client=_may(words, _TO_CLIENT))
+def channel_terms(words: frozenset[str]) -> ChannelTerms:
+    """Return what may cross of them: in is to the target, out is to the client."""
+    drives = {"drives"}
+    return ChannelTerms(
+        clipboard=ClipboardTerms(
+            to_target=_may(words, _TO_TARGET), to_client=_may(words, _TO_CLIENT)
+        ),
+        devices=DeviceTerms(
+            to_target=bool(words & {*drives, f"drives{_TO_TARGET}"}),
+            to_client=bool(words & {*drives, f"drives{_TO_CLIENT}"}),
+            printers="printers" in words,
+        ),
+        dynamic=frozenset().union(*(DYNAMIC_CHANNELS.get(word, frozenset()) for word in words)),
+    )
 
 
 def _may(words: frozenset[str], direction: str) -> May:

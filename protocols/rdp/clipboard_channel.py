@@ -1,41 +1,24 @@
-"""The clipboard's channel in a relay: what may cross of it, packet by packet. Sans-io."""
+"""The clipboard's channel in a relay: what may cross of it, piece by piece. Sans-io."""
 
 from protocols.rdp.clipboard_policy import CHANNEL_NAME, ClipboardPolicy, ClipboardTerms
-from protocols.rdp.wire import mcs
-from recorder.events import ChannelRefused
-from recorder.ports import EventSink
+from protocols.rdp.followed import Passed, Refusals
+from recorder.events import KnownEvent
 
 
 class ClipboardChannel:
-    """Takes packets in the client's numbers. What does not cross is recorded, once a kind."""
+    """Follows a clipboard. What does not cross is recorded, once a kind."""
 
-    def __init__(self, number: int | None, terms: ClipboardTerms, sink: EventSink) -> None:
-        self.number = number
-        """The client's; None where there is no such channel."""
-        self._policy, self._sink = ClipboardPolicy(terms), sink
-        self._told: set[str] = set()
+    def __init__(self, terms: ClipboardTerms) -> None:
+        self._policy = ClipboardPolicy(terms)
+        self._refusals = Refusals(CHANNEL_NAME)
 
-    def copied(self, packet: bytes, *, from_client: bool) -> list[bytes]:
-        """Return the packets that go on in place of this one.
-
-        Raises `RemoteProtocolError` where it makes no sense.
-        """
-        sent = mcs.read_sent(packet)
-        data = packet[sent.offset :]
-        pieces = self._policy.take(data, from_client=from_client)
+    def take(self, at_ms: int, data: bytes, *, from_client: bool) -> Passed:
+        """Take the next piece; raise `RemoteProtocolError` where it makes no sense."""
+        passed = Passed(self._policy.take(data, from_client=from_client))
         if self._policy.refused is not None:
-            self._tell(self._policy.refused)
-        if pieces == [data]:
-            return [packet]
-        send = mcs.send_request if from_client else mcs.send_indication
-        return [send(sent.initiator, sent.channel, piece) for piece in pieces]
+            passed.events = self._refusals.tell(at_ms, self._policy.refused)
+        return passed
 
-    def _tell(self, detail: str) -> None:
-        if detail in self._told:
-            return
-        self._told.add(detail)
-        at_ms = self._sink.at_ms()
-        refused = ChannelRefused(
-            at_ms=at_ms, kind=CHANNEL_NAME, detail=detail, reason="not allowed"
-        )
-        self._sink.record([refused])
+    def end(self, _at_ms: int, /) -> list[KnownEvent]:
+        """Return nothing: no text is under way for long."""
+        return []

@@ -16,8 +16,7 @@ from msgspec import Struct
 from protocols.errors import RemoteProtocolError
 from protocols.rdp import capabilities
 from protocols.rdp.acceptor import IO_CHANNEL, ClientSide
-from protocols.rdp.clipboard_channel import ClipboardChannel
-from protocols.rdp.clipboard_policy import CHANNEL_NAME, ClipboardTerms
+from protocols.rdp.channel_terms import ChannelTerms
 from protocols.rdp.connector import TargetSide
 from protocols.rdp.typed_secrets import TypedSecrets
 from protocols.rdp.wire import mcs, slowpath
@@ -84,6 +83,8 @@ class Crossed(Struct):
 
     data: bytes
     ended: Ended | None = None
+    back: bytes = b""
+    """For the target, in answer to what it sent itself."""
 
 
 class Relay:
@@ -96,19 +97,15 @@ class Relay:
         sink: EventSink,
         *,
         mask_typed: bool = True,
-        clipboard: ClipboardTerms | None = None,
+        terms: ChannelTerms | None = None,
     ) -> None:
         self._client = client
         self._sink = sink
         self._splitters = [Splitter(), Splitter()]
         self._follow(target)
         self._refused = frozenset(client.channel_ids) - target.channel_ids.keys()
-        named = zip(client.channel_ids, client.channels, strict=True)
-        numbers = [one for one, channel in named if channel.name.lower() == CHANNEL_NAME]
-        allowed = [number for number in numbers if number in target.channel_ids]
-        self._clipboard = ClipboardChannel(
-            next(iter(allowed), None), clipboard or ClipboardTerms(), sink
-        )
+        self._followed = (terms or ChannelTerms()).follow(client, target, sink)
+        self._back: list[bytes] = []
         self._secrets = TypedSecrets() if mask_typed else None
         self._ended: Ended | None = None
         self.redirection: Redirection | None = None
@@ -155,6 +152,7 @@ class Relay:
         the recording cannot be kept; nothing of the burst may be forwarded then.
         """
         at_ms = self._sink.at_ms()
+        self._back.clear()
         self.crossed_bytes[side] += len(data)
         packets = self._splitters[side].feed(data)
         masked: list[KnownEvent] = []
@@ -169,7 +167,8 @@ class Relay:
             self._sink.record([*masked, make(at_ms=at_ms, channel=CHANNEL, data=data)])
         elif masked:
             self._sink.record(masked)
-        return Crossed(data if forward is kept else b"".join(forward), self._ended)
+        forwarded = data if forward is kept else b"".join(forward)
+        return Crossed(forwarded, self._ended, b"".join(self._back))
 
     def redirected(self, target: TargetSide, where: str) -> None:
         """Go on with another target; raise `RecordingLostError`.
@@ -178,6 +177,7 @@ class Relay:
         """
         at_ms = self._sink.at_ms()
         told = ForwardGranted(at_ms=at_ms, request="redirection", detail=where)
+        self._followed.end()
         self._sink.record([told])
         self._splitters[Side.TARGET] = Splitter()
         self._follow(target)
@@ -185,17 +185,19 @@ class Relay:
         self._redirected = True
 
     def farewell(self, code: ErrorInfo) -> bytes:
-        """Return what tells the user why the session ends; `record_farewell` before."""
+        """Return what tells the user why the session ends; `end` before."""
         info = mcs.send_indication(
             slowpath.SERVER_USER, IO_CHANNEL, slowpath.set_error_info(code)
         )
         return info + mcs.disconnect()
 
-    def record_farewell(self, code: ErrorInfo) -> None:
-        """Record what `farewell` says; raise `RecordingLostError`."""
-        at_ms = self._sink.at_ms()
-        told = TargetData(at_ms=at_ms, channel=CHANNEL, data=self.farewell(code))
-        self._sink.record([told])
+    def end(self, code: ErrorInfo | None) -> None:
+        """Record what was under way, and the farewell; raise `RecordingLostError`."""
+        self._followed.end()
+        if code is not None:
+            at_ms = self._sink.at_ms()
+            told = TargetData(at_ms=at_ms, channel=CHANNEL, data=self.farewell(code))
+            self._sink.record([told])
 
     def _follow(self, target: TargetSide) -> None:
         self._target = target
@@ -219,11 +221,12 @@ class Relay:
             if self._ended:
                 break
             if packet[0] & _FASTPATH_ACTION:
-                if self._is_copied(packet):
-                    copied = self._clipboard.copied(packet, from_client=True)
-                    kept += copied
-                    there = self._to_target[self._clipboard.number or 0]
-                    forward += [_renumbered(one, self._target.user, there) for one in copied]
+                followed = self._followed_of(packet)
+                if followed is not None:
+                    crossing, _ = self._followed.crossing(packet, from_client=True)
+                    kept += crossing
+                    there = self._to_target[followed]
+                    forward += [_renumbered(one, self._target.user, there) for one in crossing]
                     continue
                 passed = self._client_packet(packet)
                 if passed is None:
@@ -276,12 +279,13 @@ class Relay:
                 raise RemoteProtocolError("neither a share PDU nor licensing from the client")
         return None
 
-    def _is_copied(self, packet: bytes) -> bool:
-        """Say whether a client's packet is of the clipboard, and its own."""
-        if self._clipboard.number is None or _number(packet) != _REQUEST:
-            return False
+    def _followed_of(self, packet: bytes) -> int | None:
+        """Return the followed channel that a client's packet is of, if it is its own."""
+        if not self._followed.numbers or _number(packet) != _REQUEST:
+            return None
         sent = mcs.read_sent(packet)
-        return (sent.channel, sent.initiator) == (self._clipboard.number, self._client.user)
+        is_followed = sent.channel in self._followed.numbers
+        return sent.channel if is_followed and sent.initiator == self._client.user else None
 
     # --- from the target
 
@@ -311,9 +315,12 @@ class Relay:
         if channel is None:
             raise RemoteProtocolError(f"data on channel {sent.channel}, which nobody joined")
         initiator = self._to_client.get(sent.initiator, sent.initiator)
-        if channel == self._clipboard.number:
+        if channel in self._followed.numbers:
             ours = _renumbered(packet, initiator, channel)
-            return b"".join(self._clipboard.copied(ours, from_client=False)) or None
+            crossing, back = self._followed.crossing(ours, from_client=False)
+            user = self._target.user
+            self._back += [mcs.send_request(user, sent.channel, piece) for piece in back]
+            return b"".join(crossing) or None
         if channel != IO_CHANNEL:
             return _renumbered(packet, initiator, channel)
         changed = self._target_share(packet, sent.offset)

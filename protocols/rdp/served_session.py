@@ -25,7 +25,7 @@ from protocols.errors import RemoteProtocolError, TargetUnreachableError
 from protocols.ports import GrantBroker, RecorderFactory
 from protocols.rdp.acceptor import Acceptor, ClientSide
 from protocols.rdp.certificates import TargetCertificates
-from protocols.rdp.channel_policy import REDIRECTION, clipboard_terms, static_channels
+from protocols.rdp.channel_policy import REDIRECTION, channel_terms, static_channels
 from protocols.rdp.connector import Connector, Logon
 from protocols.rdp.dialler import dial
 from protocols.rdp.leg import Leg, LegClosedError
@@ -174,7 +174,7 @@ class ServedSession:
                 connector.target,
                 sink,
                 mask_typed=self.grant.terms.mask_typed,
-                clipboard=clipboard_terms(self.grant.channels),
+                terms=channel_terms(self.grant.channels),
             )
             relay.start()
             await self._relayed(relay, connector.take_rest())
@@ -281,6 +281,8 @@ class ServedSession:
         destination = self._leg(Side.TARGET if side is Side.CLIENT else Side.CLIENT)
         if crossed.data:
             destination.write(crossed.data)
+        if crossed.back:
+            await self._answer(self._leg(side), crossed.back)
         if crossed.ended is Ended.REDIRECTED and relay.redirection is not None:
             await self._redirected(relay, relay.redirection)
             return
@@ -291,6 +293,12 @@ class ServedSession:
             # Whoever reads from a peer that is gone notices it, and knows which of both it is.
             with contextlib.suppress(LegClosedError):
                 await destination.drain()
+
+    async def _answer(self, leg: Leg, data: bytes) -> None:
+        """Answer in place of the other side."""
+        leg.write(data)
+        if not leg.has_room:
+            await leg.drain()
 
     async def _redirected(self, relay: Relay, to: Redirection) -> None:
         """Go where the target sends the client, if the secret lets us; else end."""
@@ -344,17 +352,15 @@ class ServedSession:
 
     def _leave(self, ending: Ending) -> None:
         """Tell the user why the session ends, where the client does not know it."""
-        code = _SHOWN.get(ending.reason)
-        if code is None:
-            return
-        if self._relay is None:
-            self._granted.leg.write(self._granted.acceptor.denial(code))
-            return
-        try:
-            self._relay.record_farewell(code)
-        except RecordingLostError as error:
-            _log.warning("session.end_unrecorded", error=str(error))
-        self._granted.leg.write(self._relay.farewell(code))
+        code, relay = _SHOWN.get(ending.reason), self._relay
+        if relay is not None:
+            try:
+                relay.end(code)
+            except RecordingLostError as error:
+                _log.warning("session.end_unrecorded", error=str(error))
+        if code is not None:
+            told = relay.farewell(code) if relay else self._granted.acceptor.denial(code)
+            self._granted.leg.write(told)
 
     async def _close_legs(self) -> None:
         async with asyncio.TaskGroup() as tasks:

@@ -20,8 +20,9 @@ from typing import Final
 
 from msgspec import Struct
 
+from protocols.contents import Stream
 from protocols.errors import RemoteProtocolError
-from protocols.ssh.sftp_ledger import STATUS_LIMIT_CHARACTERS, Stream, text_of
+from protocols.ssh.sftp_ledger import STATUS_LIMIT_CHARACTERS, text_of
 from recorder.events import FileTouched
 
 LINE_LIMIT_BYTES: Final = 8192

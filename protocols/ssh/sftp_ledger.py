@@ -8,14 +8,14 @@ message beyond bounds, more open files or unanswered requests than it keeps) mak
 up: it says so once, as an event, and ignores the rest of the stream.
 """
 
-import hashlib
 import struct
 from types import MappingProxyType
 from typing import Final
 
+from protocols.contents import Contents, Stream
 from protocols.errors import RemoteProtocolError
 from protocols.ssh.packets import Reader
-from protocols.ssh.sftp_messages import Contents, Kind, MessageCutter
+from protocols.ssh.sftp_messages import Kind, MessageCutter
 from recorder.events import FileTouched
 
 HANDLES_LIMIT: Final = 1024
@@ -76,34 +76,6 @@ def text_of(raw: bytes) -> str:
     if len(raw) > PATH_LIMIT_BYTES:
         return raw[:PATH_LIMIT_BYTES].decode("utf-8", "replace") + "…"
     return raw.decode("utf-8", "replace")
-
-
-class Stream:
-    """One file's contents as they cross in one direction."""
-
-    __slots__ = ("_expected_offset", "_sha256", "size_bytes")
-
-    def __init__(self) -> None:
-        self.size_bytes = 0
-        self._expected_offset = 0
-        self._sha256: hashlib._Hash | None = hashlib.sha256()
-
-    def at(self, offset: int) -> Contents:
-        """Return who takes the contents at `offset`. Out of order there is no digest."""
-        if offset != self._expected_offset:
-            self._sha256 = None
-        return self.take
-
-    def take(self, piece: memoryview | bytes) -> None:
-        """Count and digest the next contents."""
-        self.size_bytes += len(piece)
-        self._expected_offset += len(piece)
-        if self._sha256 is not None:
-            self._sha256.update(piece)
-
-    def digest(self) -> bytes:
-        """Return the SHA-256 of what crossed, or nothing if it crossed out of order."""
-        return self._sha256.digest() if self._sha256 is not None else b""
 
 
 class _File:

@@ -8,8 +8,9 @@ messages are handed on whole, if they are of interest, and skipped if not.
 import enum
 import struct
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
+from protocols.contents import Contents
 from protocols.errors import RemoteProtocolError
 
 MESSAGE_LIMIT_BYTES: Final = 256 * 1024
@@ -42,14 +43,6 @@ class Kind(enum.IntEnum):
     HANDLE = 102
     DATA = 103
     EXTENDED = 200
-
-
-class Contents(Protocol):
-    """Takes the file contents of one message, slice by slice."""
-
-    def __call__(self, piece: memoryview, /) -> None:
-        """Take the next slice; it is valid during the call only."""
-        ...
 
 
 class MessageCutter:

@@ -72,7 +72,7 @@ _recorded = _options(
     click.option(
         "--channels",
         metavar="WORD,…",
-        help="What may be opened. SSH: exec,scp,sftp,shell,…; RDP: clipboard,drives,audio,…",
+        help="What may be opened. SSH: exec,scp,sftp,shell,…; RDP: clipboard,drives-in,audio,…",
     ),
     click.option("--capture", type=click.Choice([choice.value for choice in Capture])),
     click.option(

@@ -209,8 +209,7 @@ class _Reading:
                 self._channel(number).close(at_ms)
                 self._forget(number)
             case FileTouched():
-                text = f"{event.operation} {event.path} {event.new_path}".strip()
-                self.tell(event.at_ms, "file", event.channel, text)
+                self.tell(event.at_ms, "file", event.channel, _done_to_a_file(event))
             case SessionEnded(at_ms=at_ms):
                 for number in list(self._state.channels):
                     self._channel(number).close(at_ms)
@@ -334,3 +333,8 @@ def _decoded(state: bytes | None) -> _State:
     except msgspec.DecodeError:
         return _State()
     return decoded if decoded.version == STATE_VERSION else _State()
+
+
+def _done_to_a_file(touched: FileTouched) -> str:
+    text = f"{touched.operation} {touched.path} {touched.new_path}".strip()
+    return text if touched.outcome == "ok" else f"{text} ({touched.outcome})"

@@ -24,6 +24,7 @@ from peers.freerdp import (
     Viewer,
     rdp_login,
     start_shadow,
+    work,
 )
 from peers.light_rdp import connected, log_on
 from peers.link import link_to
@@ -85,23 +86,6 @@ def crossed(recording: Recording) -> dict[str, bytes]:
 
 def holds(data: bytes, secret: str) -> bool:
     return secret.encode() in data or secret.encode("utf-16-le") in data
-
-
-def work(viewer: Viewer, colour: bytes, command: str, done: Path) -> None:
-    """Type a command on the target's terminal and wait until its file is there."""
-    viewer.shows(colour)
-    for _ in range(3):
-        viewer.display.xdotool("mousemove", "300", "200", "click", "1")
-        # Keys get lost while the terminal starts: each try begins a new line.
-        viewer.display.press("ctrl+c")
-        viewer.display.type(command)
-        viewer.display.press("Return")
-        end = time.monotonic() + 8
-        while time.monotonic() < end:
-            if done.exists() and done.read_text().endswith("\n"):
-                return
-            time.sleep(0.05)
-    pytest.fail(f"nothing was done: {viewer.said[-1500:]}")
 
 
 @pytest.mark.parametrize("security", ["nla", "tls"])

@@ -11,7 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from samples import rdp
+from samples import devices, rdp
 
 from bus import codec, signed
 from bus.command_rules import CommandRule, RuleAction
@@ -23,7 +23,10 @@ from protocols.errors import RemoteProtocolError
 from protocols.rdp.acceptor import Acceptor
 from protocols.rdp.capabilities import confirm_active, demand_active
 from protocols.rdp.clipboard_policy import ClipboardPolicy, ClipboardTerms
+from protocols.rdp.dynamic_channel import DynamicChannels
+from protocols.rdp.followed import Followed
 from protocols.rdp.relay import Relay, Side
+from protocols.rdp.sound_channel import SoundChannel
 from protocols.rdp.wire import gcc, mcs, slowpath, virtual_channel
 from protocols.rdp.wire.client_core import ClientCore
 from protocols.rdp.wire.client_info import ClientInfo
@@ -254,6 +257,44 @@ def _rdp_clipboard(data: bytes) -> None:
             policy.take(part, from_client=not side)
 
 
+def _follow(followed: Followed, data: bytes) -> None:
+    """Both sides in turn: each piece as it is, and as a message of its own."""
+    for side, piece in _pieces(data):
+        for part in (*virtual_channel.pieces(piece), piece):
+            followed.take(0, part, from_client=not side)
+    followed.end(0)
+
+
+def _rdp_devices(data: bytes) -> None:
+    """A file is open, so that what comes may be about it."""
+    talk = devices.conversation()
+    talk.target(devices.create("\\a")).client(devices.opened())
+    _follow(talk.channel, data)
+
+
+def _rdp_device_requests(data: bytes) -> None:
+    """What is asked of an open file and answered, behind right headers."""
+    talk = devices.conversation()
+    talk.target(devices.create("\\a")).client(devices.opened())
+    for completion, (side, piece) in enumerate(_pieces(data), 1):
+        if side:
+            talk.client(devices.done(completion - 1, data=piece))
+        else:
+            talk.target(devices.asked(len(piece) & 0x13, completion, piece))
+    talk.end()
+
+
+def _rdp_dynamic(data: bytes) -> None:
+    channels = DynamicChannels(frozenset({"x"}))
+    [opening] = virtual_channel.pieces(b"\x10\x01x\0")
+    channels.take(0, opening, from_client=False)
+    _follow(channels, data)
+
+
+def _rdp_sound(data: bytes) -> None:
+    _follow(SoundChannel(), data)
+
+
 def _rdp_shares(data: bytes) -> None:
     for kind, reduced in ((3, confirm_active), (1, demand_active)):
         reduced(rdp.share(kind, data))
@@ -309,6 +350,9 @@ DECODERS: Final[dict[str, Callable[[bytes], object]]] = {
     "rdp_client_info": ClientInfo.read,
     "rdp_conference": gcc.read_request,
     "rdp_credentials": PasswordCredentials.read,
+    "rdp_device_requests": _rdp_device_requests,
+    "rdp_devices": _rdp_devices,
+    "rdp_dynamic_channels": _rdp_dynamic,
     "rdp_login": _rdp_login,
     "rdp_nla": _rdp_nla,
     "rdp_ntlm": Authenticate.read,
@@ -316,6 +360,7 @@ DECODERS: Final[dict[str, Callable[[bytes], object]]] = {
     "rdp_relay": _rdp_relay,
     "rdp_request": ConnectionRequest.read,
     "rdp_shares": _rdp_shares,
+    "rdp_sound": _rdp_sound,
     "rdp_spnego": Init.read,
     "rdp_ts_request": TSRequest.read,
     "screen": _screen,

@@ -1,5 +1,7 @@
 """proxyd itself, seen from outside: its command line, its port, its process."""
 
+import atexit
+import functools
 import json
 import os
 import re
@@ -52,10 +54,6 @@ Host proxy
 """
 
 ASK: Final = '#!/bin/sh\nprintf "%s\\n" "$SPOKEN_PASSWORD"\n'
-
-RELAYS: Final = ("packet", "channel")
-"""Every relay that the gateway has. The same tests run on each, but for what its module says
-that the channel relay cannot do."""
 
 Json = dict[str, Any]
 
@@ -155,7 +153,7 @@ class Daemon:
         self.ask = self.folder / "ask"
         self.ask.write_text(ASK)
         self.ask.chmod(0o755)
-        self._env = env
+        self._extra, self._env = extra, env
         self._forked = forked
         self._seen: set[str] = set()
         self.issued: list[str] = []
@@ -175,10 +173,17 @@ class Daemon:
         return self.process.pid
 
     def set_up(self) -> Self:
+        has_own_settings = self._extra or any("SSH__" not in name for name in self._env)
+        if has_own_settings or self.state.exists() or not _is_plain(self.argv):
+            self._init()
+        else:
+            shutil.copytree(_state_made_once(), self.state)
+        return self.start()
+
+    def _init(self) -> None:
         self.state.mkdir(exist_ok=True)
         self.cli("init")
         self.cli("user", "add", "alice", "--password-stdin", typed="Correct-Horse-9-Battery\n")
-        return self.start()
 
     def start(self) -> Self:
         process = self.process = self.spawn("run")
@@ -353,6 +358,15 @@ class Daemon:
         return len(os.listdir(f"/proc/{self.pid}/fd"))  # noqa: PTH208
 
 
+@functools.cache
+def _state_made_once() -> Path:
+    """What `proxyd init` leaves with no settings of a test's own: its keys take their time."""
+    made = Daemon()
+    atexit.register(made.remove)
+    made._init()
+    return made.state
+
+
 MakeDaemon = Callable[..., Daemon]
 
 
@@ -368,21 +382,6 @@ def make_daemon() -> Iterator[MakeDaemon]:
     yield make
     for daemon in made:
         daemon.remove()
-
-
-@pytest.fixture(scope="module", params=RELAYS)
-def relaying(
-    request: pytest.FixtureRequest, make_daemon: MakeDaemon, openssh_server: OpenSSHServer
-) -> Daemon:
-    """A daemon for each relay, with the secret `web`."""
-    daemon = make_daemon(PROXYD_SSH__RELAY=request.param, PROXYD_SSH__SOURCE_PENALTIES="false")
-    daemon.add_secret("web", openssh_server)
-    return daemon
-
-
-@pytest.fixture(scope="module")
-def relaying_login(relaying: Daemon) -> Login:
-    return relaying.login("web")
 
 
 @pytest.fixture(scope="module")

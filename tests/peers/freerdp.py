@@ -62,6 +62,25 @@ class Viewer:
         stop(self.process)
 
 
+def work(
+    viewer: Viewer, colour: bytes, command: str, done: Path, *, seconds: float = 8
+) -> None:
+    """Type a command on the target's terminal and wait until its file is there."""
+    viewer.shows(colour)
+    for _ in range(3):
+        viewer.display.xdotool("mousemove", "300", "200", "click", "1")
+        # Keys get lost while the terminal starts: each try begins a new line.
+        viewer.display.press("ctrl+c")
+        viewer.display.type(command)
+        viewer.display.press("Return")
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if done.exists() and done.read_text().endswith("\n"):
+                return
+            time.sleep(0.05)
+    pytest.fail(f"nothing was done: {viewer.said[-1500:]}")
+
+
 @dataclass(frozen=True)
 class RDPLogin:
     """A proxy credential for xfreerdp."""

@@ -63,8 +63,11 @@ class OddTarget:
             is_first = len(self.sessions) == 1 or self.says_then is None
             says = self.says if is_first else self.says_then or b""
             leg.write(mcs.send_indication(mcs.USER_BASE + 1, IO_CHANNEL, says))
-            while True:
-                scripted.answer(await leg.read())
+            await self._listen(leg, scripted)
+
+    async def _listen(self, leg: Leg, scripted: ScriptedTarget) -> None:
+        while True:
+            scripted.answer(await leg.read())
 
 
 def _is_info(packet: bytes) -> bool:

@@ -3,6 +3,7 @@
 import socket
 import subprocess
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,7 +132,7 @@ def _files(number: int) -> list[Path]:
     return [Path(f"/tmp/.X{number}-lock"), Path(f"/tmp/.X11-unix/X{number}")]  # noqa: S108
 
 
-def start_xrdp() -> tuple[Userland, XRDP]:
+def start_xrdp(*, mounts_drives: bool = False) -> tuple[Userland, XRDP]:
     userland = Userland()
     account = userland.add("desk", "Desk-S3cret-Target-1")
     folder, port = userland.folder, free_port()
@@ -151,6 +152,8 @@ def start_xrdp() -> tuple[Userland, XRDP]:
     text = _with(sesman.read_text(), "Globals", ListenPort=str(free_port()))
     first = _free_displays()
     text = _with(text, "Sessions", X11DisplayOffset=str(first), KillDisconnected="true")
+    mount = "thinclient_drives" if mounts_drives else "unused\nEnableFuseMount=false"
+    text = _with(text, "Chansrv", FuseMountName=mount)
     text = _with(text, "Logging", LogFile=f"{folder}/sesman.log", EnableSyslog="false")
     sesman.write_text(_with(text, "ChansrvLogging", EnableSyslog="false"))
     text = _with(xrdp.read_text(), "Globals", port=f"tcp://127.0.0.1:{port}", autorun="Xorg")
@@ -174,14 +177,20 @@ def start_xrdp() -> tuple[Userland, XRDP]:
     return userland, server
 
 
-@pytest.fixture(scope="session")
-def xrdp_server() -> Iterator[XRDP]:
-    userland, server = start_xrdp()
+@contextmanager
+def running_xrdp(*, mounts_drives: bool = False) -> Iterator[XRDP]:
+    userland, server = start_xrdp(mounts_drives=mounts_drives)
     _running.append(server)
     yield server
     _running.remove(server)
     server.end()
     userland.remove()
+
+
+@pytest.fixture(scope="session")
+def xrdp_server() -> Iterator[XRDP]:
+    with running_xrdp() as server:
+        yield server
 
 
 @pytest.hookimpl(wrapper=True)

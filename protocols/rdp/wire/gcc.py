@@ -18,7 +18,7 @@ _OBJECT: Final = b"\x00\x05\x00\x14\x7c\x00\x01"
 """The object identifier of T.124, as [MS-RDPBCGR] 4.1.3 shows it."""
 _REQUEST: Final = b"\x00\x08\x00\x10\x00\x01\xc0\x00Duca"
 _RESPONSE: Final = b"\x14\x76\x0a\x01\x01\x00\x01\xc0\x00McDn"
-_RESPONSE_HEADER_BYTES: Final = 14
+_RESPONSE_HEADER_BYTES: Final = 15
 _CLIENT_KEY: Final = b"Duca"
 _SERVER_KEY: Final = b"McDn"
 _MAX_BLOCKS: Final = 32
@@ -81,7 +81,9 @@ def write_request(blocks: Blocks) -> bytes:
 def write_response(blocks: Blocks) -> bytes:
     """Return a Conference Create Response ([MS-RDPBCGR] 2.2.1.4)."""
     joined = _join(blocks)
-    size = per.write_length(len(joined) + _RESPONSE_HEADER_BYTES)
+    size_bytes = len(joined) + _RESPONSE_HEADER_BYTES
+    # rdesktop skips what stands before the data by a fixed size, which counts one.
+    size = per.write_short_length(size_bytes)
     return _OBJECT + size + _RESPONSE + per.write_length(len(joined)) + joined
 
 

@@ -29,3 +29,8 @@ def write_length(size_bytes: int) -> bytes:
     if size_bytes > MAX_LENGTH:
         raise LocalProtocolError(f"{size_bytes} bytes do not fit a PER length")
     return (size_bytes | 0x8000).to_bytes(2, "big")
+
+
+def write_short_length(size_bytes: int) -> bytes:
+    """Return a length in as few bytes as it takes."""
+    return bytes([size_bytes]) if size_bytes < _TWO_BYTES else write_length(size_bytes)

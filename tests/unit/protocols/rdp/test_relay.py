@@ -1,4 +1,5 @@
 import pytest
+from samples.devices import announced, close, create, cut, device, done, opened, write
 from samples.rdp import (
     ScriptedTarget,
     accepted_client,
@@ -12,9 +13,12 @@ from samples.rdp import (
 
 from protocols.errors import RemoteProtocolError
 from protocols.rdp.acceptor import IO_CHANNEL
+from protocols.rdp.channel_terms import ChannelTerms
+from protocols.rdp.device_policy import DeviceTerms
 from protocols.rdp.relay import Ended, Relay, Side
 from protocols.rdp.wire import mcs, slowpath
 from protocols.rdp.wire.capability_sets import Capability
+from protocols.rdp.wire.devices import DeviceKind, Status
 from protocols.rdp.wire.errinfo import ErrorInfo
 from protocols.rdp.wire.redirection import Redirection
 from recorder.errors import RecordingLostError
@@ -23,6 +27,7 @@ from recorder.events import (
     ClientData,
     DesktopStarted,
     EndReason,
+    FileTouched,
     ForwardGranted,
     InputMasked,
     KnownEvent,
@@ -269,7 +274,7 @@ def test_licensing_passes(relay: Relay):
 
 
 def test_the_farewell_is_recorded(relay: Relay, sink: Sink):
-    relay.record_farewell(ErrorInfo.IDLE_TIMEOUT)
+    relay.end(ErrorInfo.IDLE_TIMEOUT)
     assert recorded(sink) == [relay.farewell(ErrorInfo.IDLE_TIMEOUT)]
 
 
@@ -308,3 +313,62 @@ def test_where_the_secret_does_not_ask_for_it_everything_is_recorded(sink: Sink)
     relay.receive(Side.CLIENT, lock)
     relay.receive(Side.CLIENT, KEY)
     assert recorded(sink) == [lock, KEY]
+
+
+THEIR_DRIVES = 1020
+TMP = announced(device(DeviceKind.DRIVE, 1, "tmp"))
+
+
+def asks(message: bytes) -> bytes:
+    [piece] = cut(message)
+    return mcs.send_indication(THEIR_USER, THEIR_DRIVES, piece)
+
+
+def answers(message: bytes) -> bytes:
+    [piece] = cut(message)
+    return mcs.send_request(USER, DRIVES, piece)
+
+
+@pytest.fixture
+def drives(sink: Sink) -> Relay:
+    """A relay that lets files be taken in from the client's drives, but none out."""
+    client = accepted_client()
+    _, side = connected(client, ScriptedTarget(), "rdpdr")
+    terms = ChannelTerms(devices=DeviceTerms(to_target=True))
+    relay = Relay(client, side, sink, terms=terms)
+    relay.receive(Side.CLIENT, answers(TMP))
+    return relay
+
+
+def test_a_target_is_answered_in_the_clients_place(drives: Relay, sink: Sink) -> None:
+    before = len(recorded(sink))
+    crossed = drives.receive(Side.TARGET, asks(create("\\a", 5, disposition=2)))
+    [denied] = cut(done(5, 0, status=Status.ACCESS_DENIED, data=b"\0"))
+    assert crossed.data == b""
+    assert crossed.back == mcs.send_request(THEIR_USER, THEIR_DRIVES, denied)
+    assert len(recorded(sink)) == before
+    assert isinstance(sink.events[-1], FileTouched)
+    assert drives.receive(Side.TARGET, KEY).back == b""
+
+
+def test_an_answer_is_not_sent_where_the_refusal_could_not_be_recorded(
+    drives: Relay, sink: Sink
+) -> None:
+    sink.lost = True
+    with pytest.raises(RecordingLostError):
+        drives.receive(Side.TARGET, asks(create("\\a", 5, disposition=2)))
+
+
+def test_a_file_that_is_open_at_the_end_is_recorded(sink: Sink) -> None:
+    client = accepted_client()
+    _, side = connected(client, ScriptedTarget(), "rdpdr")
+    terms = ChannelTerms(devices=DeviceTerms(to_client=True))
+    relay = Relay(client, side, sink, terms=terms)
+    relay.receive(Side.CLIENT, answers(TMP))
+    relay.receive(Side.TARGET, asks(create("\\a", disposition=2)))
+    relay.receive(Side.CLIENT, answers(opened()))
+    relay.receive(Side.TARGET, asks(write(b"abc", 0)) + asks(close()))
+    relay.end(None)
+    last = sink.events[-1]
+    assert isinstance(last, FileTouched)
+    assert (last.operation, last.size_bytes, last.outcome) == ("download", 3, "incomplete")

@@ -185,6 +185,15 @@ def test_sftp_packets_are_not_indexed_but_its_files_are():
     assert of_kind(lines, "file") == [(9, "download /srv/a.txt")]
 
 
+def test_a_file_that_did_not_cross_is_not_found_as_one_that_did():
+    path = "\\\\tsclient\\c\\a.txt"
+    touched = FileTouched(
+        at_ms=9, channel=0, operation="upload", path=path, outcome="not allowed"
+    )
+    lines = without_terminal("subsystem", b"sftp", touched)
+    assert of_kind(lines, "file") == [(9, f"upload {path} (not allowed)")]
+
+
 def test_a_forward_is_not_indexed():
     opened = ChannelOpened(at_ms=1, channel=3, kind="direct-tcpip", detail="db:5432")
     data = TargetData(at_ms=2, channel=3, data=b"HTTP/1.1 200 OK\r\n")

@@ -15,6 +15,12 @@ def test_blocks_are_read_as_they_were_written(blocks: gcc.Blocks):
     assert gcc.read_response(gcc.write_response(blocks)) == blocks
 
 
+def test_what_stands_before_a_response_has_the_size_that_clients_skip():
+    response = gcc.write_response([(0x0C01, bytes(8))])
+    assert response[21:] == per.write_length(12) + b"\x01\x0c\x0c\0" + bytes(8)
+    assert response[7] == len(response) - 8
+
+
 def test_a_length_of_one_byte_is_read():
     block = b"\x01\xc0\x06\x00ab"
     assert gcc.read_request(b"whatever" + b"Duca" + b"\x06" + block) == [(0xC001, b"ab")]

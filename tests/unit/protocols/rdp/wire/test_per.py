@@ -14,6 +14,13 @@ def test_a_length_takes_two_bytes_however_short(size: int):
     assert per.read_length(Reader(written)) == size
 
 
+@given(st.integers(0, per.MAX_LENGTH))
+def test_a_length_in_as_few_bytes_as_it_takes(size: int):
+    written = per.write_short_length(size)
+    assert len(written) == (1 if size < 128 else 2)
+    assert per.read_length(Reader(written)) == size
+
+
 def test_a_length_of_one_byte_is_read():
     assert per.read_length(Reader(b"\x2a")) == 42
 
