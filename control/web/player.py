@@ -25,6 +25,7 @@ TERMINAL_LISTS: Final = (
 DESKTOP_LISTS: Final = (
     ("everything", "All"),
     ("keys", "Typed"),
+    ("files", "Files"),
     ("clipboard", "Clipboard"),
 )
 _markup: Final = Environment(
