@@ -7,6 +7,7 @@ from bench import (
     hostile,
     ingest,
     latency,
+    launch,
     login,
     memory,
     pages,
@@ -22,6 +23,7 @@ from bench.rig import Rig
 
 MEASURES = {
     "latency": latency.measure,
+    "launch": launch.measure,
     "login": login.measure,
     "bulk": bulk.measure,
     "sftp": sftp.measure,

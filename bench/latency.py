@@ -25,7 +25,7 @@ def measure(rig: Rig) -> list[Figure]:
         for terminal in terminals.values():
             terminal.expect("READY", seconds=20)
             terminal.settle()
-        echoes_ms = _ask_in_turn(terminals)
+        echoes_ms = ask_in_turn(terminals)
     finally:
         for terminal in terminals.values():
             terminal.close()
@@ -40,7 +40,8 @@ def measure(rig: Rig) -> list[Figure]:
     return [*figures, Figure("echo: load of the machine", os.getloadavg()[0])]
 
 
-def _ask_in_turn(terminals: dict[str, Terminal]) -> dict[str, list[float]]:
+def ask_in_turn(terminals: dict[str, Terminal]) -> dict[str, list[float]]:
+    """Return how long each key took on each terminal, in milliseconds."""
     echoes_ms: dict[str, list[float]] = {name: [] for name in terminals}
     for key in range(KEYS + WARM_UP):
         for name, terminal in terminals.items():

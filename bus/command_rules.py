@@ -11,6 +11,8 @@ from typing import Annotated, Final
 import re2
 from msgspec import Meta, Struct
 
+from bus.file_rules import FileRule
+
 MAX_PATTERN: Final = 1000
 """Characters of a pattern."""
 _MEMORY_BYTES: Final = 1024 * 1024
@@ -47,15 +49,19 @@ class MenuEntry(Struct, frozen=True, kw_only=True):
 
 
 class CommandControl(Struct, frozen=True, kw_only=True):
-    """All that a secret says about commands. Where it has a menu, nothing else is run."""
+    """All that a secret says about commands and files.
+
+    Where it has a menu, nothing else is run.
+    """
 
     rules: tuple[CommandRule, ...] = ()
     menu: tuple[MenuEntry, ...] = ()
+    files: tuple[FileRule, ...] = ()
 
     @property
     def says_something(self) -> bool:
         """Whether anything has to be judged at all."""
-        return bool(self.rules or self.menu)
+        return bool(self.rules or self.menu or self.files)
 
 
 class PatternError(ValueError):

@@ -113,6 +113,8 @@ class TargetCredential(Struct, frozen=True, kw_only=True):
     """OpenSSH or PEM, as it was given."""
     passphrase: str | None = None
     domain: str | None = None
+    become_password: str | None = None
+    """What the grant's `become_command` asks for."""
 
     def __repr__(self) -> str:
         return "TargetCredential(<redacted>)"
@@ -142,7 +144,9 @@ class Grant(Struct, frozen=True, kw_only=True, tag="grant"):
     sealed_to_engine: bool = False
     """Whether it is sealed again, to the key that the engine was enrolled with."""
     commands: CommandControl = CommandControl()
-    """What may be run."""
+    """What may be run, and which files may cross."""
+    become_command: str = ""
+    """What makes another account of the one that logs on; empty: nothing."""
 
 
 class Denied(Struct, frozen=True, kw_only=True, tag="denied"):

@@ -12,8 +12,9 @@ from control.account_requests import (
 from control.approval_requests import AccessRequestSummary, ListAccessRequests
 from control.audit_requests import AuditEntry, ListAudit
 from control.bus_requests import DeadLetterSummary, ListDeadLetters
-from control.command_requests import CommandSummary, ListCommands
+from control.command_requests import BecomeSummary, CommandSummary, ListCommands
 from control.enrolment_requests import EngineSummary, ListEngines
+from control.file_requests import FileRuleSummary, ListFileRules
 from control.group_requests import GroupSummary, ListGroups
 from control.live_requests import LiveFrames, LivePicture, LiveRequest
 from control.node_requests import Status
@@ -66,6 +67,7 @@ ManyRequest = (
     | ListUserKeys
     | ListAccessRequests
     | ListCommands
+    | ListFileRules
     | ShowRetention
     | RunRetention
     | SweepBlobs
@@ -84,6 +86,8 @@ Result = (
     | UserKeySummary
     | AccessRequestSummary
     | CommandSummary
+    | BecomeSummary
+    | FileRuleSummary
     | IssuedCredential
     | CredentialSummary
     | EngineSummary

@@ -6,8 +6,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from control import become, commands
 from control import command_requests as ask
-from control import commands
 from control.answers import Result
 from control.audit import Act
 from control.requests import Done
@@ -28,6 +28,8 @@ class CommandOperations:
             ask.AllowCommand: self.allow,
             ask.ForgetCommand: self.forget,
             ask.ListCommands: self.list,
+            ask.SetBecome: self.become,
+            ask.ShowBecome: self.show_become,
         }
 
     def block(self, request: ask.BlockCommand, who: str) -> ask.CommandSummary:
@@ -58,3 +60,17 @@ class CommandOperations:
         """List a secret's rules and entries."""
         with self.database.read() as session:
             return commands.list_all(session, request.secret)
+
+    def become(self, request: ask.SetBecome, who: str) -> ask.BecomeSummary:
+        """Say whom a secret's shells become."""
+        with self.database.transaction() as session:
+            summary = become.put(session, request)
+            detail = f"{request.command} with {request.with_secret or 'no password'}"
+            told = detail if request.command else "nobody"
+            self.act(who).note(session, "secret.become_set", request.secret, told)
+        return summary
+
+    def show_become(self, request: ask.ShowBecome, _who: str) -> ask.BecomeSummary:
+        """Show whom a secret's shells become."""
+        with self.database.read() as session:
+            return become.show(session, request.secret)

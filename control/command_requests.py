@@ -42,6 +42,32 @@ class ListCommands(Request, frozen=True, kw_only=True):
     secret: str
 
 
+class SetBecome(Request, frozen=True, kw_only=True):
+    """Have a secret's shells become another account, or no other any more."""
+
+    secret: str
+    command: str
+    """`su - root`, `sudo -i`; empty: whoever logged on stays that."""
+    with_secret: str | None = None
+    """Whose password the command asks for; None: it asks for none."""
+
+
+class ShowBecome(Request, frozen=True, kw_only=True):
+    """Whom a secret's shells become."""
+
+    secret: str
+
+
+class BecomeSummary(Struct, frozen=True, kw_only=True):
+    """Whom a secret's shells become."""
+
+    secret: str
+    command: str
+    account: str
+    """Empty where nobody becomes anybody."""
+    with_secret: str | None
+
+
 class CommandSummary(Struct, frozen=True, kw_only=True):
     """A rule of a block list, or an entry of a menu."""
 
@@ -52,4 +78,6 @@ class CommandSummary(Struct, frozen=True, kw_only=True):
     """The rule's pattern, or what the entry runs."""
 
 
-CommandRequest = BlockCommand | AllowCommand | ForgetCommand | ListCommands
+CommandRequest = (
+    BlockCommand | AllowCommand | ForgetCommand | ListCommands | SetBecome | ShowBecome
+)

@@ -14,7 +14,7 @@ from bus.command_rules import (
     matcher,
 )
 from bus.menu import MenuError, check
-from control import secrets
+from control import file_rules, secrets
 from control.command_requests import AllowCommand, BlockCommand, CommandSummary
 from control.errors import ConflictError, InvalidError, NotFoundError
 from recorder.session_info import TargetProtocol
@@ -71,6 +71,7 @@ def control_of(session: Session, secret: SecretRow) -> CommandControl:
         menu=tuple(
             MenuEntry(name=row.name, command=row.text) for row in rows if row.action == ALLOW
         ),
+        files=file_rules.rules_of(session, secret),
     )
 
 

@@ -26,7 +26,7 @@ from bus.contract import (
 from bus.own_account import LaunchSecret
 from bus.sealed import credential_info, engine_info, seal
 from config.model import OnLoss
-from control import access, commands, engines, node_keys, reconnects, secrets
+from control import access, become, commands, engines, node_keys, reconnects, secrets
 from control.audit import Act
 from control.node_keys import Purpose
 from control.vault import Vault
@@ -128,7 +128,10 @@ class Grants:
         """Begin a session that nothing speaks against; raise `SealError`."""
         user, secret, credential_id = admitted
         session_id = uuid.uuid4()
-        plaintext = msgspec.msgpack.encode(self._vault.open(secret))
+        credential = become.with_password(
+            session, self._vault, secret, self._vault.open(secret)
+        )
+        plaintext = msgspec.msgpack.encode(credential)
         session.add(
             SessionRow(
                 id=session_id,
@@ -167,6 +170,7 @@ class Grants:
             sealed_credential=sealed,
             sealed_to_engine=bool(of_engine),
             commands=commands.control_of(session, secret),
+            become_command=become.command_of(session, secret),
         )
 
     def _terms(self, secret: SecretRow) -> RecordingTerms:
@@ -175,6 +179,7 @@ class Grants:
             capture=Capture(secret.capture),
             on_loss=OnLoss(secret.on_loss or self._default_on_loss),
             mask_typed=secret.mask_typed,
+            files_bytes=secret.files_bytes,
         )
 
 

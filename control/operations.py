@@ -23,6 +23,7 @@ from control.credential_operations import CredentialOperations
 from control.credentials import Gateways
 from control.enrolment_operations import EnrolmentOperations
 from control.errors import ConflictError, ControlError, UnreachableError
+from control.file_operations import FileOperations
 from control.group_operations import GroupOperations
 from control.live_requests import FollowSession, LiveRequest, WatchDesktop
 from control.node_operations import NodeOperations
@@ -120,6 +121,7 @@ class Operations:
             RetentionOperations(node.database, node.retention, node.act),
             PauseOperations(node.database, node.live, node.act),
             CommandOperations(node.database, node.act),
+            FileOperations(node.database, node.act),
             AccountOperations(node.database, node.act),
             GroupOperations(node.database, node.act, node.end),
         )

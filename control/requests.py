@@ -14,6 +14,7 @@ from control.audit_requests import ListAudit
 from control.bus_requests import DeadLetterRequest
 from control.command_requests import CommandRequest
 from control.enrolment_requests import EnrolmentRequest
+from control.file_requests import FileRequest
 from control.group_requests import GroupRequest
 from control.live_requests import LiveRequest
 from control.node_requests import AskStatus, RotateMasterKey
@@ -121,6 +122,7 @@ class SecretSummary(Struct, frozen=True, kw_only=True):
     changed_at: dt.datetime
     demands: tuple[str, ...] = ()
     """Before it is launched: of `comment ticket approval`."""
+    files_bytes: int | None = None
 
 
 class SecretTested(Struct, frozen=True, kw_only=True):
@@ -368,6 +370,7 @@ OperatorRequest = (
     | UserKeyRequest
     | ApprovalRequest
     | CommandRequest
+    | FileRequest
     | AddUser
     | ListUsers
     | DisableUser

@@ -161,6 +161,7 @@ def summary(row: SecretRow) -> SecretSummary:
         created_at=row.created_at,
         changed_at=row.changed_at,
         demands=tuple(filter(None, row.demands.split(","))),
+        files_bytes=row.files_bytes,
     )
 
 

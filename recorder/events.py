@@ -291,6 +291,16 @@ class CommandMatched(Struct, frozen=True, kw_only=True, array_like=True, tag=24)
     command: str
 
 
+class Became(Struct, frozen=True, kw_only=True, array_like=True, tag=25):
+    """proxyd made another account of the one that had logged on, and gave its password."""
+
+    at_ms: Milliseconds
+    channel: ChannelId
+    account: str
+    method: str
+    """The command that the target ran for it."""
+
+
 class UnknownEvent(Struct, frozen=True, kw_only=True):
     """A kind that this version does not know, carried as it came."""
 
@@ -323,6 +333,7 @@ KnownEvent = (
     | ForwardGranted
     | DesktopStarted
     | CommandMatched
+    | Became
 )
 Event = KnownEvent | UnknownEvent
 
@@ -380,4 +391,4 @@ def _decode_one(body: bytes) -> Event:
         raise CorruptChunkError(f"not an event: {error}") from error
 
 
-KNOWN_KINDS = frozenset(range(1, 25))
+KNOWN_KINDS = frozenset(range(1, 26))

@@ -53,6 +53,8 @@ class RecordingTerms(Struct, frozen=True, kw_only=True):
     on_loss: OnLoss = OnLoss.REQUIRE
     mask_typed: bool = True
     """Whether what is typed while the target does not echo is hidden."""
+    files_bytes: int | None = None
+    """The most that is kept, each way, of a channel that carries files; None: as of others."""
 
 
 class SessionInfo(Struct, frozen=True, kw_only=True):

@@ -69,3 +69,34 @@ class CommandRow(Table):
     """`alert notice hold end` of a rule; `allow` of an entry."""
     text: Mapped[str]
     """The rule's pattern, or what the entry runs."""
+
+
+class BecomeRow(Table):
+    """Whom a secret's shells become."""
+
+    __tablename__ = "secret_becomes"
+
+    secret_id: Mapped[UUID] = mapped_column(
+        ForeignKey("secrets.id", ondelete="CASCADE"), primary_key=True
+    )
+    command: Mapped[str]
+    with_secret_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("secrets.id", ondelete="SET NULL")
+    )
+    """Whose password the command asks for."""
+
+
+class FileRuleRow(Table):
+    """What a secret says about the files that cross."""
+
+    __tablename__ = "secret_file_rules"
+
+    secret_id: Mapped[UUID] = mapped_column(
+        ForeignKey("secrets.id", ondelete="CASCADE"), primary_key=True
+    )
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    verdict: Mapped[str]
+    """`allow refuse`."""
+    directions: Mapped[str]
+    """Comma-separated, of `upload download`."""
+    glob: Mapped[str]

@@ -75,6 +75,8 @@ class SecretRow(Table):
     """Comma-separated."""
     capture: Mapped[str]
     mask_typed: Mapped[bool]
+    files_bytes: Mapped[int | None] = mapped_column(BigInteger, default=None)
+    """The most that is kept, each way, of a channel that carries files; NULL: as of others."""
     site: Mapped[str | None]
     demands: Mapped[str] = mapped_column(default="", server_default="")
     """Comma-separated: what is to be there before it is launched."""

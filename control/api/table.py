@@ -13,6 +13,7 @@ from control import approval_requests as approval
 from control import bus_requests as bus
 from control import command_requests as commands
 from control import enrolment_requests as enrolment
+from control import file_requests as files
 from control import group_requests as group
 from control import node_requests as node
 from control import pause_requests as pause
@@ -48,6 +49,8 @@ _SETUP, _MANAGE, _SESSIONS = Right.SEE_SETUP, Right.MANAGE, Right.SEE_SESSIONS
 _Asked = approval.AccessRequestSummary
 _VIEW = Right.SEE_RECORDINGS
 _Command = commands.CommandSummary
+_Become = commands.BecomeSummary
+_FileRule = files.FileRuleSummary
 _STEER, _USE, _ONESELF = Right.STEER_SESSIONS, Right.USE_SECRETS, Right.ONESELF
 
 CALLS: Final[tuple[Call, ...]] = (
@@ -89,6 +92,12 @@ CALLS: Final[tuple[Call, ...]] = (
     Call("PUT", "/secrets/{secret}/rules/{name}", commands.BlockCommand, _MANAGE, _Command),
     Call("PUT", "/secrets/{secret}/menu/{name}", commands.AllowCommand, _MANAGE, _Command),
     Call("DELETE", "/secrets/{secret}/commands/{name}", commands.ForgetCommand, _MANAGE),
+    Call("GET", "/secrets/{secret}/become", commands.ShowBecome, _SETUP, _Become),
+    Call("PUT", "/secrets/{secret}/become", commands.SetBecome, _MANAGE, _Become),
+    Call("GET", "/secrets/{secret}/files", files.ListFileRules, _SETUP, list[_FileRule]),
+    Call("PUT", "/secrets/{secret}/files/{name}", files.PutFileRule, _MANAGE, _FileRule),
+    Call("PUT", "/secrets/{secret}/kept-files", files.KeepFiles, _MANAGE),
+    Call("DELETE", "/secrets/{secret}/files/{name}", files.ForgetFileRule, _MANAGE),
     Call("GET", "/access-requests", approval.ListAccessRequests, _SETUP, list[_Asked]),
     Call("POST", "/access-requests", approval.RequestAccess, _MANAGE, _Asked),
     Call("POST", "/access-requests/{id}/approve", approval.ApproveAccess, _MANAGE, _Asked),

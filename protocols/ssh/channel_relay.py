@@ -324,7 +324,8 @@ class ChannelRelay:
         )
 
     def _pair(self, kind: str, detail: str) -> Pair:
-        pair = Pair(Channel(self._opened, kind, (self._opened, self._opened)), self)
+        numbers = self._opened, self._opened
+        pair = Pair(Channel(self._opened, kind, numbers, self._rules.terms.files_bytes), self)
         self._opened += 1
         at_ms, ident = self._sink.at_ms(), pair.channel.ident
         opened = ChannelOpened(at_ms=at_ms, channel=ident, kind=kind, detail=detail)

@@ -4,11 +4,12 @@ import enum
 import hashlib
 from collections import deque
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Final, Protocol
 
 from msgspec import Struct
 
-from protocols.ssh.commands.guard import Guard, PipedGuard
+from protocols.ssh.becoming import Becoming
+from protocols.ssh.commands.rules import Found
 from protocols.ssh.files import Ledger
 from recorder.events import (
     CaptureTruncated,
@@ -153,11 +154,70 @@ _EVENT_OF: Final[dict[Stream, type[ClientData | TargetData | TargetErrorData]]] 
 }
 
 
+class Guarding(Protocol):
+    """Judges what the client sends on a channel: what goes on, later or never."""
+
+    found: list[Found]
+    """What was decided, since somebody looked."""
+    swallowed_bytes: int
+    """What the client sent and the target will not get, since somebody looked."""
+
+    @property
+    def held(self) -> Found | None:
+        """What waits for somebody's approval."""
+        ...
+
+    @property
+    def waits(self) -> bool:
+        """Whether time decides."""
+        ...
+
+    def typed(self, at_ms: int, data: bytes) -> None:
+        """Take what the client sent."""
+        ...
+
+    def shown(self, at_ms: int, data: bytes) -> None:
+        """Take what the target sent."""
+        ...
+
+    def take(self) -> bytes:
+        """Return what may go on to the target now."""
+        ...
+
+    def take_answer(self) -> bytes:
+        """Return what the client is to get in the target's name."""
+        ...
+
+    def tick(self, at_ms: int) -> None:
+        """Let time pass."""
+        ...
+
+    def finish(self, at_ms: int) -> None:
+        """Judge what is held: the client has said all."""
+        ...
+
+    def resolve(self, at_ms: int, *, approved: bool) -> None:
+        """Let what waits for approval go on, or not."""
+        ...
+
+    def resize(self, columns: int) -> None:
+        """Take the terminal's width."""
+        ...
+
+
 class Channel:
     """An open channel. `numbers[side]` is what that side calls it."""
 
-    def __init__(self, ident: int, kind: str, numbers: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        ident: int,
+        kind: str,
+        numbers: tuple[int, int],
+        files_bytes: int | None = None,
+    ) -> None:
         self.ident, self.kind, self.numbers = ident, kind, numbers
+        self._files_bytes = files_bytes
+        """What is kept of it if it carries files; None: what is kept of any."""
         self.room_bytes = 0
         """What the client can still take: its window less what was sent to it."""
         self.debt_bytes = 0
@@ -173,8 +233,10 @@ class Channel:
         """Whether something was started on it, where that counts: with a guard."""
         self.shut = False
         """Whether both sides were told that it is closed, and neither had said so."""
-        self.guard: Guard | PipedGuard | None = None
-        """Where the secret says what may be run: what judges that."""
+        self.guard: Guarding | None = None
+        """Where the secret says what may be run, or copied: what judges that."""
+        self.becoming: Becoming | None = None
+        """Where the secret becomes somebody else: how far that is."""
         self.captures: dict[Stream, Capture] = {}
         self.answers: tuple[deque[Answer], deque[Answer]] = (deque(), deque())
         """By the side that asked, oldest first."""
@@ -197,6 +259,8 @@ class Channel:
     def capture(self, stream: Stream, limit_bytes: int | None) -> Capture:
         """Return the capture of `stream`, made when it first carries something."""
         capture = self.captures.get(stream)
+        if self.ledger and self._files_bytes is not None:
+            limit_bytes = self._files_bytes
         if capture is None:
             capture = self.captures[stream] = Capture(self.ident, stream, limit_bytes)
         return capture

@@ -18,23 +18,29 @@ Ledger = SFTPLedger | SCPLedger
 __all__ = ["Ledger", "SCPCommand", "SCPLedger", "SFTPLedger", "ledger_for"]
 
 
-def ledger_for(request: str, detail: bytes, channel: int = 0) -> Ledger | None:
+def ledger_for(
+    request: str,
+    detail: bytes,
+    channel: int = 0,
+    of_sftp: type[SFTPLedger] = SFTPLedger,
+    of_scp: type[SCPLedger] = SCPLedger,
+) -> Ledger | None:
     """Return the ledger for a channel on which `request` passed, or None where none reads it.
 
     `detail` is the subsystem's name or the command.
     """
     if request == "subsystem":
-        return SFTPLedger(channel) if detail == b"sftp" else None
+        return of_sftp(channel) if detail == b"sftp" else None
     if request != "exec":
         return None
     words = _words(detail.decode("utf-8", "replace"))
     names = [posixpath.basename(word) for word in words]
     if "sftp-server" in names:
-        return SFTPLedger(channel)
+        return of_sftp(channel)
     if "scp" not in names:
         return None
-    command = _scp_command(words[names.index("scp") + 1 :])
-    return SCPLedger(command, channel) if command else None
+    command = scp_command(words[names.index("scp") + 1 :])
+    return of_scp(command, channel) if command else None
 
 
 def _words(command: str) -> list[str]:
@@ -44,7 +50,7 @@ def _words(command: str) -> list[str]:
         return command.split()
 
 
-def _scp_command(arguments: Sequence[str]) -> SCPCommand | None:
+def scp_command(arguments: Sequence[str]) -> SCPCommand | None:
     """Read scp's arguments on the target; None where it is not the target's end of a copy."""
     flags, paths = set[str](), list[str]()
     for position, word in enumerate(arguments):

@@ -1,4 +1,4 @@
-"""The packet relay of a secret that says what may be run: lines are judged on their way.
+"""The packet relay of a secret that says what may be run or copied: it is judged on its way.
 
 Everything is recorded as it comes; what goes on to the target may come later, or not at all.
 Sessions of other secrets have `PacketRelay` itself, and pay nothing.
@@ -11,6 +11,7 @@ from bus.command_rules import CommandControl, RuleAction
 from bus.menu import MenuError, command, find
 from protocols.errors import RemoteProtocolError
 from protocols.ssh import packets
+from protocols.ssh.becoming import Become, Becoming, State
 from protocols.ssh.channels import Answer, Channel, Limits, Out, Side
 from protocols.ssh.commands.guard import Guard, PipedGuard
 from protocols.ssh.commands.rules import Found
@@ -18,7 +19,7 @@ from protocols.ssh.guarded_policy import GuardedPolicy
 from protocols.ssh.packet_relay import PacketRelay
 from protocols.ssh.packets import Message, Reader, body_of, payload_of
 from protocols.ssh.terminal.words import WordsError, split
-from recorder.events import CommandMatched, RequestRefused
+from recorder.events import Became, CommandMatched, RequestRefused
 from recorder.ports import EventSink
 from recorder.session_info import RecordingTerms
 
@@ -46,8 +47,10 @@ class GuardedRelay(PacketRelay):
         terms: RecordingTerms,
         limits: Limits,
         sink: EventSink,
+        become: Become | None = None,
     ) -> None:
         super().__init__(policy, terms, limits, sink)
+        self._become = become
         self._guarded, self._menu = policy, control.menu
         self._found: list[tuple[int, Found]] = []
         self._complaint = ""
@@ -57,12 +60,18 @@ class GuardedRelay(PacketRelay):
         """Take what `side` sent; return what to send, once what was typed is judged."""
         bodies = self._unless_shut(side, bodies)
         if side is Side.TARGET:
+            late = Out()
+            if self._become:
+                self._at_ms = self._sink.at_ms()
+                bodies = [each for body in bodies for each in self._veiled(body, late)]
             out = super().receive(side, bodies)
             for body in bodies:
                 if body[1] == _DATA:
                     self._shown(body)
+            for to, more in zip(out.to, late.to, strict=True):
+                to.extend(more)
         else:
-            out = super().receive(side, [self._from_menu(body) for body in bodies])
+            out = super().receive(side, [self._as_run(body) for body in bodies])
             passed = [each for body in out.to[Side.TARGET] for each in self._judged(body)]
             out.to[Side.TARGET][:] = passed
         self._collect(out)
@@ -84,6 +93,8 @@ class GuardedRelay(PacketRelay):
         for channel in self._channels[Side.CLIENT].values():
             if channel.guard:
                 channel.guard.tick(self._at_ms)
+            if channel.becoming:
+                channel.becoming.tick(self._at_ms)
         self._collect(out)
         return out
 
@@ -116,13 +127,18 @@ class GuardedRelay(PacketRelay):
     @property
     def _guards_wait(self) -> bool:
         channels = self._channels[Side.CLIENT].values()
-        return any(each.guard is not None and each.guard.waits for each in channels)
+        return any(
+            (each.guard is not None and each.guard.waits)
+            or (each.becoming is not None and each.becoming.under_way)
+            for each in channels
+        )
 
     def _asked(self, side: Side, payload: bytes, out: Out) -> bool:
         before, shown = len(self._events), len(out.to[Side.CLIENT])
-        passes = super()._asked(side, payload, out)
         request = packets.ChannelRequest.read(payload)
         channel = self._channel(side, packets.uint32(request.recipient))
+        self._guarded.terminal, self._guarded.begun = channel.terminal, channel.begun
+        passes = super()._asked(side, payload, out)
         found, self._guarded.found = self._guarded.found, []
         for each in found:
             self._take(channel, each)
@@ -140,9 +156,13 @@ class GuardedRelay(PacketRelay):
 
         A mere refusal would leave the user without a reason: clients show none.
         """
-        number, to_client = channel.numbers[Side.CLIENT], out.to[Side.CLIENT]
         if request.want_reply:
-            to_client.append(body_of(packets.channel_success(number)))
+            number = channel.numbers[Side.CLIENT]
+            out.to[Side.CLIENT].append(body_of(packets.channel_success(number)))
+        self._end(channel, why, out)
+
+    def _end(self, channel: Channel, why: str, out: Out) -> None:
+        number, to_client = channel.numbers[Side.CLIENT], out.to[Side.CLIENT]
         to_client += self._notice_on(channel, f"proxyd: {why}")
         to_client += [
             body_of(packets.exit_status(number, _CANNOT_RUN)),
@@ -150,7 +170,7 @@ class GuardedRelay(PacketRelay):
             body_of(packets.channel_close(number)),
         ]
         out.to[Side.TARGET].append(body_of(packets.channel_close(channel.numbers[Side.TARGET])))
-        channel.shut, channel.guard = True, None
+        channel.shut, channel.guard, channel.becoming = True, None, None
 
     def _closed(self, side: Side, payload: bytes, out: Out) -> bool:
         channel = self._channel(side, packets.uint32(Reader(payload, 1).uint32()))
@@ -170,24 +190,31 @@ class GuardedRelay(PacketRelay):
         ]
 
     def _note(self, channel: Channel, request: packets.ChannelRequest) -> Answer:
-        rules = self._guarded.rules
+        rules, transfers = self._guarded.rules, self._guarded.transfers
         match request.kind:
             case "pty-req" if rules.any and channel.guard is None:
                 columns = packets.Terminal.read(request.rest).columns
                 channel.guard = Guard(rules, columns)
             case "shell" if rules.any and channel.guard is None:
                 channel.guard = PipedGuard(rules)
+            case "exec" | "subsystem" if transfers.any:
+                detail = Reader(request.rest).text()
+                channel.guard = transfers.gate(request.kind, detail) or channel.guard
+            case "exec" if self._become:
+                channel.becoming = Becoming(self._become, self._at_ms)
             case "window-change" if channel.guard:
                 channel.guard.resize(Reader(request.rest).uint32())
         channel.begun |= request.kind in _STARTS
         return super()._note(channel, request)
 
-    def _from_menu(self, body: bytes) -> bytes:
-        """Return a packet as it is to be; in place of an entry of the menu, its command."""
-        if body[1] != _REQUEST or not self._menu:
+    def _as_run(self, body: bytes) -> bytes:
+        """Return a packet as it is to be: in place of what was asked for, what is run."""
+        if body[1] != _REQUEST or not (self._menu or self._become):
             return body
         request = packets.ChannelRequest.read(payload_of(body))
-        if request.kind != "exec":
+        if self._become and request.kind == "shell":
+            return _execute(request, self._become.command)
+        if request.kind != "exec" or self._become:
             return body
         try:
             words = [word.text for word in split(Reader(request.rest).text())]
@@ -196,9 +223,7 @@ class GuardedRelay(PacketRelay):
             self._complaint = str(error)
             return body
         self._guarded.permitted = run.encode()
-        rest = packets.string(run.encode())
-        asked = packets.ChannelRequest(request.recipient, "exec", request.want_reply, rest)
-        return body_of(asked.write())
+        return _execute(request, run)
 
     def _shown(self, body: bytes) -> None:
         channel = self._channels[Side.CLIENT].get(body[2:6])
@@ -214,17 +239,25 @@ class GuardedRelay(PacketRelay):
             if channel and channel.kind == "session" and not channel.begun and kind == _DATA:
                 # Some targets keep it for the shell that is to come, and nothing has judged it.
                 raise RemoteProtocolError("data before anything was started that could take it")
-            yield body
+            if not (channel and self._waits_to_become(channel, body)):
+                yield body
+        elif self._waits_to_become(channel, body):
+            return
         elif kind == _DATA:
-            guard.typed(self._at_ms, Reader(body, 6).string())
-            yield from self._due(channel)
+            data = Reader(body, 6).string()
+            guard.typed(self._at_ms, data)
+            due = guard.take()
+            # What is let go as it came, is sent as it came.
+            yield from [body] if due == data else self._cut(channel, due)
         else:
             guard.finish(self._at_ms)
             yield from self._due(channel)
             yield body
 
     def _due(self, channel: Channel) -> Iterator[bytes]:
-        data = channel.guard.take() if channel.guard else b""
+        return self._cut(channel, channel.guard.take() if channel.guard else b"")
+
+    def _cut(self, channel: Channel, data: bytes) -> Iterator[bytes]:
         number = channel.numbers[Side.TARGET]
         for start in range(0, len(data), _PIECE_BYTES):
             yield body_of(packets.channel_data(number, data[start : start + _PIECE_BYTES]))
@@ -232,6 +265,8 @@ class GuardedRelay(PacketRelay):
     def _collect(self, out: Out) -> None:
         """Take what the guards have decided: recorded first, then sent and told."""
         for channel in self._channels[Side.CLIENT].values():
+            if channel.becoming:
+                self._follow_becoming(channel, channel.becoming, out)
             guard = channel.guard
             if guard is None:
                 continue
@@ -241,6 +276,8 @@ class GuardedRelay(PacketRelay):
                 if text := _TOLD.get(each.action):
                     text = f"proxyd: {text.format(each.refusal)}"
                     out.to[Side.CLIENT].extend(self._notice_on(channel, text))
+            if answer := guard.take_answer():
+                out.to[Side.CLIENT].extend(self._answer_on(channel, answer))
             out.to[Side.TARGET].extend(self._due(channel))
             credit_bytes, guard.swallowed_bytes = guard.swallowed_bytes, 0
             if credit_bytes:
@@ -248,6 +285,74 @@ class GuardedRelay(PacketRelay):
                 credit = packets.window_adjust(channel.numbers[Side.CLIENT], credit_bytes)
                 out.to[Side.CLIENT].append(body_of(credit))
         self._record()
+
+    def _veiled(self, body: bytes, late: Out) -> Iterator[bytes]:
+        """Give what the user may have of a packet of the target, while he becomes another."""
+        kind = body[1]
+        channel = self._channels[Side.CLIENT].get(body[2:6]) if kind >= _ADJUST else None
+        becoming = channel.becoming if channel else None
+        if channel and channel.shut:
+            yield from [body] if kind == _CLOSE else []
+        elif channel is None or becoming is None:
+            yield body
+        elif kind == _DATA:
+            data = Reader(body, 6).string()
+            shown = becoming.shown(self._at_ms, data)
+            yield from [body] if shown == data else self._from_target(channel, shown)
+        elif kind == _ADJUST and becoming.owed_bytes:
+            size_bytes = Reader(body, 6).uint32()
+            withheld_bytes = min(becoming.owed_bytes, size_bytes)
+            becoming.owed_bytes -= withheld_bytes
+            if left_bytes := size_bytes - withheld_bytes:
+                number = channel.numbers[Side.CLIENT]
+                yield body_of(packets.window_adjust(number, left_bytes))
+        elif becoming.under_way and _ends(body):
+            becoming.ended()
+            self._end(channel, becoming.reason, late)
+            if kind == _CLOSE:
+                yield body
+        else:
+            yield body
+
+    def _from_target(self, channel: Channel, data: bytes) -> Iterator[bytes]:
+        number = channel.numbers[Side.CLIENT]
+        for start in range(0, len(data), _PIECE_BYTES):
+            yield body_of(packets.channel_data(number, data[start : start + _PIECE_BYTES]))
+
+    def _waits_to_become(self, channel: Channel, body: bytes) -> bool:
+        """Keep what the user sends until he has become the other; say whether it was kept."""
+        becoming = channel.becoming
+        if becoming is None or not becoming.under_way:
+            return channel.shut
+        if body[1] == _EOF:
+            becoming.finished = True
+        else:
+            becoming.typed(Reader(body, 6).string())
+        return True
+
+    def _follow_becoming(self, channel: Channel, becoming: Becoming, out: Out) -> None:
+        out.to[Side.TARGET].extend(self._cut(channel, becoming.take_due()))
+        if becoming.state is State.FAILED:
+            self._end(channel, becoming.reason, out)
+        if becoming.state is not State.BECAME or becoming.told or self._become is None:
+            return
+        becoming.told = True
+        account, method = self._become.account, self._become.command
+        self._events.append(
+            Became(at_ms=self._at_ms, channel=channel.ident, account=account, method=method)
+        )
+        number = channel.numbers[Side.TARGET]
+        kept = list(self._cut(channel, becoming.take_typed()))
+        kept += [body_of(packets.channel_eof(number))] if becoming.finished else []
+        out.to[Side.TARGET].extend(each for body in kept for each in self._judged(body))
+
+    def _answer_on(self, channel: Channel, answer: bytes) -> list[bytes]:
+        """Answer the client in the target's name; the ledger takes it for the target's."""
+        if channel.spend(answer) != answer:
+            raise RemoteProtocolError("no room for an answer to a refused file")
+        if channel.ledger:
+            self._events += channel.ledger.target(self._at_ms, answer)
+        return [body_of(packets.channel_data(channel.numbers[Side.CLIENT], answer))]
 
     def _take(self, channel: Channel, found: Found) -> None:
         self._found.append((channel.ident, found))
@@ -262,3 +367,19 @@ class GuardedRelay(PacketRelay):
                     command=found.command,
                 )
             )
+
+
+def _execute(asked: packets.ChannelRequest, command: str) -> bytes:
+    """Return the body that asks for `command` in place of what was asked for."""
+    rest = packets.string(command.encode())
+    return body_of(
+        packets.ChannelRequest(asked.recipient, "exec", asked.want_reply, rest).write()
+    )
+
+
+def _ends(body: bytes) -> bool:
+    """Say whether the target has ended what ran on a channel."""
+    if body[1] != _REQUEST:
+        return body[1] in {_EOF, _CLOSE}
+    kind = packets.ChannelRequest.read(payload_of(body)).kind
+    return kind in {"exit-status", "exit-signal"}

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from bus.command_rules import CommandControl
 from bus.contract import TargetCredential
+from protocols.ssh.becoming import Become
 from protocols.ssh.channel_policy import ChannelPolicy
 from protocols.ssh.channels import Limits
 from protocols.ssh.commands.rules import Found
@@ -74,6 +75,8 @@ class Rules(Struct, frozen=True, kw_only=True):
     """How long a target may be silent before it is asked for a sign of life."""
     alive_count: int
     """How many such questions may go unanswered."""
+    become: Become | None
+    """Who the session's shells are to become; then `policy` is a `GuardedPolicy` as well."""
     commands: CommandControl
     """What may be run; where that says something, `policy` is a `GuardedPolicy`."""
     crossed_bytes: list[int]

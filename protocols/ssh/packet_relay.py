@@ -307,7 +307,7 @@ class PacketRelay:
             packets.uint32(n) in self._channels[s] for s, n in zip(Side, numbers, strict=True)
         ):
             raise RemoteProtocolError("a channel number was used twice")
-        channel = Channel(self._opened, request.kind, numbers)
+        channel = Channel(self._opened, request.kind, numbers, self._terms.files_bytes)
         self._opened += 1
         # The window that counts for our own words is the one the client granted.
         granted = answer if side is Side.CLIENT else request

@@ -98,7 +98,9 @@ async def _connect(target: Target, login: TargetLogin) -> TargetLeg:
 
 def _relay_of(rules: Rules) -> PacketRelay:
     if isinstance(rules.policy, GuardedPolicy):
-        return GuardedRelay(rules.policy, rules.commands, rules.terms, rules.limits, rules.sink)
+        return GuardedRelay(
+            rules.policy, rules.commands, rules.terms, rules.limits, rules.sink, rules.become
+        )
     return PacketRelay(rules.policy, rules.terms, rules.limits, rules.sink)
 
 

@@ -67,9 +67,9 @@ class _Expects(enum.Enum):
 class _File:
     __slots__ = ("begun", "outcome", "path", "sent_name", "size_bytes", "stream")
 
-    def __init__(self, path: str, sent_name: str, size_bytes: int) -> None:
+    def __init__(self, path: str, sent_name: str, size_bytes: int, stream: Stream) -> None:
         self.path, self.sent_name, self.size_bytes = path, sent_name, size_bytes
-        self.stream = Stream()
+        self.stream = stream
         self.begun = False
         self.outcome = "ok"
 
@@ -81,10 +81,14 @@ class _File:
 class SCPLedger:
     """Reads both directions of one SCP channel. Feed it in the order bytes came."""
 
+    _new_stream: type[Stream] = Stream
+
     def __init__(self, command: SCPCommand, channel: int = 0) -> None:
         self._command, self._channel = command, channel
         self._at_ms = 0
         self._touched: list[FileTouched] = []
+        self.kept: list[tuple[FileTouched, bytes]] = []
+        """Files and their contents, where a subclass keeps these."""
         self._reading = True
         self._expects = _Expects.LINE
         self._line = bytearray()
@@ -196,7 +200,7 @@ class SCPLedger:
         if self._file is not None:
             raise RemoteProtocolError("an SCP file within a file")
         path, sent_name = self._place(name)
-        self._file = _File(path, sent_name, size_bytes)
+        self._file = _File(path, sent_name, size_bytes, self._new_stream())
         self._expects = _Expects.CONTENTS if size_bytes else _Expects.STATUS
         self._await(_Awaits.FILE)
 
@@ -274,6 +278,10 @@ class SCPLedger:
             outcome=outcome,
             new_path=file.sent_name,
         )
+        self._over(self._touched[-1], stream)
+
+    def _over(self, touched: FileTouched, stream: Stream) -> None:
+        """Take it that these were the contents of a file."""
 
     def _note(
         self,

@@ -25,6 +25,7 @@ from protocols.errors import RemoteProtocolError, TargetUnreachableError
 from protocols.ports import GrantBroker, RecorderFactory
 from protocols.session import Happened, Session
 from protocols.ssh.auth import Redeemed
+from protocols.ssh.becoming import Become, become
 from protocols.ssh.channel_policy import ChannelPolicy
 from protocols.ssh.channels import Limits
 from protocols.ssh.command_reports import CommandReports
@@ -90,6 +91,7 @@ class ServedSession:
         self._target: Leg | None = None
         self._relay: Relay | None = None
         self._sink: EventSink | None = None
+        self._become: Become | None = None
         self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self._tasks = asyncio.TaskGroup()
         self._checking: asyncio.TimerHandle | None = None
@@ -234,9 +236,11 @@ class ServedSession:
 
     async def _dial(self) -> Ending | None:
         """Dial and start the relay; return why not, if it failed."""
-        judges = self._wiring.judges_commands
+        grant, judges = self.grant, self._wiring.judges_commands
         try:
-            policy = policy_for(self.grant.channels, self.grant.commands, judged=judges)
+            policy = policy_for(
+                grant.channels, grant.commands, grant.become_command, judged=judges
+            )
             target = await self._dialled()
         except PatternError as error:
             return Ending(EndReason.TERMINATED, f"proxyd: {error}")
@@ -256,13 +260,14 @@ class ServedSession:
         grant = self.grant
         packed = self._opener.open(grant.sealed_credential, credential_info(grant.session_id))
         credential = _credentials.decode(packed)
+        limit_s = self._around.settings.dial_timeout_s
+        self._become = become(grant.become_command, credential.become_password, limit_s)
         keys = HostKeys(
             grant.host_key_policy,
             grant.host_keys,
             lambda key: self._around.broker.pin_host_key(grant, key),
             secret_name=grant.secret_name,
         )
-        limit_s = self._around.settings.dial_timeout_s
         return await self._wiring.dial(grant.target, credential, keys, limit_s)
 
     async def _say_ready(self) -> None:
@@ -277,6 +282,7 @@ class ServedSession:
         around, grant = self._around, self.grant
         rules = Rules(
             policy=policy,
+            become=self._become,
             commands=grant.commands,
             terms=grant.terms,
             limits=Limits(

@@ -83,9 +83,11 @@ class _File:
 
     __slots__ = ("access", "down", "eof", "folder", "outcome", "path", "up")
 
-    def __init__(self, path: str, access: int, *, folder: bool = False) -> None:
+    def __init__(
+        self, path: str, access: int, new_stream: type[Stream], *, folder: bool = False
+    ) -> None:
         self.path, self.access, self.folder = path, access, folder
-        self.up, self.down = Stream(), Stream()
+        self.up, self.down = new_stream(), new_stream()
         self.eof = False
         self.outcome = "ok"
 
@@ -115,10 +117,14 @@ class _Request:
 class SFTPLedger:
     """Reads both directions of one SFTP channel. Feed it in the order bytes came."""
 
+    _new_stream: type[Stream] = Stream
+
     def __init__(self, channel: int = 0) -> None:
         self._channel = channel
         self._at_ms = 0
         self._touched: list[FileTouched] = []
+        self.kept: list[tuple[FileTouched, bytes]] = []
+        """Files and their contents, where a subclass keeps these."""
         self._files: dict[bytes, _File] = {}
         self._requests: dict[int, _Request] = {}
         self._reading = True
@@ -185,7 +191,8 @@ class SFTPLedger:
             case Kind.OPEN | Kind.OPENDIR:
                 path = text_of(fields.string())
                 access = fields.uint32() if kind == Kind.OPEN else 0
-                file = _File(path, access, folder=kind == Kind.OPENDIR)
+                is_folder = kind == Kind.OPENDIR
+                file = _File(path, access, self._new_stream, folder=is_folder)
                 self._expect(ident, _Request(kind, file))
             case Kind.CLOSE:
                 self._expect(ident, _Request(kind, self._files.pop(fields.string(), None)))
@@ -289,6 +296,10 @@ class SFTPLedger:
             outcome = file.outcome
         for operation, stream, digest in file.operations():
             self._note(operation, file.path, stream.size_bytes, digest, outcome=outcome)
+            self._over(self._touched[-1], stream)
+
+    def _over(self, touched: FileTouched, stream: Stream) -> None:
+        """Take it that these were the contents of a file."""
 
     def _done(self, request: _Request, outcome: str) -> None:
         self._note(request.operation, request.path, outcome=outcome, new_path=request.new_path)

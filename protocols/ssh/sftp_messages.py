@@ -26,22 +26,30 @@ _OFFSET_AND_LENGTH_BYTES: Final = 12
 class Kind(enum.IntEnum):
     """Message types, draft-ietf-secsh-filexfer-02 3."""
 
+    INIT = 1
     VERSION = 2
     OPEN = 3
     CLOSE = 4
     READ = 5
     WRITE = 6
+    LSTAT = 7
+    FSTAT = 8
     SETSTAT = 9
     FSETSTAT = 10
     OPENDIR = 11
+    READDIR = 12
     REMOVE = 13
     MKDIR = 14
     RMDIR = 15
+    REALPATH = 16
+    STAT = 17
     RENAME = 18
+    READLINK = 19
     SYMLINK = 20
     STATUS = 101
     HANDLE = 102
     DATA = 103
+    NAME = 104
     EXTENDED = 200
 
 

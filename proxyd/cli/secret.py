@@ -18,7 +18,7 @@ from control.requests import (
     ShowSecret,
     TestSecret,
 )
-from proxyd.cli import secret_commands
+from proxyd.cli import secret_commands, secret_files
 from proxyd.cli.errors import UNREACHABLE, CommandFailedError
 from proxyd.cli.invocation import Invocation, pass_invocation
 from proxyd.cli.output import OutputFormat, print_fields, print_json, print_table
@@ -193,6 +193,11 @@ for more in (
     secret_commands.allow,
     secret_commands.forget,
     secret_commands.commands,
+    secret_commands.become,
+    secret_files.file_rule,
+    secret_files.forget_file_rule,
+    secret_files.file_rules,
+    secret_files.keep_files,
 ):
     secret.add_command(more)
 

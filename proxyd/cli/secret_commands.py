@@ -5,13 +5,16 @@ import click
 from bus.command_rules import RuleAction
 from control.command_requests import (
     AllowCommand,
+    BecomeSummary,
     BlockCommand,
     CommandSummary,
     ForgetCommand,
     ListCommands,
+    SetBecome,
+    ShowBecome,
 )
 from proxyd.cli.invocation import Invocation, pass_invocation
-from proxyd.cli.output import OutputFormat, print_json, print_table
+from proxyd.cli.output import OutputFormat, print_fields, print_json, print_table
 from proxyd.cli.request import build
 
 
@@ -73,6 +76,41 @@ def commands(invocation: Invocation, secret: str) -> None:
         ("NAME", "ACTION", "PATTERN OR COMMAND"),
         ((one.name, one.action, one.text) for one in found),
     )
+
+
+@click.command()
+@click.argument("secret")
+@click.argument("command", default="")
+@click.option(
+    "--with", "with_secret", metavar="SECRET", help="Whose password COMMAND asks for."
+)
+@click.option("--nobody", is_flag=True, help="Whoever logged on stays that.")
+@pass_invocation
+def become(
+    invocation: Invocation, secret: str, command: str, with_secret: str | None, *, nobody: bool
+) -> None:
+    """Have the shells of SECRET become another account by COMMAND; without it, show that.
+
+    COMMAND is `su - root` or `sudo -i`, say. proxyd types the password of another secret.
+    """
+    if nobody == bool(command) and (nobody or with_secret):
+        raise click.UsageError("give COMMAND, or --nobody, or neither to see what is set")
+    asked = (
+        build(SetBecome, secret=secret, command=command, with_secret=with_secret)
+        if command or nobody
+        else build(ShowBecome, secret=secret)
+    )
+    with invocation.operator() as operator:
+        summary: BecomeSummary = operator.call(asked)
+    if invocation.output is OutputFormat.JSON:
+        print_json(summary)
+        return
+    shown: dict[str, object] = {"secret": summary.secret}
+    if summary.command:
+        by = {"by": summary.command, "with the password of": summary.with_secret}
+        print_fields(shown | {"becomes": summary.account} | by)
+    else:
+        print_fields(shown | {"becomes": "nobody"})
 
 
 def _put(invocation: Invocation, asked: BlockCommand | AllowCommand, done: str) -> None:

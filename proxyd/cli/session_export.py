@@ -10,6 +10,7 @@ from proxyd.cli.invocation import Invocation, pass_invocation
 from proxyd.cli.output import OutputFormat, print_json
 from proxyd.cli.output_file import STANDARD_OUTPUT, write_all
 from proxyd.cli.pictures import picture_pieces
+from proxyd.cli.session_files import file_pieces
 from proxyd.cli.stored import StoredSession, find
 from recorder.replay import export as exporting
 from recorder.replay.asciicast import cast_lines
@@ -48,6 +49,10 @@ def _storyboard(session: StoredSession, recording: Recording, _: int | None) -> 
     return picture_pieces(session, recording, "storyboard")
 
 
+def _files(session: StoredSession, recording: Recording, _: int | None) -> Iterator[bytes]:
+    return file_pieces(recording.events())
+
+
 def _bundle(session: StoredSession, recording: Recording, _: int | None) -> Iterator[bytes]:
     # Its chunks are read as they are, whole or not; what is wrong with them is told.
     for _event in recording.recorded():
@@ -63,6 +68,7 @@ FORMATS: dict[str, Callable[[StoredSession, Recording, int | None], Iterator[byt
     "text": _text,
     "video": _video,
     "storyboard": _storyboard,
+    "files": _files,
     "bundle": _bundle,
 }
 

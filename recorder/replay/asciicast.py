@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from recorder.events import (
+    Became,
     ChannelId,
     ChannelOpened,
     ChannelRequested,
@@ -149,6 +150,8 @@ def marker(event: KnownEvent) -> str | None:
             return "masked input"
         case NoticeShown():
             return f"notice: {event.text}"
+        case Became():
+            return f"became {event.account}: {event.method}"
         case CommandMatched():
             return f"rule {event.rule} ({event.outcome}): {event.command}"
         case _:

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from recorder.chunk import decode
 from recorder.events import (
+    Became,
     ChannelClosed,
     ChannelOpened,
     ChannelRequested,
@@ -194,9 +195,8 @@ class _Reading:
                 shown.show(at_ms, data)
             case TargetErrorData(at_ms=at_ms, data=data):
                 self._channel(event.channel).show_error(at_ms, data)
-            case CommandMatched():
-                text = f"rule {event.rule} ({event.action}, {event.outcome}): {event.command}"
-                self.tell(event.at_ms, "command", event.channel, text)
+            case CommandMatched() | Became():
+                self.tell(event.at_ms, "command", event.channel, _told(event))
             case ClientData(data=data):
                 typed = self._desktop_at(event.channel) or self._channel(event.channel)
                 typed.type(event.at_ms - event.held_ms, data)
@@ -338,3 +338,9 @@ def _decoded(state: bytes | None) -> _State:
 def _done_to_a_file(touched: FileTouched) -> str:
     text = f"{touched.operation} {touched.path} {touched.new_path}".strip()
     return text if touched.outcome == "ok" else f"{text} ({touched.outcome})"
+
+
+def _told(event: CommandMatched | Became) -> str:
+    if isinstance(event, Became):
+        return f"became {event.account} by {event.method}"
+    return f"rule {event.rule} ({event.action}, {event.outcome}): {event.command}"

@@ -164,6 +164,7 @@ def test_every_match_is_in_the_recording_in_the_trail_and_counted(
     bash.expect("target")
     bash.type("wipe the-disk\r")
     bash.expect("not run")
+    bash.expect(PROMPT)
     bash.type("\x04")
     bash.wait()
     daemon.forget_sessions()
@@ -271,8 +272,13 @@ def test_nothing_else_runs(menu: Login, line: str, why: str):
 
 
 def test_a_menu_leaves_no_side_door(menu: Login, daemon: Daemon, tmp_path: Path):
-    sftp = run([*menu.tool("sftp"), "-b", "-", "proxy"], env=menu.env, typed=b"pwd\n")
+    sftp = run(
+        [*menu.tool("sftp", "-o", "BatchMode=no"), "-b", "-", "proxy"],
+        env=menu.env,
+        typed=b"pwd\n",
+    )
     assert sftp.status != 0
+    assert "this secret permits what is on its menu" in sftp.said
     forward = menu.run("who", options=("-W", "127.0.0.1:22"))
     assert "SSH-2.0" not in forward.text
 

@@ -4,7 +4,6 @@ import asyncio
 import base64
 import contextlib
 import socket
-import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -161,9 +160,10 @@ async def test_no_refusal_is_told_from_another_by_its_time(
     for _ in range(5):
         for login, kept in zip(refused, times_s, strict=True):
             kept.append(await refusal_s(login))
-    medians = [statistics.median(kept) for kept in times_s]
-    assert min(medians) >= REFUSAL_S
-    assert max(medians) - min(medians) < 0.1
+    # The quickest of each: a machine that is busy makes some slower, and none quicker.
+    quickest_s = [min(kept) for kept in times_s]
+    assert min(quickest_s) >= REFUSAL_S
+    assert max(quickest_s) - min(quickest_s) < 0.1
     assert xrdp_server.connections() == before
     leg.abort()
 

@@ -5,11 +5,12 @@ import os
 import re
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pyotp
 import pytest
-from peers.daemon import Daemon, Login, MakeDaemon
+from peers.daemon import Daemon, Login, MakeDaemon, Recording
 from peers.needed import program, wait_until
 from peers.openssh import OpenSSHServer, make_key
 from peers.output import Output, run
@@ -458,7 +459,7 @@ def test_nothing_is_opened_or_forwarded_while_it_waits(
     reuse = [program("ssh"), "-F", str(alice.config), *alone, "-S", str(control)]
     tries = [
         subprocess.Popen([*reuse, "proxy", "true"], stderr=subprocess.DEVNULL)
-        for _ in range(12)
+        for _ in range(50)
     ]
     forward = run([*reuse, "-O", "forward", "-R", "0:127.0.0.1:22", "proxy"])
     assert forward.status != 0
@@ -467,7 +468,28 @@ def test_nothing_is_opened_or_forwarded_while_it_waits(
     terminal.expect("given up")
     terminal.wait()
     refused = guarded.recorded().events("channel_refused", "request_refused")
-    assert len(refused) >= 13
+    assert len(refused) >= 51
+
+
+def test_one_connection_may_be_shared_where_there_is_a_target_and_only_there(
+    daemon: Daemon, alice: Login, alice_web: Login, open_terminal: OpenTerminal
+):
+    for login, works in ((alice_web, True), (alice, False)):
+        control = daemon.folder / f"shared-{works}"
+        shared = ("-o", "ControlMaster=auto", "-o", f"ControlPath={control}")
+        master = open_terminal(login.ssh("-tt", *shared), login.env)
+        master.expect(r"\$ " if works else "proxyd> ")
+        reuse = ("-o", "ProxyCommand=false", "-S", str(control))
+        outputs = [login.run("echo", f"it-is-{number}", options=reuse) for number in range(3)]
+        texts = [f"it-is-{number}" for number in range(3)] if works else [""] * 3
+        assert [each.text for each in outputs] == texts
+        assert {each.status for each in outputs} == {0 if works else 255}
+        master.type("exit\r")
+        assert master.wait() == 0
+    refused = daemon.sessions()[-1]["id"]
+    wait_until(lambda: daemon.sessions()[-1]["complete"], "not complete")
+    told = Recording(daemon, {"id": refused}).events("channel_refused")
+    assert [each["reason"] for each in told] == ["one terminal at a time"] * 3
 
 
 def test_a_reason_is_asked_for_and_kept(
@@ -504,21 +526,31 @@ def test_plink_reaches_a_target_by_name(daemon: Daemon, alice_web: Login):
 
 
 def test_putty_shows_the_terminal_and_what_is_launched(
-    daemon: Daemon, putty: Putty, there: Path, screen: Screen
+    daemon: Daemon,
+    putty: Putty,
+    there: Path,
+    screen: Screen,
+    record_property: Callable[[str, object], None],
 ):
+    def keep_picture(screen: Screen, name: str) -> None:
+        record_property("picture", str(screen.picture(f"putty-{name}")))
+
     argv = [program("putty"), "-ssh", *putty.argv("putty")[1:], "127.0.0.1"]
     process = screen.start(argv)
     try:
         window = screen.window("PuTTY")
         wait_until(daemon.live, "no terminal")
         time.sleep(0.5)
+        keep_picture(screen, "terminal")
         screen.type(window, "launch web")
         wait_until(lambda: daemon.sessions()[-1]["secret"] == "web", "nothing was launched")
         time.sleep(0.5)
+        keep_picture(screen, "launched")
         screen.type(window, f"echo typed > {there}/mark")
         wait_until((there / "mark").exists, "the typed command did not run")
         screen.type(window, "exit")
         wait_until(lambda: daemon.sessions()[-1]["state"] != "live", "still there")
+        keep_picture(screen, "returned")
         screen.type(window, "exit")
         assert process.wait(15) == 0
     finally:

@@ -16,6 +16,7 @@ from samples import devices, rdp
 from bus import codec, signed
 from bus.command_rules import CommandRule, RuleAction
 from bus.errors import BadMessageError, FeedCutError
+from bus.file_rules import Direction, FileRule, FileVerdict
 from bus.sealed_feed import FeedOpener
 from control.errors import ControlError
 from control.wire import decode_answer, decode_request
@@ -41,6 +42,7 @@ from protocols.ssh.commands.guard import Guard
 from protocols.ssh.commands.rules import Rules
 from protocols.ssh.files import ledger_for
 from protocols.ssh.requests import asked_events
+from protocols.ssh.transfers.requests import Transfers
 from recorder import chunk
 from recorder.data_key import DataKey, WrappedKey
 from recorder.errors import CorruptChunkError, MalformedPduError
@@ -313,6 +315,24 @@ def _typed_commands(data: bytes) -> None:
     guard.finish(at_ms)
 
 
+def _gate(request: str, detail: str) -> Callable[[bytes], None]:
+    """What a client sends where rules go by paths, and what the target answers."""
+
+    def feed(data: bytes) -> None:
+        rule = FileRule(
+            name="r", verdict=FileVerdict.REFUSE, directions=tuple(Direction), glob="/a*/**"
+        )
+        gate = Transfers([rule]).gate(request, detail)
+        assert gate is not None
+        for side, piece in _pieces(data):
+            (gate.typed if side else gate.shown)(0, piece)
+            gate.take()
+            gate.take_answer()
+        gate.finish(0)
+
+    return feed
+
+
 DECODERS: Final[dict[str, Callable[[bytes], object]]] = {
     "bundle": _bundle,
     "bundle_manifest": bundle.decode_manifest,
@@ -344,6 +364,7 @@ DECODERS: Final[dict[str, Callable[[bytes], object]]] = {
     "packet_body": packets.payload_of,
     "scp_download": _ledger("exec", b"scp -f /x"),
     "scp_upload": _ledger("exec", b"scp -r -t /x"),
+    "scp_gate": _gate("exec", "scp -r -t /x"),
     "rdp_answer": read_answer,
     "rdp_client_core": ClientCore.read,
     "rdp_clipboard": _rdp_clipboard,
@@ -366,6 +387,7 @@ DECODERS: Final[dict[str, Callable[[bytes], object]]] = {
     "screen": _screen,
     "segment_front": lambda data: read_front(chunk.frame(data) + data),
     "sftp": _ledger("subsystem", b"sftp"),
+    "sftp_gate": _gate("subsystem", "sftp"),
     "tree_head": decode_head,
     "typed_commands": _typed_commands,
     "terminal_request": packets.Terminal.read,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from peers.daemon import Login
-from peers.needed import environment, program, wait_until
+from peers.needed import ROOT, environment, program, wait_until
 from peers.output import Output, run
 from peers.userland import stop
 
@@ -86,6 +86,14 @@ class Screen:
         """How many different pixels the screen shows; `Xvfb_screen0` is the screenshot."""
         data = (self.folder / "Xvfb_screen0").read_bytes()[XWD_HEADER_BYTES:]
         return len({data[at : at + 4] for at in range(0, len(data) - 4, 4)})
+
+    def picture(self, name: str) -> Path:
+        """Keep what the screen shows, for whoever reads the report of the tests."""
+        path = ROOT / "var" / "pictures" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        done = run([program("convert"), f"xwd:{self.folder}/Xvfb_screen0", str(path)])
+        assert done.status == 0, done.said
+        return path
 
     def close(self) -> None:
         stop(self._server)

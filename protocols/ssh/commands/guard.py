@@ -83,6 +83,10 @@ class Guard:
         due, self._due = bytes(self._due), bytearray()
         return due
 
+    def take_answer(self) -> bytes:
+        """Return nothing: the target answers for itself."""
+        return b""
+
     def typed(self, at_ms: int, data: bytes) -> None:
         """Take what the client sent."""
         if self.held and _INTERRUPT in data:
@@ -291,6 +295,10 @@ class PipedGuard:
         """Return what may go on to the target now."""
         due, self._due = bytes(self._due), bytearray()
         return due
+
+    def take_answer(self) -> bytes:
+        """Return nothing: the target answers for itself."""
+        return b""
 
     def typed(self, at_ms: int, data: bytes) -> None:
         """Take what the client sent."""

@@ -28,6 +28,8 @@ class Found(Struct, frozen=True):
     """All of them, the gravest first."""
     command: str
     """The line, as far as it may be told of."""
+    refused: str = ""
+    """What the user reads, if not that a command was not run."""
 
     @property
     def outcome(self) -> str:
@@ -42,8 +44,8 @@ class Found(Struct, frozen=True):
 
     @property
     def refusal(self) -> str:
-        """Why it is not run, for whoever typed it."""
-        return f"not run: rule {self.rules[0].name} of this secret forbids it"
+        """Why it is not done, for whoever wanted it."""
+        return self.refused or f"not run: rule {self.rules[0].name} of this secret forbids it"
 
 
 class Rules:

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocols.ssh.channels import Capture, Channel
-from recorder.events import CaptureTruncated, ChannelClosed, Stream, TargetData
+from protocols.ssh.sftp_ledger import SFTPLedger
+from recorder.events import CaptureTruncated, ChannelClosed, ClientData, Stream, TargetData
 
 
 @given(st.lists(st.binary(min_size=1, max_size=50)), st.integers(1, 200))
@@ -45,3 +46,16 @@ def test_the_target_is_never_granted_room_that_we_used(steps):
 
 def test_a_channel_ends_with_its_close():
     assert Channel(4, "session", (1, 2)).close(9) == [ChannelClosed(at_ms=9, channel=4)]
+
+
+def test_what_files_hold_is_kept_up_to_a_limit_of_its_own():
+    for limit_bytes, kept in ((0, b""), (3, b"abc"), (None, b"abcde")):
+        channel = Channel(0, "session", (1, 2), limit_bytes)
+        channel.ledger = SFTPLedger()
+        capture = channel.capture(Stream.CLIENT, 5)
+        capture.digest(b"abcdef")
+        events = capture.keep(0, b"abcdef")
+        assert b"".join(each.data for each in events if isinstance(each, ClientData)) == kept
+        assert isinstance(events[-1], CaptureTruncated)
+    other = Channel(0, "session", (1, 2), 0).capture(Stream.CLIENT, 5)
+    assert other.keep(0, b"abc") == [ClientData(at_ms=0, channel=0, data=b"abc")]

@@ -15,6 +15,7 @@ from samples.ssh_packets import (
 
 from bus.command_rules import CommandControl, CommandRule, MenuEntry, RuleAction
 from protocols.errors import RemoteProtocolError
+from protocols.ssh.becoming import QUIET_MS, SETTLED_MS, become
 from protocols.ssh.channels import Limits, Side
 from protocols.ssh.guarded_policy import GuardedPolicy
 from protocols.ssh.guarded_relay import GuardedRelay
@@ -27,7 +28,14 @@ from protocols.ssh.packets import (
     string,
     window_adjust,
 )
-from recorder.events import ClientData, CommandMatched, RequestRefused
+from recorder.events import (
+    Became,
+    ChannelRequested,
+    ClientData,
+    CommandMatched,
+    RequestRefused,
+    TargetData,
+)
 from recorder.session_info import RecordingTerms
 
 RULES = CommandControl(rules=(CommandRule(name="r", pattern="wipe", action=RuleAction.NOTICE),))
@@ -133,3 +141,129 @@ def test_a_menu_permits_no_variable_but_the_language():
     passes = request("env", string(b"LC_ALL") + string(b"C"), reply=False)
     refused = request("env", string(b"BASH_ENV") + string(b"x"), reply=False)
     assert wire.client(passes, refused).to[Side.TARGET] == [body_of(passes)]
+
+
+# --- becoming somebody else
+
+PASSWORD = b"canary-Tr0ub4dor-3"
+
+
+def as_root(allowed: str = "shell") -> Wire:
+    """A session whose shells become root, with a terminal asked for."""
+    wire = Wire()
+    policy = GuardedPolicy(frozenset({allowed}), CommandControl(), "su - root")
+    terms = RecordingTerms(mask_typed=False)
+    whom = become("su - root", PASSWORD.decode(), 10)
+    wire.relay = GuardedRelay(policy, CommandControl(), terms, Limits(), wire.sink, whom)
+    wire.open_session()
+    wire.client(pty())
+    wire.target(success(CLIENT_NUMBER))
+    return wire
+
+
+def pass_time(wire: Wire, ms: int) -> list[list[bytes]]:
+    wire.sink.now_ms += ms
+    assert isinstance(wire.relay, GuardedRelay)
+    return list(wire.relay.pass_time().to)
+
+
+def asked_for_password() -> Wire:
+    wire = as_root()
+    out = wire.client(request("shell"))
+    assert out.to[Side.TARGET] == [body_of(execute("su - root"))]
+    wire.target(success(CLIENT_NUMBER), channel_data(CLIENT_NUMBER, b"Password: "))
+    assert wire.relay.wants_tick
+    return wire
+
+
+def test_a_shell_becomes_another_account_and_nobody_sees_the_password():
+    wire = asked_for_password()
+    assert wire.client(channel_data(TARGET_NUMBER, b"id\r")).to[Side.TARGET] == []
+    sent = pass_time(wire, QUIET_MS)
+    assert data_of(sent[Side.TARGET]) == PASSWORD + b"\n"
+    assert sent[Side.CLIENT] == []
+    wire.target(channel_data(CLIENT_NUMBER, b"\r\nroot# "))
+    assert data_of(pass_time(wire, SETTLED_MS)[Side.TARGET]) == b"id\r"
+    [became] = wire.recorded(Became)
+    assert (became.account, became.method) == ("root", "su - root")
+    assert [each.detail for each in wire.recorded(ChannelRequested)] == [b"su - root"]
+    assert b"".join(each.data for each in wire.recorded(ClientData)) == b"id\r"
+    assert PASSWORD not in repr(wire.sink.events).encode()
+    assert data_of(wire.client(channel_data(TARGET_NUMBER, b"ls\r")).to[Side.TARGET]) == b"ls\r"
+
+
+def test_the_room_that_the_password_took_is_not_the_clients():
+    wire = asked_for_password()
+    pass_time(wire, QUIET_MS)
+    owed_bytes = len(PASSWORD) + 1
+    few = wire.target(window_adjust(CLIENT_NUMBER, 5))
+    more = wire.target(window_adjust(CLIENT_NUMBER, 100))
+    assert few.to[Side.CLIENT] == []
+    assert more.to[Side.CLIENT] == [body_of(window_adjust(CLIENT_NUMBER, 105 - owed_bytes))]
+
+
+def test_an_echoed_password_is_neither_shown_nor_recorded():
+    wire = asked_for_password()
+    pass_time(wire, QUIET_MS)
+    out = wire.target(channel_data(CLIENT_NUMBER, PASSWORD[:5]))
+    assert out.to[Side.CLIENT] == []
+    out = wire.target(channel_data(CLIENT_NUMBER, PASSWORD[5:] + b"\r\nroot# "))
+    assert b"root#" not in data_of(out.to[Side.CLIENT])
+    assert b"the target showed the password" in data_of(out.to[Side.CLIENT])
+    assert kinds_of(out.to[Side.TARGET]) == [Message.CHANNEL_CLOSE]
+    shown = b"".join(each.data for each in wire.recorded(TargetData))
+    assert shown == b"Password: "
+
+
+def test_a_refusal_of_the_target_ends_the_channel_with_a_reason():
+    wire = asked_for_password()
+    pass_time(wire, QUIET_MS)
+    ended = request("exit-status", bytes(4), to=CLIENT_NUMBER, reply=False)
+    out = wire.target(
+        channel_data(CLIENT_NUMBER, b"\r\nsu: Authentication failure\r\n"),
+        eof(CLIENT_NUMBER),
+        ended,
+        close(CLIENT_NUMBER),
+    )
+    told = data_of(out.to[Side.CLIENT])
+    assert told.index(b"Authentication failure") < told.index(b"`su - root` has ended")
+    assert kinds_of(out.to[Side.CLIENT])[-3:] == [
+        Message.CHANNEL_REQUEST,
+        Message.CHANNEL_EOF,
+        Message.CHANNEL_CLOSE,
+    ]
+    assert kinds_of(out.to[Side.TARGET]) == [Message.CHANNEL_CLOSE]
+    assert wire.client(close(TARGET_NUMBER)).to == ([], [])
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        execute("id"),
+        request("subsystem", string(b"sftp")),
+        request("subsystem", string(b"su - root")),
+    ],
+)
+def test_who_becomes_another_has_a_shell_and_nothing_else(asked: bytes):
+    out = as_root().client(asked)
+    assert kinds_of(out.to[Side.TARGET]) == [Message.CHANNEL_CLOSE]
+
+
+def test_becoming_another_needs_a_terminal_and_the_right_to_a_shell():
+    wire = as_root("exec")
+    assert kinds_of(wire.client(request("shell")).to[Side.TARGET]) == [Message.CHANNEL_CLOSE]
+    bare = Wire()
+    policy = GuardedPolicy(frozenset({"shell"}), CommandControl(), "su - root")
+    whom = become("su - root", None, 10)
+    bare.relay = GuardedRelay(
+        policy, CommandControl(), RecordingTerms(), Limits(), bare.sink, whom
+    )
+    bare.open_session()
+    out = bare.client(request("shell"))
+    assert b"needs a terminal" in b"".join(out.to[Side.CLIENT])
+
+
+def test_no_second_thing_is_started_on_the_channel():
+    wire = asked_for_password()
+    out = wire.client(execute("su - root"))
+    assert Message.CHANNEL_CLOSE in kinds_of(out.to[Side.TARGET])

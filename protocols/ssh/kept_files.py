@@ -1,0 +1,99 @@
+"""The contents of files that crossed, read out of what a recording has kept of their channels.
+
+The ledgers do it again, on the recorded bytes, and keep what they digest.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from protocols.contents import Stream
+from protocols.ssh.files import Ledger, ledger_for
+from protocols.ssh.scp_ledger import SCPLedger
+from protocols.ssh.sftp_ledger import SFTPLedger
+from recorder.events import (
+    CaptureTruncated,
+    ChannelClosed,
+    ChannelId,
+    ChannelRequested,
+    ClientData,
+    FileTouched,
+    KnownEvent,
+    RecordingGap,
+    TargetData,
+)
+
+FILE_LIMIT_BYTES: Final = 1024**3
+"""A larger file is not put together: it has to be in memory."""
+
+Kept = tuple[FileTouched, bytes]
+
+
+class _KeepingStream(Stream):
+    """Keeps what it digests."""
+
+    __slots__ = ("contents",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.contents = bytearray()
+
+    def take(self, piece: memoryview | bytes) -> None:
+        """Count, digest and keep the next contents."""
+        super().take(piece)
+        if len(self.contents) < FILE_LIMIT_BYTES:
+            self.contents += piece
+
+
+class _KeepingSFTP(SFTPLedger):
+    _new_stream = _KeepingStream
+
+    def _over(self, touched: FileTouched, stream: Stream) -> None:
+        _keep(self.kept, touched, stream)
+
+
+class _KeepingSCP(SCPLedger):
+    _new_stream = _KeepingStream
+
+    def _over(self, touched: FileTouched, stream: Stream) -> None:
+        _keep(self.kept, touched, stream)
+
+
+def _keep(kept: list[Kept], touched: FileTouched, stream: Stream) -> None:
+    # Without a digest nobody could say that these are the bytes.
+    if not isinstance(stream, _KeepingStream) or not touched.sha256:
+        return
+    if len(stream.contents) == touched.size_bytes:
+        kept.append((touched, bytes(stream.contents)))
+
+
+def kept_files(events: Iterable[KnownEvent]) -> Iterator[Kept]:
+    """Yield each file whose contents were recorded whole, as it was over.
+
+    A channel is given up where its recording was: behind that nothing is whole.
+    """
+    ledgers: dict[ChannelId, Ledger] = {}
+    for event in events:
+        match event:
+            case ChannelRequested(channel=channel):
+                made = ledger_for(
+                    event.request, event.detail, channel, _KeepingSFTP, _KeepingSCP
+                )
+                if made:
+                    ledgers[channel] = made
+            case ClientData(channel=channel) if channel in ledgers:
+                ledgers[channel].client(event.at_ms, event.data)
+                yield from _taken(ledgers[channel])
+            case TargetData(channel=channel) if channel in ledgers:
+                ledgers[channel].target(event.at_ms, event.data)
+                yield from _taken(ledgers[channel])
+            case CaptureTruncated(channel=channel) | ChannelClosed(channel=channel):
+                ledgers.pop(channel, None)
+            case RecordingGap():
+                ledgers.clear()
+            case _:
+                pass
+
+
+def _taken(ledger: Ledger) -> list[Kept]:
+    kept, ledger.kept = ledger.kept, []
+    return kept
