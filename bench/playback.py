@@ -45,7 +45,7 @@ _SHARES: Final = (0.5, 0.99, 0.5, 0.501, 0.5, 0.001, 0.73, 0.31, 0.87, 0.12)
 
 def measure(_rig: Rig) -> list[Figure]:
     """Return how long opening and jumping take, in milliseconds."""
-    daemon = Daemon(PROXYD_SSH__SOURCE_PENALTIES="false")
+    daemon = Daemon(page=True, PROXYD_SSH__SOURCE_PENALTIES="false")
     try:
         daemon.set_up()
         add_auditor(daemon)

@@ -38,8 +38,8 @@ class ApprovalOperations:
             ask.DenyAccess: self.deny,
             ask.WithdrawAccess: self.withdraw,
             ask.RequestViewing: self.request_viewing,
-            ask.ApproveViewing: self.approve_viewing,
-            ask.DenyViewing: self.deny_viewing,
+            ask.ApproveViewing: self.approve,
+            ask.DenyViewing: self.deny,
         }
 
     def set_demands(self, request: ask.SetDemands, who: str) -> Done:
@@ -71,11 +71,11 @@ class ApprovalOperations:
             )
 
     def approve(self, request: ask.ApproveAccess, who: str) -> ask.AccessRequestSummary:
-        """Let it be launched, for a while."""
+        """Let it be launched, or the recording be seen, for a while."""
         return self._decide(request, who, dt.timedelta(seconds=request.for_s))
 
     def deny(self, request: ask.DenyAccess, who: str) -> ask.AccessRequestSummary:
-        """Do not let it be launched."""
+        """Do not let it be launched, or be seen."""
         return self._decide(request, who, None)
 
     def withdraw(self, request: ask.WithdrawAccess, who: str) -> Done:
@@ -107,19 +107,9 @@ class ApprovalOperations:
             act.note(session, "viewing.requested", str(request.session), detail)
         return summary
 
-    def approve_viewing(
-        self, request: ask.ApproveViewing, who: str
-    ) -> ask.AccessRequestSummary:
-        """Let a recording be seen, for a while."""
-        return self._decide(request, who, dt.timedelta(seconds=request.for_s))
-
-    def deny_viewing(self, request: ask.DenyViewing, who: str) -> ask.AccessRequestSummary:
-        """Do not let a recording be seen."""
-        return self._decide(request, who, None)
-
     def _decide(
         self,
-        request: ask.ApproveAccess | ask.DenyAccess | ask.ApproveViewing | ask.DenyViewing,
+        request: ask.ApproveAccess | ask.DenyAccess,
         who: str,
         approved_for: dt.timedelta | None,
     ) -> ask.AccessRequestSummary:

@@ -66,19 +66,12 @@ class RequestViewing(Request, frozen=True, kw_only=True):
     comment: Reason = ""
 
 
-class ApproveViewing(Request, frozen=True, kw_only=True):
+class ApproveViewing(ApproveAccess, frozen=True, kw_only=True):
     """Let a recording be seen, for a while."""
 
-    id: UUID
-    for_s: Annotated[float, Meta(gt=0, le=86_400)] = 3600
-    said: Reason = ""
 
-
-class DenyViewing(Request, frozen=True, kw_only=True):
+class DenyViewing(DenyAccess, frozen=True, kw_only=True):
     """Do not let a recording be seen."""
-
-    id: UUID
-    said: Reason = ""
 
 
 class AccessRequestSummary(Struct, frozen=True, kw_only=True):

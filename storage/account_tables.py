@@ -76,6 +76,21 @@ class LoginRow(Table):
     address: Mapped[str]
 
 
+class ViewingRow(Table):
+    """Somebody's looking at one session, from one log-in or with one token."""
+
+    __tablename__ = "viewings"
+    __table_args__ = (Index("ix_viewings_seen_at", "seen_at"),)
+
+    login: Mapped[bytes] = mapped_column(primary_key=True)
+    """The digest of a log-in or of a token."""
+    session_id: Mapped[UUID] = mapped_column(primary_key=True)
+    looks: Mapped[str] = mapped_column(String(32), primary_key=True)
+    """What he looks at: the name of the act in the audit trail."""
+    seen_at: Mapped[dt.datetime]
+    """To a tenth of how long it may idle."""
+
+
 class TokenRow(Table):
     """A bearer token for the API."""
 

@@ -74,6 +74,7 @@ from control.web.visitor import (
     StepNeededError,
     came_from,
 )
+from storage.errors import StorageUnavailableError
 
 OPEN: Final = frozenset(
     {
@@ -220,6 +221,12 @@ async def _not_valid(request: Request, error: Exception) -> Response:
     return _tell(request, 400, "invalid", f"not what it must be: {where or 'the request'}")
 
 
+async def _storage_gone(request: Request, error: Exception) -> Response:
+    _log.warning("page.unavailable", path=request.url.path, reason=str(error))
+    text = "the database is out of reach: try again in a moment"
+    return _tell(request, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", text)
+
+
 async def _defect(request: Request, error: Exception) -> Response:
     _log.error("page.failed", path=request.url.path, error=error)
     text = "proxyd made a mistake, which is in its log; try again, and tell its operator"
@@ -231,6 +238,7 @@ _ANSWERS: Final[dict[type[Exception], Any]] = {
     NotAllowedError: _not_allowed,
     StepNeededError: _step_needed,
     ControlError: _control_error,
+    StorageUnavailableError: _storage_gone,
     HTTPException: _http_error,
     RequestValidationError: _not_valid,
     Exception: _defect,

@@ -1,23 +1,29 @@
 """Films of desktops for a player that asks for parts of them.
 
-A film is made when somebody first asks, and kept for a while in a file that
-has no name: a player comes back for each jump, and nothing is left when we end. Who asks for
-all of it is sent what is ready while it is made; one that nobody waits for any more is not.
+A film is made when somebody first asks, and kept for a while in a file that has no name: a
+player comes back for each jump, and nothing is left when we end. Who asks for all of it is
+sent what is ready while it is made.
+
+INVARIANT: no film waits for who reads it. It is made as fast as it can be, and given up only
+when nobody waits for it any more.
 """
 
+import asyncio
 import contextlib
 import os
 import re
 import tempfile
 import weakref
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import IO, Final
 from uuid import UUID
 
 import anyio.to_thread
 from anyio import CapacityLimiter
+
+from control.web.exports import close, next_piece
 
 _KEPT: Final = 4
 """Films: their disk is bounded, and few people watch different ones at once."""
@@ -27,12 +33,15 @@ _PIECE_BYTES: Final = 256 * 1024
 _RANGE: Final = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Film:
-    """One, whole. Its file goes with the last that refers to it."""
+    """One, as far as it is made. Its file goes with the last that refers to it."""
 
-    file: IO[bytes] = field(repr=False)
-    size_bytes: int
+    file: IO[bytes] = field(default_factory=tempfile.TemporaryFile, repr=False)
+    size_bytes: int = 0
+
+    def __post_init__(self) -> None:
+        weakref.finalize(self, self.file.close)
 
     async def part(self, first: int, last: int) -> AsyncGenerator[bytes]:
         """Yield its bytes from `first` to `last`, both of them included."""
@@ -50,7 +59,8 @@ class Films:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[UUID, Film] = OrderedDict()
-        self._making: CapacityLimiter | None = None
+        self._made: dict[UUID, _Making] = {}
+        self._turns: CapacityLimiter | None = None
 
     def kept(self, session_id: UUID) -> Film | None:
         """Return the film of a session, if it is there whole."""
@@ -62,36 +72,48 @@ class Films:
         Raises what they raise.
         """
         if session_id not in self._kept:
-            async with contextlib.aclosing(self.growing(session_id, pieces)) as growing:
-                async for _ in growing:
-                    pass
+            async with self._making(session_id, pieces) as making:
+                return await making.whole()
         self._kept.move_to_end(session_id)
         return self._kept[session_id]
 
     async def growing(self, session_id: UUID, pieces: Iterator[bytes]) -> AsyncGenerator[bytes]:
-        """Yield a film as it is made of `pieces`, and keep it once it is whole.
+        """Yield a film as it is made of `pieces`, which nobody reads if it is made already.
 
         Raises what they raise.
         """
-        self._making = self._making or CapacityLimiter(_MADE_AT_ONCE)
-        turn = object()
-        await self._making.acquire_on_behalf_of(turn)
-        try:
-            if (film := self._kept.get(session_id)) is not None:
-                async with contextlib.aclosing(film.part(0, film.size_bytes - 1)) as parts:
-                    async for piece in parts:
-                        yield piece
-                return
-            with contextlib.ExitStack() as closing:
-                file = closing.enter_context(tempfile.TemporaryFile())
-                while piece := await anyio.to_thread.run_sync(_next, pieces, file):
+        if (film := self._kept.get(session_id)) is not None:
+            async with contextlib.aclosing(film.part(0, film.size_bytes - 1)) as parts:
+                async for piece in parts:
                     yield piece
-                film = Film(file, file.tell())
-                # From here on it is closed with the last that plays it.
-                weakref.finalize(film, closing.pop_all().close)
-            self._keep(session_id, film)
+            return
+        async with (
+            self._making(session_id, pieces) as making,
+            contextlib.aclosing(making.grown()) as parts,
+        ):
+            async for piece in parts:
+                yield piece
+
+    @contextlib.asynccontextmanager
+    async def _making(
+        self, session_id: UUID, pieces: Iterator[bytes]
+    ) -> AsyncIterator["_Making"]:
+        """Let it be made while anybody is in here."""
+        self._turns = self._turns or CapacityLimiter(_MADE_AT_ONCE)
+        making = self._made.get(session_id)
+        if making is None or making.has_failed:
+            making = self._made[session_id] = _Making(pieces, self._turns)
+        making.waiting += 1
+        try:
+            yield making
         finally:
-            self._making.release_on_behalf_of(turn)
+            making.waiting -= 1
+            if not making.waiting:
+                if self._made.get(session_id) is making:
+                    del self._made[session_id]
+                if making.is_whole:
+                    self._keep(session_id, making.film)
+                await making.end()
 
     def _keep(self, session_id: UUID, film: Film) -> None:
         self._kept[session_id] = film
@@ -99,12 +121,76 @@ class Films:
             self._kept.popitem(last=False)
 
 
-def _next(pieces: Iterator[bytes], file: IO[bytes]) -> bytes:
-    """Return the next piece that is not empty, once it is in `file`; empty at the end."""
-    piece = next((one for one in pieces if one), b"")
+class _Making:
+    """A film that is being made, for all who wait for it. The last of them ends it."""
+
+    def __init__(self, pieces: Iterator[bytes], turns: CapacityLimiter) -> None:
+        self.film = Film()
+        self.waiting = 0
+        self._news = asyncio.Event()
+        # Awaited in `end`: no TaskGroup may span those who come and go.
+        self._task = asyncio.create_task(self._make(pieces, turns))  # noqa: TID251
+        self._task.add_done_callback(self._tell)
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it ended without a film."""
+        return self._task.done() and not self.is_whole
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is missing."""
+        done = self._task.done() and not self._task.cancelled()
+        return done and self._task.exception() is None
+
+    async def whole(self) -> Film:
+        """Wait for all of it; raise what its pieces raised."""
+        await asyncio.wait({self._task})
+        self._task.result()
+        return self.film
+
+    async def grown(self) -> AsyncGenerator[bytes]:
+        """Yield it from the beginning, as it grows; raise what its pieces raised."""
+        sent_bytes = 0
+        while True:
+            news, is_over = self._news, self._task.done()
+            parts = self.film.part(sent_bytes, self.film.size_bytes - 1)
+            async with contextlib.aclosing(parts):
+                async for piece in parts:
+                    sent_bytes += len(piece)
+                    yield piece
+            if is_over:
+                self._task.result()
+                return
+            await news.wait()
+
+    async def end(self) -> None:
+        """Make no more of it."""
+        self._task.cancel()
+        await asyncio.wait({self._task})
+
+    async def _make(self, pieces: Iterator[bytes], turns: CapacityLimiter) -> None:
+        turn = object()
+        await turns.acquire_on_behalf_of(turn)
+        try:
+            while size_bytes := await anyio.to_thread.run_sync(_next, pieces, self.film.file):
+                self.film.size_bytes += size_bytes
+                self._tell()
+        finally:
+            await anyio.to_thread.run_sync(close, pieces)
+            turns.release_on_behalf_of(turn)
+
+    def _tell(self, _task: object = None) -> None:
+        self._news.set()
+        self._news = asyncio.Event()
+
+
+def _next(pieces: Iterator[bytes], file: IO[bytes]) -> int:
+    """Put the next piece into `file`; return its size, 0 at the end."""
+    piece = next_piece(pieces)
     file.write(piece)
     file.flush()
-    return piece
+    return len(piece)
 
 
 def wanted_part(header: str | None, size_bytes: int) -> tuple[int, int] | None:

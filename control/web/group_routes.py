@@ -1,6 +1,6 @@
 """Groups, for who may see or change them."""
 
-from typing import Annotated, Final
+from typing import Final
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -17,17 +17,14 @@ from control.group_requests import (
     RevokeFromGroup,
 )
 from control.requests import ListSecrets, ListUsers, SecretSummary, UserSummary
-from control.rights import Right
 from control.web.acting import act
+from control.web.admin_routes import Managing, Seeing
 from control.web.log_in_routes import Text
 from control.web.page import ThePage
 from control.web.rendering import render
-from control.web.visitor import Visitor, require
 
 router = APIRouter(prefix="/admin/groups", include_in_schema=False)
 
-Seeing = Annotated[Visitor, require(Right.SEE_SETUP)]
-Managing = Annotated[Visitor, require(Right.MANAGE)]
 _BACK: Final = "/admin/groups"
 
 

@@ -33,9 +33,11 @@ from control.web.visitor import (
 router = APIRouter(include_in_schema=False)
 
 Text = Annotated[str, Form(max_length=2048)]
-OnTheWay = Annotated[Visitor, require(Right.ONESELF, steps=(SECOND_FACTOR,))]
+OnTheWay = Annotated[Visitor, require(Right.ONESELF, steps=(SECOND_FACTOR,), person=True)]
 """He has given his password, and perhaps no more."""
-ThereAnyway = Annotated[Visitor, require(Right.ONESELF, steps=(ENROL, NEW_PASSWORD))]
+ThereAnyway = Annotated[
+    Visitor, require(Right.ONESELF, steps=(ENROL, NEW_PASSWORD), person=True)
+]
 
 _REFUSED: Final = "This is not right. Check the user name and the password, and try again."
 _CODE_REFUSED: Final = "This is not right. Wait for the next code, and try again."

@@ -10,16 +10,14 @@ from control import logins, passkeys
 from control.audit import Act
 from control.errors import InvalidError
 from control.log_in import Known
-from control.rights import Right
 from control.web.acting import going_back
 from control.web.log_in_routes import let_in, origin
 from control.web.page import Page, ThePage
-from control.web.visitor import ENROL, NotAllowedError, Visitor, is_same_origin, local, require
+from control.web.profile_routes import Enrolling, Proved
+from control.web.visitor import NotAllowedError, is_same_origin, local
 
 router = APIRouter(include_in_schema=False)
 
-Enrolling = Annotated[Visitor, require(Right.ONESELF, steps=(ENROL,), proof=True)]
-Proved = Annotated[Visitor, require(Right.ONESELF, proof=True)]
 Json = Annotated[dict[str, Any], Body()]
 PASSKEY_LOGIN = "/login/passkey"
 _LOCAL = "localhost"

@@ -1,9 +1,8 @@
 """The page of one session, and what its player fetches."""
 
 import contextlib
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from http import HTTPStatus
-from itertools import chain
 from typing import Annotated, Final, cast
 from uuid import UUID
 
@@ -157,7 +156,8 @@ async def video(request: Request, page: ThePage, session_id: UUID, visitor: Sees
     recordings = page.recordings
     pieces = recordings.export(session_id, "video", None, visitor.name)
     if "range" not in request.headers and recordings.films.kept(session_id) is None:
-        return await _growing(recordings.films.growing(session_id, pieces))
+        growing = recordings.films.growing(session_id, pieces)
+        return await _sent(growing, "video/mp4", {"Accept-Ranges": "none"})
     film = await recordings.films.of(session_id, pieces)
     part = wanted_part(request.headers.get("range"), film.size_bytes)
     headers = {"Accept-Ranges": "bytes"} | _NOT_KEPT
@@ -176,7 +176,7 @@ async def video(request: Request, page: ThePage, session_id: UUID, visitor: Sees
 
 
 @router.get("/sessions/{session_id}/export/{format_}")
-def export(
+async def export(
     page: ThePage,
     session_id: UUID,
     format_: str,
@@ -186,33 +186,29 @@ def export(
     """Hand out a recording as a file."""
     if format_ not in _FORMATS:
         raise NotFoundError(f"there is no export {format_!r}; there are {', '.join(_FORMATS)}")
-    admit(page, session_id, visitor)
+    recordings, who = page.recordings, visitor.name
+    await page.run(admit, page, session_id, visitor)
+    await page.run(recordings.note, session_id, who, "session.exported", format_)
     _, ending, media_type = _FORMATS[format_]
-    page.recordings.note(session_id, visitor.name, "session.exported", format_)
-    pieces = _begun(page.recordings.export(session_id, format_, channel, visitor.name))
+    pieces = recordings.exports.made(who, recordings.export(session_id, format_, channel, who))
     name = f"session-{session_id}.{ending}"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'} | _NOT_KEPT
-    return StreamingResponse(pieces, media_type=media_type, headers=headers)
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return await _sent(pieces, media_type, headers)
 
 
-async def _growing(film: AsyncGenerator[bytes]) -> Response:
-    """Send a film as it is made; what is refused is refused before the answer."""
-    first = await anext(film, b"")
+async def _sent(
+    pieces: AsyncGenerator[bytes], media_type: str, headers: dict[str, str]
+) -> Response:
+    """Send what is still being made; what is refused is refused before the answer."""
+    first = await anext(pieces, b"")
 
     async def whole() -> AsyncGenerator[bytes]:
-        async with contextlib.aclosing(film):
+        async with contextlib.aclosing(pieces):
             yield first
-            async for piece in film:
+            async for piece in pieces:
                 yield piece
 
-    headers = {"Accept-Ranges": "none"} | _NOT_KEPT
-    return StreamingResponse(whole(), media_type="video/mp4", headers=headers)
-
-
-def _begun(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Return `pieces`, the first one made: what is refused is refused before the answer."""
-    first = next(pieces, b"")
-    return chain((first,), pieces)
+    return StreamingResponse(whole(), media_type=media_type, headers=headers | _NOT_KEPT)
 
 
 def admit(

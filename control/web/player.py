@@ -24,9 +24,8 @@ TERMINAL_LISTS: Final = (
 )
 DESKTOP_LISTS: Final = (
     ("everything", "All"),
-    ("commands", "Programs"),
     ("keys", "Typed"),
-    ("titles", "Windows"),
+    ("files", "Files"),
     ("clipboard", "Clipboard"),
 )
 _markup: Final = Environment(

@@ -28,10 +28,13 @@ from storage.account_tables import LoginRow, PasskeyRow, TOTPRow
 
 router = APIRouter(include_in_schema=False)
 
-Myself = Annotated[Visitor, require(Right.ONESELF)]
-Enrolling = Annotated[Visitor, require(Right.ONESELF, steps=(ENROL,), proof=True)]
-ChangingPassword = Annotated[Visitor, require(Right.ONESELF, steps=(NEW_PASSWORD,))]
-Proved = Annotated[Visitor, require(Right.ONESELF, proof=True)]
+# A token never does any of this: who found one would be in for good.
+Myself = Annotated[Visitor, require(Right.ONESELF, person=True)]
+Enrolling = Annotated[Visitor, require(Right.ONESELF, steps=(ENROL,), proof=True, person=True)]
+ChangingPassword = Annotated[
+    Visitor, require(Right.ONESELF, steps=(NEW_PASSWORD,), person=True)
+]
+Proved = Annotated[Visitor, require(Right.ONESELF, proof=True, person=True)]
 
 TOKEN_LIFETIMES: Final = {"30 days": 30, "90 days": 90, "1 year": 366}
 _DAY_S: Final = 86400

@@ -1,25 +1,31 @@
 """What the player's pages work with, beside the page itself."""
 
-from collections import OrderedDict
+import datetime as dt
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from sqlalchemy import delete
+from sqlalchemy.orm import Session
+
 from control import approvals, sessions
 from control.audit import Act
 from control.playback import Playback
 from control.requests import SearchHit
 from control.watching import Watchers
+from control.web.exports import Exports
 from control.web.films import Films
 from recorder.ports import Clock
+from storage.account_tables import ViewingRow
 from storage.database import Database
 
 Export = Callable[[UUID, str, int | None, str], Iterator[bytes]]
 """Yields an export of a session: its format, the channel of a cast, and who asks."""
 
-_MOST_VIEWINGS: Final = 10_000
+_NOTED: Final = 10
+"""Times in a viewing's idle limit that it is noted to go on: each is a write."""
 
 
 class Looks(StrEnum):
@@ -40,6 +46,10 @@ class Viewer(NamedTuple):
     has_proved_himself: bool
 
 
+_Key = tuple[bytes, UUID, str]
+"""Log-in, session, and what is done with it: one viewing."""
+
+
 class NotApprovedError(Exception):
     """He may look once another person says so."""
 
@@ -54,11 +64,11 @@ class Recordings:
     clock: Clock
     watchers: Watchers = field(default_factory=Watchers)
     films: Films = field(default_factory=Films)
+    exports: Exports = field(default_factory=Exports)
     viewing_idle_s: float = 1800
     """A viewing ends when nothing of the recording was asked for so long."""
     needs_approval: bool = False
     """Whether another person must let somebody see a recording."""
-    _viewings: OrderedDict[tuple[UUID, bytes, Looks], int] = field(default_factory=OrderedDict)
 
     def admit(self, session_id: UUID, viewer: Viewer, looks: Looks = Looks.PLAYED) -> bool:
         """Let somebody look, and write that down once a viewing. Blocking.
@@ -68,18 +78,38 @@ class Recordings:
         """
         if looks is Looks.PLAYED and not self.lets(session_id, viewer.name):
             raise NotApprovedError
-        viewing = (session_id, viewer.login, looks)
-        now_ms = self.clock.monotonic_ms()
-        seen_ms = self._viewings.get(viewing)
-        if seen_ms is None or now_ms - seen_ms > self.viewing_idle_s * 1000:
-            if not viewer.has_proved_himself and looks is not Looks.OPENED:
-                return False
-            self.note(session_id, viewer.name, looks)
-        self._viewings[viewing] = now_ms
-        self._viewings.move_to_end(viewing)
-        while len(self._viewings) > _MOST_VIEWINGS:
-            self._viewings.popitem(last=False)
+        key = (viewer.login, session_id, looks.value)
+        with self.database.read() as session:
+            row = self._going_on(session, key)
+        if row is not None:
+            if self.clock.now() - row.seen_at > self._idle_limit / _NOTED:
+                with self.database.transaction() as session:
+                    session.merge(_viewing(key, self.clock.now()))
+            return True
+        if not viewer.has_proved_himself and looks is not Looks.OPENED:
+            return False
+        with self.database.transaction() as session:
+            # What a player asks for at once is one viewing.
+            if self._going_on(session, key) is None:
+                self._begin(session, key, viewer.name)
         return True
+
+    @property
+    def _idle_limit(self) -> dt.timedelta:
+        return dt.timedelta(seconds=self.viewing_idle_s)
+
+    def _going_on(self, session: Session, key: _Key) -> ViewingRow | None:
+        row = session.get(ViewingRow, key)
+        is_over = row is None or self.clock.now() - row.seen_at > self._idle_limit
+        return None if is_over else row
+
+    def _begin(self, session: Session, key: _Key, who: str) -> None:
+        _, session_id, looks = key
+        now = self.clock.now()
+        self._note(session, session_id, who, looks)
+        over = now - self._idle_limit
+        session.execute(delete(ViewingRow).where(ViewingRow.seen_at < over))
+        session.merge(_viewing(key, now))
 
     def lets(self, session_id: UUID, who: str) -> bool:
         """Say whether `who` may see a recording as far as others have a say. Blocking."""
@@ -98,7 +128,17 @@ class Recordings:
 
     def note(self, session_id: UUID, who: str, action: str, detail: str = "") -> None:
         """Write down what `who` does with a recording; raise `NotFoundError`. Blocking."""
-        find = sessions.find if action == Looks.OPENED else sessions.find_recording
         with self.database.transaction() as session:
-            find(session, session_id)
-            Act(who, self.clock.now()).note(session, action, str(session_id), detail)
+            self._note(session, session_id, who, action, detail)
+
+    def _note(
+        self, session: Session, session_id: UUID, who: str, action: str, detail: str = ""
+    ) -> None:
+        find = sessions.find if action == Looks.OPENED else sessions.find_recording
+        find(session, session_id)
+        Act(who, self.clock.now()).note(session, action, str(session_id), detail)
+
+
+def _viewing(key: _Key, now: dt.datetime) -> ViewingRow:
+    login, session_id, looks = key
+    return ViewingRow(login=login, session_id=session_id, looks=looks, seen_at=now)

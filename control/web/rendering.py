@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
@@ -73,6 +74,20 @@ def size(value: int) -> str:
     return f"{amount:.0f} {_UNITS[unit]}" if unit == 0 else f"{amount:.1f} {_UNITS[unit]}"
 
 
+def marked(text: str, wanted: str) -> Markup:
+    """Return `text`, with what was looked for marked wherever it stands."""
+    lower, what = text.lower(), wanted.lower()
+    # Lower case may have another length: then nothing is marked rather than the wrong thing.
+    if not what or len(lower) != len(text):
+        return escape(text)
+    parts, at = [], 0
+    while (hit := lower.find(what, at)) >= 0:
+        end = hit + len(what)
+        parts += [escape(text[at:hit]), Markup("<mark>{}</mark>").format(text[hit:end])]
+        at = end
+    return Markup("").join([*parts, escape(text[at:])])
+
+
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(_HERE / "templates"),
@@ -83,7 +98,7 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     filters = {"moment": moment, "iso": iso, "lasted": lasted, "position": position}
-    environment.filters.update(filters | {"size": size})
+    environment.filters.update(filters | {"size": size, "marked": marked})
     return environment
 
 

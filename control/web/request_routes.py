@@ -20,16 +20,15 @@ from control.approval_requests import (
 )
 from control.rights import Right
 from control.web.acting import act
+from control.web.admin_routes import Managing
 from control.web.page import ThePage
+from control.web.playback_routes import Sees
 from control.web.rendering import render
-from control.web.visitor import Visitor, local, require
+from control.web.secret_routes import Mine, Said
+from control.web.visitor import local
 
 router = APIRouter(include_in_schema=False)
 
-Asking = Annotated[Visitor, require(Right.USE_SECRETS)]
-Looking = Annotated[Visitor, require(Right.SEE_RECORDINGS)]
-Managing = Annotated[Visitor, require(Right.MANAGE)]
-Said = Annotated[str, Form(max_length=256)]
 Seconds = Annotated[float, Form(gt=0, le=86_400)]
 
 APPROVED_FOR: Final = {"1 hour": 3600, "15 minutes": 900, "8 hours": 8 * 3600}
@@ -38,7 +37,7 @@ _SHOWN: Final = 100
 
 
 @router.get("/requests")
-def requests(request: Request, page: ThePage, visitor: Asking) -> Response:
+def requests(request: Request, page: ThePage, visitor: Mine) -> Response:
     """Show what the visitor asked for, and what others ask of him."""
     mine = ListAccessRequests(user=visitor.name)
     pending: list[AccessRequestSummary] = []
@@ -59,7 +58,7 @@ def requests(request: Request, page: ThePage, visitor: Asking) -> Response:
 
 @router.post("/secrets/{name}/requests")
 def ask_for_access(
-    page: ThePage, visitor: Asking, name: str, comment: Said = "", ticket: Said = ""
+    page: ThePage, visitor: Mine, name: str, comment: Said = "", ticket: Said = ""
 ) -> Response:
     """Ask to be let at a secret that demands approval."""
     wanted = RequestAccess(user=visitor.name, secret=name, comment=comment, ticket=ticket)
@@ -67,7 +66,7 @@ def ask_for_access(
 
 
 @router.post("/requests/{id}/withdraw")
-def withdraw(page: ThePage, visitor: Asking, id: UUID) -> Response:  # noqa: A002
+def withdraw(page: ThePage, visitor: Mine, id: UUID) -> Response:  # noqa: A002
     """Take back a request of one's own."""
     return act(page, visitor, WithdrawAccess(id=id, user=visitor.name), _BACK, "withdrawn")
 
@@ -99,7 +98,7 @@ def withdraw_anybody_s(page: ThePage, visitor: Managing, id: UUID) -> Response: 
 @router.post("/viewing-requests/{id}/approve")
 def approve_viewing(
     page: ThePage,
-    visitor: Looking,
+    visitor: Sees,
     id: UUID,  # noqa: A002
     said: Said = "",
     for_s: Seconds = 3600,
@@ -111,7 +110,7 @@ def approve_viewing(
 @router.post("/viewing-requests/{id}/deny")
 def deny_viewing(
     page: ThePage,
-    visitor: Looking,
+    visitor: Sees,
     id: UUID,  # noqa: A002
     said: Said = "",
 ) -> Response:
@@ -123,7 +122,7 @@ def deny_viewing(
 def viewing(
     request: Request,
     page: ThePage,
-    visitor: Looking,
+    visitor: Sees,
     session_id: UUID,
     next: str = "",  # noqa: A002
 ) -> Response:
@@ -141,9 +140,7 @@ def viewing(
 
 
 @router.post("/sessions/{session_id}/approval")
-def ask_to_view(
-    page: ThePage, visitor: Looking, session_id: UUID, comment: Said = ""
-) -> Response:
+def ask_to_view(page: ThePage, visitor: Sees, session_id: UUID, comment: Said = "") -> Response:
     """Ask to be shown the recording."""
     wanted = RequestViewing(user=visitor.name, session=session_id, comment=comment)
     return act(page, visitor, wanted, f"/sessions/{session_id}/approval", "asked")

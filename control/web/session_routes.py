@@ -73,6 +73,11 @@ class Wanted(Struct, frozen=True, kw_only=True):
             limit=PAGE_ROWS + 1,
         )
 
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether anything is asked for."""
+        return self != Wanted()
+
     def address(self, **changed: str) -> str:
         """Return the address of the list, with some of it changed."""
         values = msgspec.structs.asdict(msgspec.structs.replace(self, **changed))

@@ -21,17 +21,15 @@ from control.requests import (
     ShowSecret,
     TestSecret,
 )
-from control.rights import Right
 from control.web.acting import act, filled
+from control.web.admin_routes import Managing, Seeing
 from control.web.page import Page, ThePage
 from control.web.rendering import render
-from control.web.visitor import Visitor, require
+from control.web.visitor import Visitor
 from recorder.session_info import Capture, RecordingMode, TargetProtocol
 
 router = APIRouter(prefix="/admin/secrets", include_in_schema=False)
 
-Seeing = Annotated[Visitor, require(Right.SEE_SETUP)]
-Managing = Annotated[Visitor, require(Right.MANAGE)]
 _BACK: Final = "/admin/secrets"
 _CHOICES: Final[dict[str, list[str]]] = {
     "protocol": [*TargetProtocol],

@@ -8,13 +8,12 @@ from collections.abc import Iterator
 
 import pyotp
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from peers.chromium import Visit
+from peers.chromium import Visit, violations
 from peers.daemon import Daemon, MakeDaemon
 from peers.needed import program
 from peers.openssh import OpenSSHServer
 from peers.output import run
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser
 
 ADMIN = ("root", "Correct-Horse-9-Battery")
 ALICE = ("alice", "Correct-Horse-9-Battery")
@@ -56,23 +55,21 @@ def visit(chromium: Browser, daemon: Daemon) -> Iterator[Visit]:
     visit.context.close()
 
 
-def violations(page: Page) -> list[str]:
-    found = Axe().run(page).response["violations"]
-    return [f"{one['id']}: {one['nodes'][0]['html'][:90]}" for one in found]
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_can_be_used_by_everybody(
-    chromium: Browser, daemon: Daemon, scheme: str
-) -> None:
+def test_every_page_can_be_used_by_everybody(chromium: Browser, daemon: Daemon) -> None:
     """With a screen reader, in the dark, on a phone, and without a complaint of the browser."""
-    visit = Visit.begun(chromium, daemon, color_scheme=scheme, viewport=PHONE).log_in(*ADMIN)
+    visit = Visit.begun(chromium, daemon, viewport=PHONE).log_in(*ADMIN)
     wrong = []
-    for path in PAGES if scheme == "light" else PAGES[::2]:
+    for path in PAGES:
         page = visit.go(path)
         wrong += [f"{path}: {text}" for text in violations(page)]
+        page.emulate_media(color_scheme="dark")
+        wrong += [f"{path}, dark: {text}" for text in violations(page, "color-contrast")]
+        page.emulate_media(color_scheme="light")
         if page.evaluate("document.documentElement.scrollWidth") > PHONE["width"]:
             wrong.append(f"{path} is too wide")
+    visit.go("/secrets/web").get_by_role("button", name="Get a credential").click()
+    visit.page.get_by_role("heading", name="Your credential").wait_for()
+    wrong += violations(visit.page)
     visit.context.close()
     complaints = [text for text in visit.complaints if "404" not in text]
     assert wrong + complaints == []
@@ -172,12 +169,13 @@ def test_a_device_is_enrolled_and_then_asked_for(chromium: Browser, daemon: Daem
         "tess",
         "proxyd localhost",
     )
-    page.fill("#code", totp.now())
+    given = totp.now()
+    page.fill("#code", given)
     page.get_by_role("button", name="Finish").click()
     codes = (page.text_content("#codes") or "").split()
     assert len(codes) == 10
     page.get_by_role("button", name="Log out", exact=True).click()
-    for code, is_taken in ((totp.now(), False), (codes[0], True), (codes[0], False)):
+    for code, is_taken in ((given, False), (codes[0], True), (codes[0], False)):
         visit.context.clear_cookies()
         visit.go("/login")
         page.fill("#username", "tess")
@@ -252,13 +250,11 @@ def test_names_with_markup_in_them_are_text(visit: Visit, daemon: Daemon) -> Non
 
 
 ECHOES = ("/sessions?q=", "/sessions?user=", "/audit?who=", "/secrets?q=", "/login?next=")
-XSS = (
-    "%3Cscript%3Ewindow.xss=1%3C/script%3E",
-    "%22%3E%3Cimg%20src=x%20onerror=window.xss=1%3E",
-    "%27%22%3E%3Csvg/onload=window.xss=1%3E",
-    "%7B%7B7*7%7D%7D",
-    "javascript:window.xss=1",
+BREAKING_OUT = (
+    "%3Cscript%3Ewindow.xss=1%3C/script%3E%22%3E%3Cimg%20src=x%20onerror=window.xss=1%3E"
+    "%27%22%3E%3Csvg/onload=window.xss=1%3E%7B%7B7*7%7D%7D"
 )
+XSS = (BREAKING_OUT, "javascript:window.xss=1")
 
 
 def raw(daemon: Daemon) -> ssl.SSLSocket:
@@ -272,16 +268,3 @@ def test_a_request_that_is_too_large_is_refused_before_it_has_come(daemon: Daemo
     with raw(daemon) as connection:
         connection.sendall(head.encode())
         assert connection.recv(4096).startswith(b"HTTP/1.1 413 ")
-
-
-def test_whoever_sends_slowly_is_not_waited_for(daemon: Daemon) -> None:
-    head = b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nuser"
-    with raw(daemon) as body, raw(daemon) as half_a_head, raw(daemon) as silent:
-        body.sendall(head)
-        half_a_head.sendall(b"GET /login HT")
-        began = time.monotonic()
-        assert half_a_head.recv(4096) == b""
-        assert silent.recv(4096) == b""
-        assert time.monotonic() - began < 13
-        assert body.recv(4096).startswith(b"HTTP/1.1 408 ")
-        assert time.monotonic() - began < 15

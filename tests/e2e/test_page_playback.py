@@ -2,16 +2,12 @@
 
 import json
 import re
-import time
 import zipfile
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
-from uuid import uuid4
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from msgspec.structs import replace
-from peers.chromium import AUDITOR, Visit
+from peers.chromium import AUDITOR, Visit, violations
 from peers.needed import wait_until
 from peers.output import run
 from peers.played import (
@@ -26,23 +22,16 @@ from peers.played import (
     time_of,
     until,
 )
-from playwright.sync_api import Browser, Page
-from samples.chunks import INFO
-from samples.desktops import recorded
-from samples.planted import plant
-
-from recorder.events import (
-    ChannelOpened,
-    EndReason,
-    KnownEvent,
-    SessionEnded,
-    SessionStarted,
-    TargetData,
-    TerminalRequested,
-)
-from recorder.session_info import TargetProtocol
+from playwright.sync_api import Browser, Page, Request
 
 pytestmark = pytest.mark.peers
+AT_ONCE_MS = 200
+RATE = """async () => {
+  const { page } = document.querySelector("[data-play]");
+  const [begun, at] = [performance.now(), page.real];
+  await new Promise((wake) => setTimeout(wake, 600));
+  return (page.real - at) * 1000 / (performance.now() - begun);
+}"""
 
 
 def test_the_commands_are_listed_and_the_chain_is_verified(visit: Visit, played: Played):
@@ -63,10 +52,14 @@ def test_a_link_with_a_time_opens_there_without_playing(visit: Visit, played: Pl
 
 def test_a_click_on_a_command_goes_there_at_once(visit: Visit, played: Played):
     page = opened(visit, played)
-    page.locator('[data-part="lines"] button', has_text="last-words").click()
-    until(page, "page.lastSeekMs !== undefined")
-    assert abs(at(page) - time_of(played, "last-words")) <= SECONDS_NEAR
-    assert page.evaluate("document.querySelector('[data-play]').page.lastSeekMs") < 2000
+    took_ms = []
+    for words in ("last-words", "first-words", "after-the-pause", "shadow-read", "last-words"):
+        page.evaluate("document.querySelector('[data-play]').page.lastSeekMs = null")
+        page.locator('[data-part="lines"] button', has_text=words).last.click()
+        until(page, "page.lastSeekMs !== null")
+        assert abs(at(page) - time_of(played, words)) <= SECONDS_NEAR
+        took_ms.append(page.evaluate("document.querySelector('[data-play]').page.lastSeekMs"))
+    assert min(took_ms) < AT_ONCE_MS, took_ms
     current = page.locator('[data-part="lines"] [aria-current="true"]')
     assert "last-words" in current.inner_text()
 
@@ -75,9 +68,10 @@ def test_finding_narrows_the_list_and_n_goes_through_the_hits(visit: Visit, play
     page = opened(visit, played)
     page.keyboard.press("/")
     page.keyboard.type("shadow")
-    page.get_by_text("2 hits").wait_for()
+    marked = page.locator('[data-part="lines"] mark')
+    wait_until(lambda: set(marked.all_inner_texts()) == {"shadow"}, "more than was found")
+    assert page.inner_text('[data-part="count"]') == "2 hits"
     assert all("shadow" in line for line in lines(page))
-    assert page.locator('[data-part="lines"] mark').first.inner_text() == "shadow"
     page.keyboard.press("Escape")
     first, second = time_of(played, "shadow-read"), time_of(played, "last-words")
     for key, wanted in (("n", first), ("n", second), ("N", first)):
@@ -123,12 +117,16 @@ def test_eight_times_as_fast_is_eight_times_as_fast(visit: Visit, played: Played
     page = opened(visit, played, "?t=0")
     page.select_option('[data-part="speed"]', "8")
     until(page, "page.screen.speed === 8")
-    begun, begun_at = time.monotonic(), at(page)
-    page.keyboard.press("k")
-    until(page, "page.real > 6")
-    rate = (at(page) - begun_at) / (time.monotonic() - begun)
-    assert 4 < rate < 9
-    page.keyboard.press("k")
+    rates = []
+    while len(rates) < 5 and not any(rate > 7 for rate in rates):
+        page.evaluate("document.querySelector('[data-play]').page.go(0)")
+        page.keyboard.press("k")
+        until(page, "page.real > 0.5")
+        # By the browser's own clock, which a busy machine holds up as well: hence the tries.
+        rates.append(page.evaluate(RATE))
+        page.keyboard.press("k")
+        until(page, "!page.screen.playing")
+    assert 7 < max(rates) < 9, rates
 
 
 def test_idle_time_is_skipped_and_hits_still_land(visit: Visit, played: Played):
@@ -177,14 +175,15 @@ def test_nothing_that_was_recorded_becomes_markup(visit: Visit, played: Played):
     assert visit.complaints == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_is_accessible(visit: Visit, played: Played, scheme: str):
-    visit.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+def test_the_page_is_accessible(visit: Visit, played: Played):
     page = opened(visit, played)
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
+    assert violations(page) == []
     page.keyboard.press("?")
-    assert Axe().run(page).violations_count == 0
+    assert violations(page) == []
+    page.emulate_media(color_scheme="dark")
+    page = opened(visit, played)
+    assert violations(page, "color-contrast") == []
+    page.emulate_media(color_scheme="light")
 
 
 def test_a_narrow_screen_does_not_scroll_sideways(visit: Visit, played: Played):
@@ -249,23 +248,10 @@ def test_a_bundle_plays_from_disk_without_a_network(
 
 
 def test_a_bundle_lets_choose_among_its_terminals(
-    chromium: Browser, played: Played, tmp_path: Path
+    chromium: Browser, played: Played, three_channels: str, tmp_path: Path
 ):
-    info = replace(INFO, session_id=uuid4())
-    events: list[KnownEvent] = [SessionStarted(at_ms=0, info=info)]
-    for channel, text in enumerate((b"said-by-a-command", b"first-screen", b"second-screen")):
-        at_ms = 2000 * channel
-        events.append(ChannelOpened(at_ms=at_ms, channel=channel, kind="session"))
-        if channel:
-            size = TerminalRequested(
-                at_ms=at_ms, channel=channel, terminal="xterm", columns=80, rows=24
-            )
-            events.append(size)
-        events.append(TargetData(at_ms=at_ms + 1, channel=channel, data=text))
-    end = SessionEnded(at_ms=9000, reason=EndReason.CLIENT_LEFT)
-    plant(played.daemon.config, info.session_id, [[*events, end]])
     path = tmp_path / "bundle.zip"
-    export = ("session", "export", str(info.session_id), "--format", "bundle", "--out")
+    export = ("session", "export", three_channels, "--format", "bundle", "--out")
     played.daemon.cli(*export, str(path))
     with zipfile.ZipFile(path) as archive:
         archive.extract("player.html", tmp_path)
@@ -284,15 +270,22 @@ def test_a_bundle_lets_choose_among_its_terminals(
             assert page.locator("nav [aria-current=page]").inner_text().startswith(name)
 
 
-@pytest.fixture(scope="module")
-def desktop(played: Played) -> str:
-    """A session of xfreerdp and xrdp, recorded earlier."""
-    target = replace(INFO.target, protocol=TargetProtocol.RDP, port=3389)
-    info = replace(INFO, session_id=uuid4(), user="<i>ana</i>", target=target)
-    events = [SessionStarted(at_ms=0, info=info), *recorded("us")]
-    end = SessionEnded(at_ms=events[-1].at_ms, reason=EndReason.CLIENT_LEFT)
-    plant(played.daemon.config, info.session_id, [[*events, end]])
-    return str(info.session_id)
+def test_of_three_hours_only_what_is_looked_at_is_fetched(visit: Visit, long: str):
+    fetched: list[str] = []
+
+    def note(request: Request) -> None:
+        fetched.extend(re.findall(r"/segments/\d+", request.url))
+
+    visit.page.on("request", note)
+    page = visit.go(f"/sessions/{long}?t=5410")
+    page.wait_for_selector('[data-part="state"][data-ready]', state="attached")
+    shows(page, "minute-90")
+    page.evaluate("document.querySelector('[data-play]').page.go(10570)")
+    shows(page, "minute-176")
+    page.evaluate("document.querySelector('[data-play]').page.go(70)")
+    shows(page, "minute-0")
+    visit.page.remove_listener("request", note)
+    assert len(fetched) <= 8, fetched
 
 
 def test_a_desktop_is_a_video_beside_what_was_typed(visit: Visit, desktop: str):

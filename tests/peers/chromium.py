@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final, Self
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from peers.daemon import Daemon
 from peers.needed import program
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
@@ -65,6 +66,13 @@ class Visit:
     def _heard(self, message: ConsoleMessage) -> None:
         if message.type == "error":
             self.complaints.append(message.text)
+
+
+def violations(page: Page, *rules: str) -> list[str]:
+    """What keeps somebody from using the page; by all rules of axe where none is named."""
+    options = {"resultTypes": ["violations"]} | ({"runOnly": [*rules]} if rules else {})
+    found = Axe().run(page, options=options).response["violations"]
+    return [f"{one['id']}: {one['nodes'][0]['html'][:90]}" for one in found]
 
 
 def add_auditor(daemon: Daemon) -> None:

@@ -2,14 +2,30 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from uuid import uuid4
 
 import pytest
+from msgspec.structs import replace
 from peers.chromium import AUDITOR, Visit, add_auditor
 from peers.daemon import Daemon, MakeDaemon, Recording
 from peers.needed import wait_until
 from peers.openssh import OpenSSHServer
 from peers.terminal import Terminal
 from playwright.sync_api import Browser, Page
+from samples.chunks import INFO
+from samples.desktops import recorded
+from samples.planted import plant
+
+from recorder.events import (
+    ChannelOpened,
+    EndReason,
+    KnownEvent,
+    SessionEnded,
+    SessionStarted,
+    TargetData,
+    TerminalRequested,
+)
+from recorder.session_info import TargetProtocol
 
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=document.title='owned'>"
 COMMANDS = (
@@ -47,6 +63,56 @@ def played(make_daemon: MakeDaemon, openssh_server: OpenSSHServer) -> Played:
     shell.type("exit\r")
     shell.wait()
     return Played(daemon, daemon.recorded())
+
+
+@pytest.fixture(scope="module")
+def three_channels(played: Played) -> str:
+    """A command and two terminals, one after the other."""
+    info = replace(INFO, session_id=uuid4())
+    events: list[KnownEvent] = [SessionStarted(at_ms=0, info=info)]
+    for channel, text in enumerate((b"said-by-a-command", b"first-screen", b"second-screen")):
+        at_ms = 2000 * channel
+        events.append(ChannelOpened(at_ms=at_ms, channel=channel, kind="session"))
+        if channel:
+            size = TerminalRequested(
+                at_ms=at_ms, channel=channel, terminal="xterm", columns=80, rows=24
+            )
+            events.append(size)
+        events.append(TargetData(at_ms=at_ms + 1, channel=channel, data=text))
+    end = SessionEnded(at_ms=9000, reason=EndReason.CLIENT_LEFT)
+    plant(played.daemon.config, info.session_id, [[*events, end]])
+    return str(info.session_id)
+
+
+@pytest.fixture(scope="module")
+def long(played: Played) -> str:
+    """Three hours of which each two minutes show where they are."""
+    info = replace(INFO, session_id=uuid4(), user="lena")
+    size = TerminalRequested(at_ms=2, channel=0, terminal="xterm", columns=80, rows=24)
+    opened = ChannelOpened(at_ms=1, channel=0, kind="session")
+    parts: list[list[KnownEvent]] = [[SessionStarted(at_ms=0, info=info), opened, size]]
+    for minute in range(0, 180, 2):
+        shown = b"\x1b[H\x1b[Jminute-%d" % minute
+        at_ms = minute * 60_000 + 10
+        parts.append([TargetData(at_ms=at_ms, channel=0, data=shown)])
+    end = SessionEnded(at_ms=180 * 60_000, reason=EndReason.CLIENT_LEFT)
+    plant(played.daemon.config, info.session_id, [*parts[:-1], [*parts[-1], end]])
+    played.daemon.login("web").run("true")  # Whatever comes makes the daemon look for more.
+    wait_until(
+        lambda: not played.daemon.json("status")["unindexed_chunks"], "no index", seconds=40
+    )
+    return str(info.session_id)
+
+
+@pytest.fixture(scope="module")
+def desktop(played: Played) -> str:
+    """A session of xfreerdp and xrdp, recorded earlier."""
+    target = replace(INFO.target, protocol=TargetProtocol.RDP, port=3389)
+    info = replace(INFO, session_id=uuid4(), user="<i>ana</i>", target=target)
+    events = [SessionStarted(at_ms=0, info=info), *recorded("us")]
+    end = SessionEnded(at_ms=events[-1].at_ms, reason=EndReason.CLIENT_LEFT)
+    plant(played.daemon.config, info.session_id, [[*events, end]])
+    return str(info.session_id)
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,16 @@ const KINDS = {
   clipboard: ["clipboard"],
 };
 
+const WORDS = {
+  everything: ["line", "lines"],
+  commands: ["command", "commands"],
+  keys: ["typed line", "typed lines"],
+  output: ["line", "lines"],
+  titles: ["title", "titles"],
+  files: ["file", "files"],
+  clipboard: ["text copied", "texts copied"],
+};
+
 const { Clock, TerminalScreen, VideoScreen, hms } = globalThis.proxydScreens;
 
 async function json(url) {
@@ -66,7 +76,7 @@ class Page {
     this.find("idle").checked = wanted.get("idle") === "1";
     const speed = SPEEDS.includes(Number(wanted.get("speed"))) ? Number(wanted.get("speed")) : 1;
     this.find("speed").value = String(speed);
-    const list = wanted.get("find") ? "everything" : "commands";
+    const list = wanted.get("find") || this.screen instanceof VideoScreen ? "everything" : "commands";
     this.chooseList(wanted.get("list") in KINDS ? wanted.get("list") : list, false);
     this.wire();
     const real = Number(wanted.get("t")) || 0;
@@ -197,7 +207,7 @@ class Page {
     });
     this.find("lines").replaceChildren(...rows);
     const count = this.lines.length;
-    const what = text ? (count === 1 ? "hit" : "hits") : this.list === "everything" ? "lines" : this.list;
+    const what = (text ? ["hit", "hits"] : WORDS[this.list])[count === 1 ? 0 : 1];
     const more = count > MOST_ROWS ? `, the first ${MOST_ROWS} shown` : "";
     const hint = this.list === "output" && !text ? "Type what to find in the output" : `${count} ${what}${more}`;
     this.find("count").textContent = hint;

@@ -38,7 +38,8 @@ function follow(screen) {
   root.player = player;
   player.addEventListener("playing", () => { say(""); root.dataset.playing = "1"; });
   player.addEventListener("loading", () => { delete root.dataset.playing; say("Connecting…"); });
-  player.addEventListener("ended", (event) => over(event?.message));
+  // It ends with the session, and where we may watch no more: `ask` knows which.
+  player.addEventListener("ended", (event) => { say(event?.message || ""); ask(); });
   player.addEventListener("input", ({ data: keys }) => typed(keys));
 }
 
@@ -96,8 +97,8 @@ function typed(keys) {
 
 async function ask() {
   try {
-    const answer = await fetch(`${data.base}/watchers.json`);
-    if (!answer.ok) return;
+    const answer = await fetch(`${data.base}/watchers.json`, { headers: { accept: "application/json" } });
+    if (!answer.ok) return; // Logged out, perhaps: the socket says so.
     const { state, watchers } = await answer.json();
     find("watchers").replaceChildren(...watchers.map((name) => {
       const item = document.createElement("li");

@@ -195,9 +195,9 @@ def test_another_person_lets_somebody_see_a_recording_for_a_while(
     operations, viewing, session_id, database, clock
 ):
     with pytest.raises(DeniedError):
-        operations.approve_viewing(ApproveViewing(id=viewing.id), "ada")
+        operations.approve(ApproveViewing(id=viewing.id), "ada")
     assert may_view(database, clock) == set()
-    operations.approve_viewing(ApproveViewing(id=viewing.id, for_s=60), "root")
+    operations.approve(ApproveViewing(id=viewing.id, for_s=60), "root")
     assert may_view(database, clock) == {session_id}
     assert may_view(database, clock, "root") == set()
     clock.advance(61)
@@ -207,7 +207,7 @@ def test_another_person_lets_somebody_see_a_recording_for_a_while(
 def test_an_approval_to_view_is_none_to_launch_and_ends_no_session(
     operations, viewing, ended, database, clock
 ):
-    operations.approve_viewing(ApproveViewing(id=viewing.id), "root")
+    operations.approve(ApproveViewing(id=viewing.id), "root")
     with pytest.raises(DeniedError):
         until(database, clock)
     operations.withdraw(WithdrawAccess(id=viewing.id), "root")
@@ -217,4 +217,4 @@ def test_an_approval_to_view_is_none_to_launch_and_ends_no_session(
 
 def test_who_may_decide_about_viewings_does_not_open_secrets(operations, asked):
     with pytest.raises(NotFoundError):
-        operations.approve_viewing(ApproveViewing(id=asked.id), "audrey")
+        operations.approve(ApproveViewing(id=asked.id), "audrey")

@@ -1,5 +1,6 @@
 import pytest
 from samples.chunks import KEYS, Signers, chunk
+from sqlalchemy import text
 
 from control import sessions
 from control.requests import ListSessions
@@ -34,6 +35,24 @@ def test_lists_are_filtered_and_newest_first(
     assert listed(until=moment) == [session_id]
     assert listed(user="ada", secret="web1") == [later, session_id]
     assert listed(user="bob") == listed(secret="web2") == []
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        *({}, {"user": "ada"}, {"secret": "web"}, {"site": "oslo"}, {"live": True}),
+        *({"protocol": "rdp", "state": "lost"}, {"user": "ada", "state": "finished"}),
+    ],
+)
+def test_a_page_of_a_long_list_is_read_along_an_index(database, wanted):
+    """However many there are: as many rows are read as are shown, or as are passed over."""
+    query = sessions.narrowed(ListSessions(**wanted)).limit(51)
+    with database.read() as session:
+        written = query.compile(session.get_bind(), compile_kwargs={"literal_binds": True})
+        plan = [row[3] for row in session.execute(text(f"EXPLAIN QUERY PLAN {written}"))]
+    assert "USING INDEX ix_sessions_" in plan[0]
+    # What began in the same moment is sorted; all of it never is.
+    assert "USE TEMP B-TREE FOR ORDER BY" not in plan
 
 
 def test_complete_means_every_chunk_and_a_whole_chain(session_id, database):

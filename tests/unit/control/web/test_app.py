@@ -6,9 +6,11 @@ from uuid import uuid4
 import pytest
 from fastapi.routing import APIRoute, APIWebSocketRoute
 
+from control.account_requests import CreateToken
 from control.rights import RIGHTS, Right
 from control.web.app import OPEN, routers
 from control.web.visitor import Guard
+from storage.errors import StorageUnavailableError
 
 from .conftest import PEOPLE
 
@@ -34,6 +36,22 @@ def routes() -> list:
 def test_every_route_is_guarded_or_is_meant_for_strangers():
     unguarded = {route.path for route in routes() if not guards(route)}
     assert unguarded == OPEN - {"/openapi.json"}
+
+
+async def test_a_token_does_not_reach_the_account_of_its_owner(browse, page):
+    """Whoever finds one in a script must not enrol a passkey of his own, nor make another."""
+    issued = page.ask(CreateToken(user="ursula", name="script"), "ursula")
+    browser = browse()
+    browser.headers["authorization"] = f"Bearer {issued.token}"
+    own = [route for route in routes() if any(g.right is Right.ONESELF for g in guards(route))]
+    assert len(own) > 12
+    let = set()
+    for route in own:
+        for method in route.methods:
+            answer = await browser.request(method, re.sub(r"\{[^}]*\}", "00", route.path))
+            let |= {(method, route.path)} if answer.status_code != 403 else set()
+    tokens = {("GET", "/api/v1/me/tokens"), ("DELETE", "/api/v1/me/tokens/{id}")}
+    assert let == tokens | {("GET", "/")}
 
 
 async def test_no_route_lets_a_stranger_in_and_none_lets_in_who_may_not(browse, log_in):
@@ -111,6 +129,20 @@ async def test_what_went_wrong_is_said_to_a_script_as_json_and_to_a_person_as_a_
     answer = await browser.get("/admin/secrets/nothing")
     assert answer.status_code == 404
     assert "<h1>Not Found</h1>" in answer.text
+
+
+async def test_a_database_that_is_gone_is_no_defect_of_ours(log_in, database, monkeypatch):
+    browser = await log_in("adam")
+
+    def gone(_self):
+        raise StorageUnavailableError("could not connect to 10.0.0.9")
+
+    monkeypatch.setattr(type(database), "read", gone)
+    for path in ("/sessions", "/api/v1/users"):
+        answer = await browser.get(path)
+        assert answer.status_code == 503
+        assert "try again in a moment" in answer.text
+        assert "10.0.0.9" not in answer.text
 
 
 async def test_a_defect_is_told_without_its_details(log_in, page, monkeypatch):

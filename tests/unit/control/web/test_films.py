@@ -1,8 +1,9 @@
-from collections.abc import Iterator
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
 from uuid import UUID
 
 import pytest
-from peers.needed import wait_until
 
 from control.errors import NotFoundError
 from control.web.films import Films, wanted_part
@@ -60,39 +61,87 @@ async def test_a_film_that_cannot_be_made_is_tried_again():
 
 
 async def test_who_asks_for_all_of_it_is_sent_what_is_ready():
-    made: list[bytes] = []
+    proceed = threading.Event()
 
     def slow() -> Iterator[bytes]:
-        for piece in (b"one", b"", b"two"):
-            made.append(piece)
-            yield piece
+        yield from (b"one", b"")
+        proceed.wait(5)
+        yield b"two"
 
     films = Films()
     growing = films.growing(SESSION, slow())
-    assert (await anext(growing), made) == (b"one", [b"one"])
+    assert await anext(growing) == b"one"
     assert films.kept(SESSION) is None
-    assert [piece async for piece in growing] == [b"two"]
+    proceed.set()
+    assert await whole(growing) == b"two"
     film = films.kept(SESSION)
     assert film is not None
     assert film.size_bytes == 6
-    assert [piece async for piece in films.growing(SESSION, iter(()))] == [b"onetwo"]
+    assert await whole(films.growing(SESSION, unwanted())) == b"onetwo"
 
 
 async def test_a_film_that_nobody_waits_for_is_given_up():
     ended: list[bool] = []
 
-    def long() -> Iterator[bytes]:
+    def endless() -> Iterator[bytes]:
         try:
-            yield from [b"x"] * 1000
+            while True:
+                yield b"x"
         finally:
             ended.append(True)
 
-    films, pieces = Films(), long()
-    for _ in range(5):
-        growing = films.growing(SESSION, pieces)
+    films = Films()
+    for tries in range(1, 4):
+        growing = films.growing(SESSION, endless())
         await anext(growing)
         await growing.aclose()
+        assert len(ended) == tries
     assert films.kept(SESSION) is None
-    del pieces, growing
-    # The thread that read the last piece lets go of it a moment later.
-    wait_until(lambda: ended, "it is still being made")
+
+
+async def test_who_stops_reading_a_film_keeps_nobody_from_theirs():
+    films = Films()
+    stopped = [films.growing(UUID(int=one), iter([b"x"] * 100)) for one in range(4)]
+    async with asyncio.timeout(5):
+        for growing in stopped:
+            assert await anext(growing) == b"x"
+        assert (await films.of(SESSION, iter([b"whole"]))).size_bytes == 5
+    for growing in stopped:
+        await growing.aclose()
+
+
+async def test_who_comes_while_a_film_is_made_sees_the_same_one_grow():
+    proceed = threading.Event()
+
+    def made() -> Iterator[bytes]:
+        yield b"one"
+        proceed.wait(5)
+        yield b"two"
+
+    films = Films()
+    first, second = films.growing(SESSION, made()), films.growing(SESSION, unwanted())
+    assert [await anext(first), await anext(second)] == [b"one", b"one"]
+    await first.aclose()
+    proceed.set()
+    assert [piece async for piece in second] == [b"two"]
+    assert films.kept(SESSION) is not None
+
+
+def unwanted() -> Iterator[bytes]:
+    yield b""
+    raise AssertionError("it is made a second time")
+
+
+async def test_whoever_waits_hears_that_a_film_cannot_be_made():
+    def broken() -> Iterator[bytes]:
+        yield b"x"
+        raise NotFoundError("no desktop was shown")
+
+    films = Films()
+    waiting = (films.growing(SESSION, broken()), films.growing(SESSION, unwanted()))
+    heard = await asyncio.gather(*map(whole, waiting), return_exceptions=True)
+    assert [type(one) for one in heard] == [NotFoundError, NotFoundError]
+
+
+async def whole(growing: AsyncIterator[bytes]) -> bytes:
+    return b"".join([piece async for piece in growing])

@@ -1,14 +1,16 @@
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
 from samples.chunks import KEYS, SESSION, Signers, chunk
 from samples.terminal_recordings import shell_opening
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from control.errors import NotFoundError
 from control.playback import Playback
 from control.web.recordings import Looks, Recordings, Viewer
 from recorder.clock import ManualClock
+from storage.account_tables import ViewingRow
 from storage.blobs import DatabaseBlobs
 from storage.database import Database
 from storage.reader import Reader
@@ -74,6 +76,29 @@ def test_a_viewing_ends_with_the_log_in_and_when_nothing_was_looked_at(
     assert not recordings.admit(SESSION, ANA_LATER)
     assert recordings.admit(SESSION, ANA)
     assert len(acts(database)) == 2
+
+
+def test_a_viewing_outlives_the_process_and_is_every_node_s(
+    recordings: Recordings, database: Database, clock: ManualClock
+):
+    """A restart asks nobody who he is, and neither does the control node beside this one."""
+    assert recordings.admit(SESSION, ANA)
+    beside = replace(recordings)
+    clock.advance(recordings.viewing_idle_s - 1)
+    assert beside.admit(SESSION, ANA_LATER)
+    clock.advance(recordings.viewing_idle_s - 1)
+    assert recordings.admit(SESSION, ANA_LATER)
+    assert len(acts(database)) == 1
+
+
+def test_viewings_that_ended_are_forgotten(
+    recordings: Recordings, database: Database, clock: ManualClock
+):
+    for login in range(5):
+        recordings.admit(SESSION, ANA._replace(login=bytes([login])))
+        clock.advance(recordings.viewing_idle_s + 1)
+    with database.read() as session:
+        assert session.scalar(select(func.count()).select_from(ViewingRow)) == 1
 
 
 def test_whoever_opens_the_facts_alone_is_not_asked_who_he_is(

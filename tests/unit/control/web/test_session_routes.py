@@ -2,6 +2,7 @@ from uuid import UUID
 
 import pytest
 
+from control.web.rendering import marked
 from control.web.session_routes import PAGE_ROWS, Wanted
 from storage.tables import AuditRow, SessionRow
 
@@ -71,9 +72,30 @@ async def test_a_hit_leads_to_its_moment_and_the_search_is_in_the_audit_trail(
     page = (await browser.get("/sessions?q=rm+-rf&kind=command")).text
     assert "1 hit in 1 session" in page
     assert f"/sessions/{UUID(int=3)}?t=90.5&amp;find=rm%20-rf" in page
+    assert "<code><mark>rm -rf</mark></code>" in page
     with database.read() as session:
         rows = [(row.who, row.action, row.detail) for row in session.query(AuditRow)]
     assert rows[-1] == ("audrey", "session.searched", "rm -rf")
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted", "shown"),
+    [
+        ("sudo rm; SUDO", "Sudo", "<mark>sudo</mark> rm; <mark>SUDO</mark>"),
+        ("<b>", "<", "<mark>&lt;</mark>b&gt;"),
+        ("a&b", "amp", "a&amp;b"),
+        ("İi", "i", "İi"),
+        ("x", "", "x"),
+    ],
+)
+def test_what_was_looked_for_is_marked_and_stays_text(text, wanted, shown):
+    assert marked(text, wanted) == shown
+
+
+async def test_a_list_with_nothing_in_it_says_what_to_do(log_in):
+    browser = await log_in("audrey")
+    assert "as soon as somebody logs in" in (await browser.get("/sessions")).text
+    assert "Nothing fits" in (await browser.get("/sessions?user=nobody")).text
 
 
 def test_an_address_holds_what_is_wanted():
