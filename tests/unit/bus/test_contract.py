@@ -53,6 +53,13 @@ def fields(message: bytes) -> dict[str, object]:
     return msgspec.msgpack.decode(message[1:])
 
 
+def known_then(now: object, then: object) -> object:
+    """Return `now` without the fields, at any depth, that `then` did not have yet."""
+    if not isinstance(now, dict) or not isinstance(then, dict):
+        return now
+    return {key: known_then(now[key], then[key]) for key in then}
+
+
 def packed(content: dict[str, object]) -> bytes:
     return bytes((codec.VERSION,)) + msgspec.msgpack.encode(content)
 
@@ -61,7 +68,7 @@ def packed(content: dict[str, object]) -> bytes:
 def test_what_an_older_node_wrote_means_what_it_meant(kind: str, message: bytes) -> None:
     now = fields(codec.encode(DECODE[kind](message)))
     then = fields(message)
-    assert {key: now[key] for key in then} == then
+    assert known_then(now, then) == then
 
 
 @pytest.mark.parametrize(("kind", "message"), MESSAGES)
