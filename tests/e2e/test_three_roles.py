@@ -26,7 +26,8 @@ def test_a_killed_worker_costs_nothing_while_another_runs(roles: Site):
         typist.type()
         assert typist.process.poll() is None
         typist.leave()
-        recording = roles.control.recorded(seconds=30)
+        # A receipt that dies with its worker is waited for, and then the chunk is sent again.
+        recording = roles.control.recorded(seconds=75)
         assert (recording.row["state"], recording.row["complete"]) == ("finished", True)
         assert recording.export("output") == typist.expected
 
