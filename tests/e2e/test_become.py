@@ -52,6 +52,8 @@ def test_a_shell_is_another_accounts_and_the_password_is_nowhere(
     # Typed ahead: it waits until there is somebody to type it to.
     terminal.type("echo I-am-$(id -un)\r")
     terminal.expect("I-am-neighbour")
+    # What is typed ahead of a prompt may be masked.
+    terminal.settle()
     terminal.type("echo then-$((40+2))\r")
     terminal.expect("then-42")
     terminal.type("exit 7\r")
