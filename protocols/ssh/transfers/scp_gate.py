@@ -16,6 +16,7 @@ from bus.file_rules import Direction
 from protocols.errors import RemoteProtocolError
 from protocols.ssh.commands.rules import Found
 from protocols.ssh.scp_ledger import DEPTH_LIMIT, LINE_LIMIT_BYTES, SCPCommand
+from protocols.ssh.transfers.gate import FileGate
 from protocols.ssh.transfers.rules import FileRules, whole_path
 from protocols.ssh.transfers.sftp_gate import REFUSALS_LIMIT
 
@@ -33,13 +34,11 @@ class _Expects(enum.Enum):
     STATUS_TEXT = enum.auto()
 
 
-class SCPGate:
+class SCPGate(FileGate):
     """One channel's, on which the client sends."""
 
-    held: Found | None = None
-    waits = False
-
     def __init__(self, rules: FileRules, command: SCPCommand) -> None:
+        super().__init__()
         self._rules, self._command = rules, command
         self._queue = bytearray()
         self._line = bytearray()
@@ -54,26 +53,8 @@ class SCPGate:
         """What the target has said ahead of its turn: whether it agrees."""
         self._complaining = False
         self._refusals = 0
-        self._due, self._answer = bytearray(), bytearray()
+        self._answer = bytearray()
         self.swallowed_bytes = 0
-        self.found: list[Found] = []
-
-    def resize(self, columns: int) -> None:
-        """Take nothing: there is no terminal."""
-
-    def tick(self, at_ms: int) -> None:
-        """Let time pass."""
-
-    def resolve(self, at_ms: int, *, approved: bool) -> None:
-        """Do nothing: no file waits for approval."""
-
-    def finish(self, at_ms: int) -> None:
-        """Let go of nothing: what was not judged by now never is."""
-
-    def take(self) -> bytes:
-        """Return what may go on to the target now."""
-        due, self._due = bytes(self._due), bytearray()
-        return due
 
     def take_answer(self) -> bytes:
         """Return what the client is to read in the target's name."""

@@ -18,6 +18,7 @@ from protocols.errors import RemoteProtocolError
 from protocols.ssh.commands.rules import Found
 from protocols.ssh.packets import Reader, string, uint32
 from protocols.ssh.sftp_messages import MESSAGE_LIMIT_BYTES, Kind, MessageCutter
+from protocols.ssh.transfers.gate import FileGate
 from protocols.ssh.transfers.rules import BOTH, FileRules, whole_path
 
 REFUSALS_LIMIT: Final = 1000
@@ -54,19 +55,17 @@ _HARMLESS: Final = frozenset(
 No other passes."""
 
 
-class SFTPGate:
+class SFTPGate(FileGate):
     """One channel's."""
 
-    held: Found | None = None
-    waits = False
     swallowed_bytes = 0
 
     def __init__(self, rules: FileRules) -> None:
+        super().__init__()
         self._rules = rules
         self._head, self._needed_bytes = bytearray(), _HEAD.size
         self._passing_bytes = 0
         """Of a message that was let through, and is still to come."""
-        self._due = bytearray()
         self._start: str | None = None
         """Where relative paths start, as the target says."""
         self._start_asked: int | None = None
@@ -83,24 +82,6 @@ class SFTPGate:
             Kind.EXTENDED: self._extended,
             **dict.fromkeys(_CHANGING, self._changed),
         }
-        self.found: list[Found] = []
-
-    def resize(self, columns: int) -> None:
-        """Take nothing: there is no terminal."""
-
-    def tick(self, at_ms: int) -> None:
-        """Let time pass."""
-
-    def resolve(self, at_ms: int, *, approved: bool) -> None:
-        """Do nothing: no file waits for approval."""
-
-    def finish(self, at_ms: int) -> None:
-        """Let go of nothing: half a request is none."""
-
-    def take(self) -> bytes:
-        """Return what may go on to the target now."""
-        due, self._due = bytes(self._due), bytearray()
-        return due
 
     def take_answer(self) -> bytes:
         """Return nothing: the target answers for itself."""
