@@ -36,7 +36,7 @@ from proxyd.gateways import Around, GatewayKeys, Gateways
 from proxyd.live_feeds import LiveFeeds
 from proxyd.metrics import Metrics, watch
 from proxyd.reach import StorageReach
-from recorder.chunk import Chunk
+from recorder.chunk import Chunk, SealReason
 from recorder.errors import SpoolFullError
 from recorder.events import EndReason
 from recorder.ports import ChunkSink, Clock, SealingKeys, StorageReceipt
@@ -144,9 +144,9 @@ class Engine:
     def _out_of_reach(self) -> None:
         self.recorders.tick()
 
-    def _sealed(self, session_id: UUID) -> None:
+    def _sealed(self, session_id: UUID, why: SealReason) -> None:
         if self.recorders.is_live(session_id):
-            self.shipper.wake_later(session_id)
+            self.shipper.wake_later(session_id, busy=why is SealReason.SIZE)
         else:
             self.shipper.wake(session_id)
 

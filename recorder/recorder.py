@@ -55,7 +55,7 @@ class Surroundings(Struct, frozen=True, kw_only=True):
     clock: Clock
     spool: Spool
     syncer: Syncer
-    sealed: Callable[[UUID], None]
+    sealed: Callable[[UUID, SealReason], None]
     """Is told of each chunk that can be shipped."""
     lost: Callable[["Recorder", RecordingLostError], None]
     """Is told, once, when a recording stops or has a gap."""

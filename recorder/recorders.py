@@ -12,6 +12,7 @@ from uuid import UUID
 import structlog
 
 from config.model import OnLoss, RecorderSettings
+from recorder.chunk import SealReason
 from recorder.errors import RecordingKeyError, RecordingLostError
 from recorder.events import EndReason, SessionStarted, encode_burst
 from recorder.ports import Clock, EndSession, EventSink, LiveTap, Tapped
@@ -40,7 +41,7 @@ class Recorders:
         settings: RecorderSettings,
         clock: Clock,
         spool: Spool,
-        sealed: Callable[[UUID], None],
+        sealed: Callable[[UUID, SealReason], None],
         unreachable_s: Callable[[], float],
         end_session: EndSession,
     ) -> None:

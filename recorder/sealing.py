@@ -35,7 +35,7 @@ class Seals:
         session_id: UUID,
         chunker: Chunker,
         syncer: Syncer,
-        sealed: Callable[[UUID], None],
+        sealed: Callable[[UUID, SealReason], None],
     ) -> None:
         self._session_id = session_id
         self._syncer = syncer
@@ -105,7 +105,7 @@ class Seals:
             size_bytes=len(outcome.encoded),
             cut_bytes=header.cut_bytes,
         )
-        self._sealed(self._session_id)
+        self._sealed(self._session_id, header.sealed)
         if job.done is not None:
             job.done.set()
         if self._jobs:

@@ -20,9 +20,10 @@ from recorder.spool import Spool
 
 AT_ONCE = 8
 """Sessions whose chunks are under way together: fills a link and bounds memory."""
-UNHURRIED_S = 0.5
-"""How long a chunk of a session that goes on may wait: storing it takes the processor away
-from what crosses the session, and it is safe where it lies."""
+UNHURRIED_S, BUSY_S = 0.5, 1.5
+"""How long a chunk of a session that goes on may wait, and of one that fills its chunks:
+storing it takes the processor away from what crosses the session, and it is safe where it
+lies."""
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.25, 60.0
 SHIP_LIMIT_S = 10.0
 
@@ -88,11 +89,16 @@ class Shipper:
         finally:
             self._tasks = None
 
-    def wake_later(self, session_id: UUID) -> None:
+    def wake_later(self, session_id: UUID, *, busy: bool = False) -> None:
         """Look after a session that goes on in a while: what crosses it now comes first."""
-        if session_id not in self._unhurried:
-            later = asyncio.get_running_loop().call_later(UNHURRIED_S, self.wake, session_id)
-            self._unhurried[session_id] = later
+        loop = asyncio.get_running_loop()
+        at = loop.time() + (BUSY_S if busy else UNHURRIED_S)
+        waiting = self._unhurried.get(session_id)
+        if waiting and waiting.when() <= at:
+            return
+        if waiting:
+            waiting.cancel()
+        self._unhurried[session_id] = loop.call_at(at, self.wake, session_id)
 
     def wake(self, session_id: UUID) -> None:
         """Look after a session that has a new chunk. To be called on the event loop."""

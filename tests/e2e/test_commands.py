@@ -355,11 +355,17 @@ def lines_of(daemon: Daemon, session: str) -> list[str]:
 
 def press(terminal: Terminal, entered: Entered) -> None:
     """Type as a person does, who looks at what a key has done before the next; or paste."""
-    keys = [entered.keys] if entered.kind == "paste" else KEY.findall(entered.keys)
+    if entered.kind == "paste":
+        terminal.type(entered.keys)
+        return
+    *keys, last = KEY.findall(entered.keys)
     for key in keys:
         terminal.type(key)
-        if key != "\r":
+        if key == "\r":
+            terminal.expect("> ")
+        else:
             terminal.answered()
+    terminal.type(last)
 
 
 @pytest.fixture(scope="module")
@@ -411,7 +417,7 @@ def test_commands_are_found_again_from_what_was_typed_and_shown(
     if by == "rules":
         found = Counter(row["command"] for row in recording.events("command_matched"))
     else:
-        wait_until(lambda: "END" in lines_of(daemon, recording.id), "no index", seconds=20)
+        daemon.indexed()
         told = lines_of(daemon, recording.id)
         found = Counter(one for one in told if not one.startswith(("rule all", "env LC_ALL")))
     wanted: dict[str, Counter[str]] = defaultdict(Counter)

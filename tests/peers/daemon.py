@@ -319,6 +319,10 @@ class Daemon:
             mark=True,
         )
 
+    def indexed(self) -> None:
+        """Wait until all that is stored was looked through."""
+        wait_until(lambda: not self.json("status")["unindexed_chunks"], "no index", seconds=60)
+
     def _wait_for(
         self, wanted: Callable[[Json], bool], seconds: float, *, mark: bool
     ) -> Recording:

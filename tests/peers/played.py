@@ -98,9 +98,7 @@ def long(played: Played) -> str:
     end = SessionEnded(at_ms=180 * 60_000, reason=EndReason.CLIENT_LEFT)
     plant(played.daemon.config, info.session_id, [*parts[:-1], [*parts[-1], end]])
     played.daemon.login("web").run("true")  # Whatever comes makes the daemon look for more.
-    wait_until(
-        lambda: not played.daemon.json("status")["unindexed_chunks"], "no index", seconds=40
-    )
+    played.daemon.indexed()
     return str(info.session_id)
 
 

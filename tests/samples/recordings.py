@@ -108,7 +108,7 @@ class Engine:
             settings=settings,
             clock=clock,
             spool=self.spool,
-            sealed=self.shipper.wake,
+            sealed=lambda session_id, _why: self.shipper.wake(session_id),
             unreachable_s=lambda: self.shipper.unreachable_s,
             end_session=self._end,
         )

@@ -25,9 +25,12 @@ class Sealing:
         self.spool.prepare()
         self.spool.folder(SESSION).mkdir()
         self.syncer = Syncer(self.spool, 250)
-        self.sealed: list[UUID] = []
+        self.sealed: list[tuple[UUID, SealReason]] = []
         chunker = Chunker(SESSION, DATA_KEY, SIGNER)
-        self.seals = Seals(SESSION, chunker, self.syncer, self.sealed.append)
+        self.seals = Seals(SESSION, chunker, self.syncer, self._told)
+
+    def _told(self, session_id: UUID, why: SealReason) -> None:
+        self.sealed.append((session_id, why))
 
     def segment(self, number: int) -> Segment:
         """Return a complete segment that holds its own number."""
@@ -56,7 +59,7 @@ async def test_segments_are_sealed_in_order(sealing: Sealing):
     chunks = waiting_chunks(sealing.spool)
     assert b"".join(output(chunk.unpack()) for chunk in chunks) == b"012345"
     assert (len(sealing.seals), sealing.seals.bytes) == (0, 0)
-    assert sealing.sealed == [SESSION] * 6
+    assert sealing.sealed == [(SESSION, SealReason.SIZE)] * 5 + [(SESSION, SealReason.END)]
 
 
 async def test_a_seal_that_failed_holds_up_the_next_until_it_is_tried_again(sealing: Sealing):

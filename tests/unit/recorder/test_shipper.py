@@ -235,6 +235,24 @@ async def test_a_session_that_goes_on_is_not_shipped_at_once_but_soon(
         await until(lambda: loaded.spool.unshipped_chunks == 0)
 
 
+async def test_a_session_that_fills_its_chunks_waits_longer_until_a_watcher_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("recorder.shipper.UNHURRIED_S", 0.1)
+    monkeypatch.setattr("recorder.shipper.BUSY_S", 60.0)
+    loaded = Loaded(tmp_path, Store(), SystemClock())
+    async with shipping(loaded):
+        await asyncio.sleep(0.05)
+        loaded.add()
+        loaded.shipper.wake_later(SESSION, busy=True)
+        await asyncio.sleep(0.2)
+        assert loaded.spool.unshipped_chunks == 1
+        loaded.shipper.wake_later(SESSION)
+        loaded.shipper.wake_later(SESSION, busy=True)
+        async with asyncio.timeout(1):
+            await until(lambda: loaded.spool.unshipped_chunks == 0)
+
+
 async def test_the_end_of_a_session_does_not_wait(tmp_path: Path):
     loaded = Loaded(tmp_path, Store(), SystemClock())
     async with shipping(loaded):
