@@ -13,6 +13,7 @@ from storage.access_tables import AccessRequestRow
 
 WAITS_FOR: Final = dt.timedelta(hours=1)
 """How long a command waits."""
+_UNDECIDED: Final = "nobody has approved it within an hour"
 
 
 def note(session: Session, report: CommandReport, command: str, now: dt.datetime) -> None:
@@ -54,6 +55,7 @@ def hold(session: Session, request: HoldCommand, command: str, now: dt.datetime)
         Act(of.user, now).note(session, "access.withdrawn", of.secret, f"request {row.id}")
     if state == "pending" and not request.given_up:
         return CommandHeld(asked=row.id)
-    said = f"{state} by {row.decided_by}" if row.decided_by else state
+    said = f"{state} by {row.decided_by}" if row.decided_by else _UNDECIDED
+    said += f": {row.decision}" if row.decision else ""
     approved = state == "approved" and row.user == of.user and row.command != ""
     return CommandHeld(asked=row.id, approved=approved, said=said)

@@ -33,6 +33,7 @@ import asyncssh
 from protocols.ssh.channel_pair import PACKET_BYTES, WINDOW_BYTES, Pair
 from protocols.ssh.channel_session import OPEN_LIMIT_S, TargetSession, UserSession
 from protocols.ssh.channels import Channel, Side, event_of
+from protocols.ssh.commands.rules import Found
 from protocols.ssh.legs import Owner, Rules
 from protocols.ssh.packets import ChannelRequest
 from protocols.ssh.requests import asked_events
@@ -111,12 +112,12 @@ class ChannelRelay:
         for half in (half for pair in self._pairs for half in pair.halves):
             (half.pause if held else half.resume)("held")
 
-    def resolve(self, channel: int, *, approved: bool) -> None:
+    def resolve(self, channel: int, found: Found, *, approved: bool, said: str) -> None:
         """Do nothing: secrets with rules for commands are not served."""
 
-    def holds(self, channel: int) -> bool:
+    def holds(self, channel: int, found: Found) -> bool:
         """Say no: nothing waits here."""
-        del channel
+        del channel, found
         return False
 
     def stop(self) -> None:

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from protocols.ssh.becoming import Becoming
 from protocols.ssh.commands.rules import Found
+from protocols.ssh.commands.waiting import Waiting
 from protocols.ssh.files import Ledger
 from recorder.events import (
     CaptureTruncated,
@@ -69,6 +70,11 @@ class Out:
 
     def __init__(self) -> None:
         self.to: tuple[list[bytes], list[bytes]] = ([], [])
+
+    def add(self, later: "Out") -> None:
+        """Take what something else has led to, behind this."""
+        for to, more in zip(self.to, later.to, strict=True):
+            to.extend(more)
 
 
 class Answer(enum.Enum):
@@ -218,6 +224,8 @@ class Channel:
         self.ident, self.kind, self.numbers = ident, kind, numbers
         self._files_bytes = files_bytes
         """What is kept of it if it carries files; None: what is kept of any."""
+        self.offered_bytes = 0
+        """What the target has granted so far, where that counts: with a guard."""
         self.room_bytes = 0
         """What the client can still take: its window less what was sent to it."""
         self.debt_bytes = 0
@@ -235,6 +243,8 @@ class Channel:
         """Whether both sides were told that it is closed, and neither had said so."""
         self.guard: Guarding | None = None
         """Where the secret says what may be run, or copied: what judges that."""
+        self.waiting: Waiting | None = None
+        """A command that is not asked for until somebody approves it."""
         self.becoming: Becoming | None = None
         """Where the secret becomes somebody else: how far that is."""
         self.captures: dict[Stream, Capture] = {}

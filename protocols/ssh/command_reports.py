@@ -10,6 +10,7 @@ from bus.contract import Grant
 from bus.errors import BusError
 from protocols.ports import GrantBroker
 from protocols.ssh.commands.rules import Found
+from protocols.ssh.terminal.pages import plain
 
 _ASK_AGAIN_S: Final = 0.5
 """How soon an approval is noticed."""
@@ -22,11 +23,11 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 class Holding(Protocol):
     """The relay that holds a command back."""
 
-    def holds(self, channel: int) -> bool:
+    def holds(self, channel: int, found: Found) -> bool:
         """Say whether it still does."""
         ...
 
-    def resolve(self, channel: int, *, approved: bool) -> None:
+    def resolve(self, channel: int, found: Found, *, approved: bool, said: str) -> None:
         """Let it run, or not."""
         ...
 
@@ -59,7 +60,7 @@ class CommandReports:
     async def wait(self, channel: int, found: Found, relay: Holding) -> None:
         """Let a command run once it is approved, or give it up; raise `RecordingLostError`."""
         rule, asked = found.rules[0], None
-        while relay.holds(channel) and not self._over():
+        while relay.holds(channel, found) and not self._over():
             try:
                 stands = await self._broker.hold_command(
                     self._grant, rule, found.command, asked
@@ -69,7 +70,8 @@ class CommandReports:
             else:
                 asked = stands.asked
                 if stands.approved is not None:
-                    relay.resolve(channel, approved=stands.approved)
+                    said = plain(stands.said)
+                    relay.resolve(channel, found, approved=stands.approved, said=said)
                     return
             await asyncio.sleep(_ASK_AGAIN_S)
         if asked is None:

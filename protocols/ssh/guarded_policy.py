@@ -10,7 +10,6 @@ from protocols.ssh.commands.rules import Found, Rules
 from protocols.ssh.packets import Reader
 from protocols.ssh.transfers.requests import Transfers
 
-_WAITS: Final = "; to have it approved, open a shell and run it there"
 _OF_A_MENU: Final = frozenset(
     {
         *("exec", "pty-req", "env", "window-change", "signal", "break", "xon-xoff"),
@@ -23,6 +22,8 @@ _HARMLESS_VARIABLES: Final = ("LANG", "LC_", "TERM")
 
 
 _STARTS: Final = frozenset({"shell", "exec", "subsystem"})
+_PASSES: Final = frozenset({RuleAction.ALERT, RuleAction.HOLD})
+"""As far as the policy goes: what waits for approval waits in the relay."""
 _ONCE: Final = "this secret lets one thing be started on a channel"
 _UNJUDGED: Final = (
     "this secret has rules about commands or files, or becomes somebody else, and this "
@@ -142,7 +143,5 @@ class GuardedPolicy(ChannelPolicy):
         found = self.rules.judge(lines, command)
         if found is None:
             return None
-        self.found.append(found.unheld)
-        if found.action is RuleAction.ALERT:
-            return None
-        return found.refusal + (_WAITS if found.action is RuleAction.HOLD else "")
+        self.found.append(found)
+        return None if found.action in _PASSES else found.refusal

@@ -15,10 +15,11 @@ from protocols.ssh.becoming import Become, Becoming, State
 from protocols.ssh.channels import Answer, Channel, Limits, Out, Side
 from protocols.ssh.commands.guard import Guard, PipedGuard
 from protocols.ssh.commands.rules import Found
+from protocols.ssh.commands.waiting import Waiting, cut
 from protocols.ssh.guarded_policy import GuardedPolicy
-from protocols.ssh.packet_relay import PacketRelay
 from protocols.ssh.packets import Message, Reader, body_of, payload_of
 from protocols.ssh.terminal.words import WordsError, split
+from protocols.ssh.withholding_relay import WithholdingRelay, parts
 from recorder.events import Became, CommandMatched, RequestRefused
 from recorder.ports import EventSink
 from recorder.session_info import RecordingTerms
@@ -26,18 +27,16 @@ from recorder.session_info import RecordingTerms
 _DATA, _EOF = int(Message.CHANNEL_DATA), int(Message.CHANNEL_EOF)
 _REQUEST, _CLOSE = int(Message.CHANNEL_REQUEST), int(Message.CHANNEL_CLOSE)
 _ADJUST = int(Message.CHANNEL_WINDOW_ADJUST)
-_CANNOT_RUN: Final = 126
-"""The status by which a shell says that it may not run a command."""
 _STARTS: Final = frozenset({"shell", "exec", "subsystem"})
 _TOLD: Final = {
     RuleAction.NOTICE: "{}",
-    RuleAction.HOLD: "this waits until somebody else approves it; control-C gives it up",
+    RuleAction.HOLD: (
+        "this waits until somebody else approves it, for an hour at most; control-C gives it up"
+    ),
 }
-_PIECE_BYTES: Final = 16 * 1024
-"""Every SSH implementation takes packets of this size (RFC 4253 6.1)."""
 
 
-class GuardedRelay(PacketRelay):
+class GuardedRelay(WithholdingRelay):
     """The channels of one session, between its two legs, and what may be run on them."""
 
     def __init__(
@@ -58,22 +57,24 @@ class GuardedRelay(PacketRelay):
 
     def receive(self, side: Side, bodies: list[bytes]) -> Out:
         """Take what `side` sent; return what to send, once what was typed is judged."""
-        bodies = self._unless_shut(side, bodies)
+        self._at_ms = self._sink.at_ms()
         if side is Side.TARGET:
-            late = Out()
+            late, bodies = Out(), self._paid_back(self._unless_shut(side, bodies))
             if self._become:
-                self._at_ms = self._sink.at_ms()
                 bodies = [each for body in bodies for each in self._veiled(body, late)]
             out = super().receive(side, bodies)
             for body in bodies:
                 if body[1] == _DATA:
                     self._shown(body)
-            for to, more in zip(out.to, late.to, strict=True):
-                to.extend(more)
+            out.add(late)
         else:
-            out = super().receive(side, [self._as_run(body) for body in bodies])
-            passed = [each for body in out.to[Side.TARGET] for each in self._judged(body)]
-            out.to[Side.TARGET][:] = passed
+            out = Out()
+            for part in parts(bodies):
+                heard = [self._as_run(body) for body in self._unless_waiting(part, out)]
+                taken = super().receive(side, heard)
+                passed = [each for body in taken.to[Side.TARGET] for each in self._judged(body)]
+                taken.to[Side.TARGET][:] = passed
+                out.add(taken)
         self._collect(out)
         return out
 
@@ -98,24 +99,25 @@ class GuardedRelay(PacketRelay):
         self._collect(out)
         return out
 
-    def resolve(self, channel: int, *, approved: bool) -> Out:
-        """Let the line that waits on a channel run, or not; return what is to be sent now."""
+    def resolve(self, channel: int, found: Found, *, approved: bool, said: str) -> Out:
+        """Let what waits on a channel run, or not; return what is to be sent now."""
         self._at_ms = self._sink.at_ms()
         out = Out()
-        for each in self._channels[Side.CLIENT].values():
-            if each.ident == channel and each.guard:
-                each.guard.resolve(self._at_ms, approved=approved)
-                if not approved:
-                    out.to[Side.CLIENT].extend(self._notice_on(each, "proxyd: not run"))
+        each = self._holder(channel, found)
+        if each and each.waiting and approved:
+            self._approve(each, each.waiting, out)
+        elif each and each.waiting:
+            self._refuse(each, each.waiting, f"not run: {said}", out)
+        elif each and each.guard:
+            each.guard.resolve(self._at_ms, approved=approved)
+            if not approved:
+                out.to[Side.CLIENT].extend(self._notice_on(each, f"proxyd: not run: {said}"))
         self._collect(out)
         return out
 
-    def holds(self, channel: int) -> bool:
-        """Say whether a line still waits for approval there."""
-        channels = self._channels[Side.CLIENT].values()
-        return any(
-            each.ident == channel and each.guard and each.guard.held for each in channels
-        )
+    def holds(self, channel: int, found: Found) -> bool:
+        """Say whether that command, and no later one, still waits for approval there."""
+        return self._holder(channel, found) is not None
 
     def take_found(self) -> list[tuple[int, Found]]:
         """Return what broke a rule, with its channel, since this was asked last."""
@@ -123,6 +125,15 @@ class GuardedRelay(PacketRelay):
         return found
 
     # --- inside
+
+    def _holder(self, channel: int, found: Found) -> Channel | None:
+        for each in self._channels[Side.CLIENT].values():
+            held = each.guard.held if each.guard else None
+            if each.waiting and not each.waiting.asked:
+                held = each.waiting.found
+            if each.ident == channel and held is found:
+                return each
+        return None
 
     @property
     def _guards_wait(self) -> bool:
@@ -140,8 +151,13 @@ class GuardedRelay(PacketRelay):
         self._guarded.terminal, self._guarded.begun = channel.terminal, channel.begun
         passes = super()._asked(side, payload, out)
         found, self._guarded.found = self._guarded.found, []
+        if found and channel.waiting:
+            self._lend_room(channel, channel.waiting, out)
+            self._tell(channel, channel.waiting.found, out)
+            return False
         for each in found:
-            self._take(channel, each)
+            # What a rule would hold was refused for another reason.
+            self._take(channel, each.unheld)
         if not passes and side is Side.CLIENT and request.kind in _STARTS:
             refused = [one for one in self._events[before:] if isinstance(one, RequestRefused)]
             del out.to[Side.CLIENT][shown:]
@@ -149,45 +165,12 @@ class GuardedRelay(PacketRelay):
         self._complaint = ""
         return passes
 
-    def _shut(
-        self, channel: Channel, request: packets.ChannelRequest, why: str, out: Out
-    ) -> None:
-        """End a channel on which something else was to be run, in both sides' names.
-
-        A mere refusal would leave the user without a reason: clients show none.
-        """
-        if request.want_reply:
-            number = channel.numbers[Side.CLIENT]
-            out.to[Side.CLIENT].append(body_of(packets.channel_success(number)))
-        self._end(channel, why, out)
-
-    def _end(self, channel: Channel, why: str, out: Out) -> None:
-        number, to_client = channel.numbers[Side.CLIENT], out.to[Side.CLIENT]
-        to_client += self._notice_on(channel, f"proxyd: {why}")
-        to_client += [
-            body_of(packets.exit_status(number, _CANNOT_RUN)),
-            body_of(packets.channel_eof(number)),
-            body_of(packets.channel_close(number)),
-        ]
-        out.to[Side.TARGET].append(body_of(packets.channel_close(channel.numbers[Side.TARGET])))
-        channel.shut, channel.guard, channel.becoming = True, None, None
-
-    def _closed(self, side: Side, payload: bytes, out: Out) -> bool:
-        channel = self._channel(side, packets.uint32(Reader(payload, 1).uint32()))
-        # Of a channel that was shut, both sides have got their close.
-        return super()._closed(side, payload, out) and not channel.shut
-
-    def _unless_shut(self, side: Side, bodies: list[bytes]) -> list[bytes]:
-        """Leave out what comes on channels that were shut, but for its close."""
-        channels = self._channels[side.other]
-        return [
-            body
-            for body in bodies
-            if body[1] < _ADJUST
-            or body[1] == _CLOSE
-            or (channel := channels.get(body[2:6])) is None
-            or not channel.shut
-        ]
+    def _granted(self, side: Side, channel: Channel, request: packets.ChannelRequest) -> bool:
+        held = [each for each in self._guarded.found if each.action is RuleAction.HOLD]
+        if held:
+            channel.waiting = Waiting(held[0], request)
+            return False
+        return super()._granted(side, channel, request)
 
     def _note(self, channel: Channel, request: packets.ChannelRequest) -> Answer:
         rules, transfers = self._guarded.rules, self._guarded.transfers
@@ -248,23 +231,20 @@ class GuardedRelay(PacketRelay):
             guard.typed(self._at_ms, data)
             due = guard.take()
             # What is let go as it came, is sent as it came.
-            yield from [body] if due == data else self._cut(channel, due)
+            yield from [body] if due == data else cut(channel.numbers[Side.TARGET], due)
         else:
             guard.finish(self._at_ms)
             yield from self._due(channel)
             yield body
 
-    def _due(self, channel: Channel) -> Iterator[bytes]:
-        return self._cut(channel, channel.guard.take() if channel.guard else b"")
-
-    def _cut(self, channel: Channel, data: bytes) -> Iterator[bytes]:
-        number = channel.numbers[Side.TARGET]
-        for start in range(0, len(data), _PIECE_BYTES):
-            yield body_of(packets.channel_data(number, data[start : start + _PIECE_BYTES]))
+    def _due(self, channel: Channel) -> list[bytes]:
+        return cut(channel.numbers[Side.TARGET], channel.guard.take() if channel.guard else b"")
 
     def _collect(self, out: Out) -> None:
         """Take what the guards have decided: recorded first, then sent and told."""
         for channel in self._channels[Side.CLIENT].values():
+            if kept := self._take_kept(channel):
+                out.add(self.receive(Side.CLIENT, kept))
             if channel.becoming:
                 self._follow_becoming(channel, channel.becoming, out)
             guard = channel.guard
@@ -272,10 +252,7 @@ class GuardedRelay(PacketRelay):
                 continue
             found, guard.found = guard.found, []
             for each in found:
-                self._take(channel, each)
-                if text := _TOLD.get(each.action):
-                    text = f"proxyd: {text.format(each.refusal)}"
-                    out.to[Side.CLIENT].extend(self._notice_on(channel, text))
+                self._tell(channel, each, out)
             if answer := guard.take_answer():
                 out.to[Side.CLIENT].extend(self._answer_on(channel, answer))
             out.to[Side.TARGET].extend(self._due(channel))
@@ -298,7 +275,7 @@ class GuardedRelay(PacketRelay):
         elif kind == _DATA:
             data = Reader(body, 6).string()
             shown = becoming.shown(self._at_ms, data)
-            yield from [body] if shown == data else self._from_target(channel, shown)
+            yield from [body] if shown == data else cut(channel.numbers[Side.CLIENT], shown)
         elif kind == _ADJUST and becoming.owed_bytes:
             size_bytes = Reader(body, 6).uint32()
             withheld_bytes = min(becoming.owed_bytes, size_bytes)
@@ -314,11 +291,6 @@ class GuardedRelay(PacketRelay):
         else:
             yield body
 
-    def _from_target(self, channel: Channel, data: bytes) -> Iterator[bytes]:
-        number = channel.numbers[Side.CLIENT]
-        for start in range(0, len(data), _PIECE_BYTES):
-            yield body_of(packets.channel_data(number, data[start : start + _PIECE_BYTES]))
-
     def _waits_to_become(self, channel: Channel, body: bytes) -> bool:
         """Keep what the user sends until he has become the other; say whether it was kept."""
         becoming = channel.becoming
@@ -331,7 +303,7 @@ class GuardedRelay(PacketRelay):
         return True
 
     def _follow_becoming(self, channel: Channel, becoming: Becoming, out: Out) -> None:
-        out.to[Side.TARGET].extend(self._cut(channel, becoming.take_due()))
+        out.to[Side.TARGET].extend(cut(channel.numbers[Side.TARGET], becoming.take_due()))
         if becoming.state is State.FAILED:
             self._end(channel, becoming.reason, out)
         if becoming.state is not State.BECAME or becoming.told or self._become is None:
@@ -342,7 +314,7 @@ class GuardedRelay(PacketRelay):
             Became(at_ms=self._at_ms, channel=channel.ident, account=account, method=method)
         )
         number = channel.numbers[Side.TARGET]
-        kept = list(self._cut(channel, becoming.take_typed()))
+        kept = cut(number, becoming.take_typed())
         kept += [body_of(packets.channel_eof(number))] if becoming.finished else []
         out.to[Side.TARGET].extend(each for body in kept for each in self._judged(body))
 
@@ -353,6 +325,12 @@ class GuardedRelay(PacketRelay):
         if channel.ledger:
             self._events += channel.ledger.target(self._at_ms, answer)
         return [body_of(packets.channel_data(channel.numbers[Side.CLIENT], answer))]
+
+    def _tell(self, channel: Channel, found: Found, out: Out) -> None:
+        self._take(channel, found)
+        if text := _TOLD.get(found.action):
+            text = f"proxyd: {text.format(found.refusal)}"
+            out.to[Side.CLIENT].extend(self._notice_on(channel, text))
 
     def _take(self, channel: Channel, found: Found) -> None:
         self._found.append((channel.ident, found))

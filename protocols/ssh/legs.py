@@ -142,12 +142,15 @@ class Relay(Protocol):
         """Read from neither leg, or from both again."""
         ...
 
-    def resolve(self, channel: int, *, approved: bool) -> None:
-        """Let the command that waits on a channel run, or not; raise `RecordingLostError`."""
+    def resolve(self, channel: int, found: Found, *, approved: bool, said: str) -> None:
+        """Let the command that waits on a channel run, or not; raise `RecordingLostError`.
+
+        `said` is what the user reads of a refusal.
+        """
         ...
 
-    def holds(self, channel: int) -> bool:
-        """Say whether a command still waits for approval there."""
+    def holds(self, channel: int, found: Found) -> bool:
+        """Say whether that command, and no later one, still waits for approval there."""
         ...
 
     def stop(self) -> None:

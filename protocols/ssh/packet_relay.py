@@ -342,16 +342,19 @@ class PacketRelay:
         if len(answers) >= ANSWERS_LIMIT:
             raise RemoteProtocolError("too many requests wait for an answer")
         if refusal is None:
-            self._events += asked_events(self._at_ms, channel.ident, request)
-            answer = self._note(channel, request) if side is Side.CLIENT else Answer.PEER
-            if request.want_reply:
-                answers.append(answer)
-            return True
+            return self._granted(side, channel, request)
         self._events.append(refused_request(self._at_ms, channel.ident, request, refusal))
         if request.want_reply:
             answers.append(Answer.REFUSAL)
             self._send_refusals(channel, side, out)
         return False
+
+    def _granted(self, side: Side, channel: Channel, request: packets.ChannelRequest) -> bool:
+        self._events += asked_events(self._at_ms, channel.ident, request)
+        answer = self._note(channel, request) if side is Side.CLIENT else Answer.PEER
+        if request.want_reply:
+            channel.answers[side].append(answer)
+        return True
 
     def _note(self, channel: Channel, request: packets.ChannelRequest) -> Answer:
         """Take from a request of the client what decides how its channel is captured."""

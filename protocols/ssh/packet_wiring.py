@@ -13,6 +13,7 @@ from protocols.ssh.accounts import Visitor
 from protocols.ssh.auth import Door, UserLogin
 from protocols.ssh.channels import Out, Side
 from protocols.ssh.client_leg import ClientLeg
+from protocols.ssh.commands.rules import Found
 from protocols.ssh.guarded_policy import GuardedPolicy
 from protocols.ssh.guarded_relay import GuardedRelay
 from protocols.ssh.launched_leg import LaunchedLeg
@@ -162,14 +163,16 @@ class Bursts:
         for leg in (self._client, self._target):
             (leg.pause if held else leg.resume)("held")
 
-    def resolve(self, channel: int, *, approved: bool) -> None:
+    def resolve(self, channel: int, found: Found, *, approved: bool, said: str) -> None:
         """Let the command that waits on a channel run, or not; raise `RecordingLostError`."""
         if self._guarded:
-            self._send(self._guarded.resolve(channel, approved=approved))
+            self._send(self._guarded.resolve(channel, found, approved=approved, said=said))
+            if self._relay.judge():
+                self._owner.tick_soon()
 
-    def holds(self, channel: int) -> bool:
-        """Say whether a command still waits for approval there."""
-        return self._guarded is not None and self._guarded.holds(channel)
+    def holds(self, channel: int, found: Found) -> bool:
+        """Say whether that command, and no later one, still waits for approval there."""
+        return self._guarded is not None and self._guarded.holds(channel, found)
 
     def stop(self) -> None:
         """Wait for the disk no longer: a session that is over takes no burst."""

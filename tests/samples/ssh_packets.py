@@ -87,9 +87,11 @@ def opening(
     return head + uint32(number) + uint32(window) + uint32(32768) + rest
 
 
-def confirmation(recipient: int = CLIENT_NUMBER, sender: int = TARGET_NUMBER) -> bytes:
+def confirmation(
+    recipient: int = CLIENT_NUMBER, sender: int = TARGET_NUMBER, window: int = 2_000_000
+) -> bytes:
     head = bytes((Message.CHANNEL_OPEN_CONFIRMATION,))
-    return head + uint32(recipient) + uint32(sender) + uint32(2_000_000) + uint32(32768)
+    return head + uint32(recipient) + uint32(sender) + uint32(window) + uint32(32768)
 
 
 def request(
@@ -99,9 +101,11 @@ def request(
     return head + bytes((reply,)) + rest
 
 
-def pty(term: str = "xterm", columns: int = 80, rows: int = 24) -> bytes:
+def pty(
+    term: str = "xterm", columns: int = 80, rows: int = 24, *, to: int = TARGET_NUMBER
+) -> bytes:
     size = uint32(columns) + uint32(rows) + uint32(0) + uint32(0)
-    return request("pty-req", string(term.encode()) + size + string(b"\x00"))
+    return request("pty-req", string(term.encode()) + size + string(b"\x00"), to=to)
 
 
 def execute(command: str) -> bytes:
