@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pyotp
@@ -14,7 +13,7 @@ from peers.daemon import Daemon, Login, MakeDaemon, Recording
 from peers.needed import program, wait_until
 from peers.openssh import OpenSSHServer, make_key
 from peers.output import Output, run
-from peers.putty import Putty, Screen
+from peers.putty import Putty
 from peers.terminal import OpenTerminal, Terminal, screen_of
 
 from config.model import Settings
@@ -523,36 +522,3 @@ def test_plink_launches(putty: Putty):
 
 def test_plink_reaches_a_target_by_name(daemon: Daemon, alice_web: Login):
     assert Putty(alice_web, daemon.fingerprints()).plink("id -un").text == "target"
-
-
-def test_putty_shows_the_terminal_and_what_is_launched(
-    daemon: Daemon,
-    putty: Putty,
-    there: Path,
-    screen: Screen,
-    record_property: Callable[[str, object], None],
-):
-    def keep_picture(screen: Screen, name: str) -> None:
-        record_property("picture", str(screen.picture(f"putty-{name}")))
-
-    argv = [program("putty"), "-ssh", *putty.argv("putty")[1:], "127.0.0.1"]
-    process = screen.start(argv)
-    try:
-        window = screen.window("PuTTY")
-        wait_until(daemon.live, "no terminal")
-        time.sleep(0.5)
-        keep_picture(screen, "terminal")
-        screen.type(window, "launch web")
-        wait_until(lambda: daemon.sessions()[-1]["secret"] == "web", "nothing was launched")
-        time.sleep(0.5)
-        keep_picture(screen, "launched")
-        screen.type(window, f"echo typed > {there}/mark")
-        wait_until((there / "mark").exists, "the typed command did not run")
-        screen.type(window, "exit")
-        wait_until(lambda: daemon.sessions()[-1]["state"] != "live", "still there")
-        keep_picture(screen, "returned")
-        screen.type(window, "exit")
-        assert process.wait(15) == 0
-    finally:
-        process.kill()
-        process.wait(5)

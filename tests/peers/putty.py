@@ -23,9 +23,13 @@ class Putty:
     fingerprints: list[str]
 
     def argv(self, name: str, *options: str) -> list[str]:
+        return self.asking(name, "-pw", self.login.password, *options)
+
+    def asking(self, name: str, *options: str) -> list[str]:
+        """The same without the password."""
         given = ("-P", str(self.login.port), "-l", self.login.username)
         trusted = [word for one in self.fingerprints for word in ("-hostkey", one)]
-        return [program(name), *given, "-pw", self.login.password, *trusted, *options]
+        return [program(name), *given, *trusted, *options]
 
     def plink(self, *words: str, options: tuple[str, ...] = (), typed: bytes = b"") -> Output:
         argv = self.argv("plink", "-batch", "-ssh", *options)
@@ -86,6 +90,16 @@ class Screen:
         """How many different pixels the screen shows; `Xvfb_screen0` is the screenshot."""
         data = (self.folder / "Xvfb_screen0").read_bytes()[XWD_HEADER_BYTES:]
         return len({data[at : at + 4] for at in range(0, len(data) - 4, 4)})
+
+    def settled(self) -> None:
+        """Wait until it shows what was drawn last: programs draw a moment later."""
+        seen = [b""]
+
+        def is_still() -> bool:
+            before, seen[0] = seen[0], (self.folder / "Xvfb_screen0").read_bytes()
+            return seen[0] == before
+
+        wait_until(is_still, "the screen never stands still", every=0.2)
 
     def picture(self, name: str) -> Path:
         """Keep what the screen shows, for whoever reads the report of the tests."""
