@@ -58,6 +58,7 @@ from control.web import (
     provider_routes,
     recording_calls,
     request_routes,
+    rule_routes,
     secret_routes,
     session_routes,
     vault_routes,
@@ -126,6 +127,7 @@ def routers() -> tuple[APIRouter, ...]:
         admin_routes.router,
         group_routes.router,
         vault_routes.router,
+        rule_routes.router,
         watch_routes.router,
     )
 

@@ -34,10 +34,11 @@ _FORMATS: Final = {
     "events": ("Events, JSON lines", "jsonl", "application/jsonl"),
     "video": ("Video", "mp4", "video/mp4"),
     "storyboard": ("Storyboard", "png", "image/png"),
+    "files": ("Files that crossed", "files.zip", "application/zip"),
     "bundle": ("Bundle with proof and player", "zip", "application/zip"),
 }
 """Each export: its title, the end of its file's name, its media type."""
-_OF_TERMINALS: Final = ("text", "cast", "output", "input", "events", "bundle")
+_OF_TERMINALS: Final = ("text", "cast", "output", "input", "events", "files", "bundle")
 _OF_DESKTOPS: Final = ("video", "text", "input", "events", "storyboard", "bundle")
 _KINDS: Final = frozenset({"input", "output", "command", "title", "file", "clipboard"})
 _IDLE_LIMITS_S: Final = 3600

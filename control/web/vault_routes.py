@@ -2,7 +2,6 @@
 
 from typing import Annotated, Any, Final
 
-import msgspec
 from fastapi import APIRouter, Form
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,7 +20,7 @@ from control.requests import (
     ShowSecret,
     TestSecret,
 )
-from control.web.acting import act, filled
+from control.web.acting import act, converted, filled
 from control.web.admin_routes import Managing, Seeing
 from control.web.page import Page, ThePage
 from control.web.rendering import render
@@ -59,7 +58,7 @@ def ask_secret(request: Request, visitor: Managing) -> Response:
 async def add_secret(request: Request, page: ThePage, visitor: Managing) -> Response:
     """Put a secret into the vault."""
     given = _fields(dict(await request.form()), "name", "protocol")
-    asked = _converted(given, AddSecret)
+    asked = converted(given, AddSecret)
     return await page.run(act, page, visitor, asked, _BACK, "added")
 
 
@@ -75,7 +74,7 @@ async def edit_secret(
 ) -> Response:
     """Change one."""
     given = _fields(dict(await request.form())) | {"name": name}
-    asked = _converted(given, EditSecret)
+    asked = converted(given, EditSecret)
     return await page.run(act, page, visitor, asked, f"{_BACK}/{name}", "saved")
 
 
@@ -140,10 +139,3 @@ def _fields(form: dict[str, Any], *more: str) -> dict[str, Any]:
     except ValueError as error:
         raise InvalidError("the port is no number") from error
     return given
-
-
-def _converted(given: dict[str, Any], kind: type[Any]) -> Any:  # noqa: ANN401 - either request
-    try:
-        return msgspec.convert(given, kind)
-    except msgspec.ValidationError as error:
-        raise InvalidError(f"the form makes no sense: {error}") from error

@@ -20,6 +20,7 @@ ALICE = ("alice", "Correct-Horse-9-Battery")
 PAGES = [
     *("/secrets", "/secrets/web", "/sessions", "/sessions?q=hello", "/audit", "/status"),
     *("/admin/secrets", "/admin/secrets/new", "/admin/secrets/web", "/admin/users"),
+    "/admin/secrets/ruled/rules",
     *("/admin/access", "/admin/engines", "/profile", "/profile/password", "/nothing"),
     *("/profile/second-factor", "/requests", "/secrets/guarded", "/admin/groups"),
 ]
@@ -45,6 +46,10 @@ def daemon(make_daemon: MakeDaemon, openssh_server: OpenSSHServer) -> Daemon:
     made.cli("group", "join", "operators", "alice")
     made.cli("group", "grant", "operators", "guarded")
     made.cli("access", "request", name, "guarded", "--comment", "mine")
+    made.add_secret("ruled", openssh_server)
+    made.cli("secret", "block", "ruled", "no-wipe", r"\bwipe\b")
+    made.cli("secret", "allow", "ruled", "restart", "systemctl restart $unit")
+    made.cli("secret", "file-rule", "ruled", "no-keys", "refuse", "/etc/ssh/**")
     return made
 
 
@@ -118,6 +123,27 @@ def test_without_a_script_somebody_asks_and_another_person_decides(
     assert deciding.complaints == []
     for visit in (asking, deciding):
         visit.context.close()
+
+
+def test_a_rule_is_made_without_a_script_and_holds(chromium: Browser, daemon: Daemon) -> None:
+    visit = Visit.begun(chromium, daemon, java_script_enabled=False).log_in(*ADMIN)
+    page = visit.go("/admin/secrets/web")
+    page.get_by_role("link", name="What it lets run and cross").click()
+    page.get_by_label("Name of a rule", exact=True).fill("no-wipe")
+    page.get_by_label("Pattern (RE2)").fill(r"\bwipe\b")
+    page.get_by_label("What follows").select_option("notice")
+    page.get_by_role("button", name="Save the rule", exact=True).click()
+    assert r"\bwipe\b" in (page.locator("table").text_content() or "")
+    login = daemon.login("web")
+    refused = login.run("echo went; wipe it")
+    assert (refused.status, refused.text) == (126, "")
+    assert "rule no-wipe of this secret forbids it" in refused.said
+    page.get_by_role("button", name="Remove no-wipe").click()
+    assert login.run("echo wipe").text == "wipe"
+    rows = daemon.json("audit", "list", "--subject", "web")
+    done = {(row["who"], row["action"]) for row in rows}
+    assert {("root", f"secret.command_{act}") for act in ("blocked", "forgotten")} <= done
+    visit.context.close()
 
 
 def test_with_the_keyboard_alone_somebody_logs_in_and_finds(visit: Visit) -> None:
