@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -267,6 +268,56 @@ def test_what_crossed_is_exported_with_its_contents(
             assert exported.read(row["contents"]) == data
             assert row["sha256"] == hashlib.sha256(data).hexdigest()
     (home / "open/small").unlink()
+
+
+def exported(daemon: Daemon) -> dict[str, bytes | None]:
+    """What was kept of the last session's files, by digest; None: the digest alone."""
+    archive = zipfile.ZipFile(io.BytesIO(daemon.recorded(seconds=40).export("files")))
+    daemon.forget_sessions()
+    rows = json.loads(archive.read("files.json"))
+    return {
+        row["sha256"]: archive.read(row["contents"]) if row["contents"] else None
+        for row in rows
+    }
+
+
+@pytest.fixture(scope="module")
+def keeping(daemon: Daemon, openssh_server: OpenSSHServer) -> dict[int, Login]:
+    """Of secrets that keep so many bytes."""
+    made = {}
+    for size_bytes in (0, len(BLOB) // 2, 20_000_000):
+        secret = f"keeps-{size_bytes}"
+        daemon.add_secret(secret, openssh_server)
+        daemon.cli("secret", "keep-files", secret, str(size_bytes))
+        made[size_bytes] = daemon.login(secret)
+    return made
+
+
+@pytest.mark.parametrize("tool", ["scp", "scp -O", "sftp"])
+def test_what_files_hold_is_kept_as_far_as_the_secret_says(
+    daemon: Daemon, keeping: dict[int, Login], home: Path, here: Path, tool: str
+):
+    # More than is kept of other channels.
+    large, far = os.urandom(17_000_000), f"{home}/open/kept"
+    (here / "large").write_bytes(large)
+    for name, data, kept_bytes in (
+        ("large", large, 20_000_000),
+        ("blob", BLOB, len(BLOB) // 2),
+        ("blob", BLOB, 0),
+    ):
+        login, digest = keeping[kept_bytes], hashlib.sha256(data).hexdigest()
+        daemon.forget_sessions()
+        if tool == "sftp":
+            both = [sftp(login, f"put {name} {far}", f"get {far} back", cwd=here)]
+        else:
+            both = [copy(login, tool, name, f"proxy:{far}", cwd=here)]
+            up = exported(daemon)
+            both.append(copy(login, tool, f"proxy:{far}", "back", cwd=here))
+            assert up == {digest: data if name == "large" else None}
+        assert [done.status for done in both] == [0] * len(both), both[-1].said
+        assert (here / "back").read_bytes() == data
+        assert exported(daemon) == {digest: data if name == "large" else None}
+    (home / "open/kept").unlink()
 
 
 def test_what_a_link_on_the_target_leads_to_is_not_seen(

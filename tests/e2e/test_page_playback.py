@@ -209,6 +209,16 @@ def test_an_export_is_the_one_of_the_command_line(visit: Visit, played: Played):
     assert Path(download.value.path()).read_bytes() == played.recording.export("output")
 
 
+def test_files_that_crossed_are_handed_out(visit: Visit, played: Played):
+    page = opened(visit, played)
+    page.locator("summary", has_text="Export").click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Files that crossed").click()
+    assert download.value.suggested_filename.endswith(".files.zip")
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert json.loads(archive.read("files.json")) == []
+
+
 @pytest.fixture(scope="module")
 def bundle(visit: Visit, played: Played, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundle, as it comes out of the page."""
