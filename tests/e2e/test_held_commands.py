@@ -191,6 +191,33 @@ def test_what_was_sent_meanwhile_to_a_target_that_grants_room_is_kept(
     assert daemon.recorded().export("input") == typed
 
 
+def test_what_is_chosen_from_a_menu_waits_in_the_terminal(
+    daemon: Daemon, openssh_server: OpenSSHServer, open_terminal: OpenTerminal
+):
+    daemon.add_secret("listed", openssh_server)
+    daemon.cli(
+        "secret", "allow", "listed", "again", "echo restarted; read line; echo got-$$line"
+    )
+    daemon.cli("secret", "block", "listed", "ask-first", "restart", "--action", "hold")
+    alice = daemon.dress("", "alice", "Correct-Horse-9-Battery")
+    terminal = open_terminal(alice.ssh("-tt"), alice.env)
+    terminal.expect("proxyd> ")
+    for decision in ("approve", "deny", ""):
+        terminal.type("launch listed\r")
+        terminal.expect("listed> ")
+        terminal.type("again\r")
+        terminal.expect(TOLD)
+        row = asked(daemon)
+        terminal.type("early\r" if decision else "\x03")
+        if decision:
+            daemon.cli("access", decision, row["id"])
+        terminal.expect("got-early" if decision == "approve" else "not run: (given|denied by)")
+        terminal.expect("proxyd> ")
+    terminal.type("exit\r")
+    assert terminal.wait() == 0
+    wait_until(lambda: not pending(daemon), "still asked")
+
+
 # --- programs that copy
 
 

@@ -73,10 +73,10 @@ def test_what_is_held_goes_as_somebody_decides_and_opens_nothing_else(
     assert hold(asked).approved is None
     with database.transaction() as session:
         act = Act("root", clock.now())
-        approvals.decide(session, asked, act, "", approved_for=approved_for)
+        approvals.decide(session, asked, act, "ask me at noon", approved_for=approved_for)
     stands = hold(asked)
     assert stands.approved is (approved_for is not None)
-    assert "by root" in stands.said
+    assert stands.said.endswith(" by root: ask me at noon")
     with database.read() as session:
         [listed] = approvals.list_all(session, clock.now(), pending=False)
     assert listed.command == "restart it"
@@ -87,7 +87,8 @@ def test_what_is_given_up_or_too_old_is_not_run(hold, clock):
     assert hold(asked, given_up=True).approved is False
     assert hold(asked).said == "withdrawn by ada"
     late = hold().asked
-    assert hold(late, at=clock.now() + 2 * HOUR).approved is False
+    gone = hold(late, at=clock.now() + 2 * HOUR)
+    assert (gone.approved, gone.said) == (False, "nobody has approved it within an hour")
 
 
 def test_a_request_that_was_never_made_is_none(hold):
