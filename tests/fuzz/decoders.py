@@ -28,7 +28,7 @@ from protocols.rdp.dynamic_channel import DynamicChannels
 from protocols.rdp.followed import Followed
 from protocols.rdp.relay import Relay, Side
 from protocols.rdp.sound_channel import SoundChannel
-from protocols.rdp.wire import gcc, mcs, slowpath, virtual_channel
+from protocols.rdp.wire import gcc, logon_info, mcs, slowpath, virtual_channel
 from protocols.rdp.wire.client_core import ClientCore
 from protocols.rdp.wire.client_info import ClientInfo
 from protocols.rdp.wire.ntlm import Authenticate
@@ -301,6 +301,7 @@ def _rdp_shares(data: bytes) -> None:
     for kind, reduced in ((3, confirm_active), (1, demand_active)):
         reduced(rdp.share(kind, data))
     slowpath.without_reconnect_cookie(rdp.share(7, data))
+    logon_info.told(rdp.share(7, data))
 
 
 def _typed_commands(data: bytes) -> None:

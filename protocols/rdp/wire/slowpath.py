@@ -54,6 +54,11 @@ def share_data_kind(packet: bytes, start: int = 0) -> int | None:
     return packet[offset] if offset < len(packet) else None
 
 
+def is_compressed(share: bytes) -> bool:
+    """Say whether a share data PDU is compressed."""
+    return len(share) > _COMPRESSION_OFFSET and bool(share[_COMPRESSION_OFFSET] & COMPRESSED)
+
+
 def set_error_info(code: ErrorInfo) -> bytes:
     """Return a Set Error Info PDU ([MS-RDPBCGR] 2.2.5.1)."""
     body = code.to_bytes(4, "little")
@@ -84,8 +89,10 @@ def split_shares(data: bytes) -> list[bytes]:
     return parts if start == len(data) else [data]
 
 
-_INFO_OFFSET: Final = 18
-"""Of a Save Session Info's type, behind both share headers."""
+SHARE_DATA_BYTES: Final = 18
+"""Of both headers of a share data PDU."""
+_INFO_OFFSET: Final = SHARE_DATA_BYTES
+"""Of a Save Session Info's type."""
 _EXTENDED_LOGON: Final = 3
 _COOKIE_FLAG: Final = 0x1
 _FIELDS_OFFSET: Final = 24
@@ -101,7 +108,7 @@ def without_reconnect_cookie(data: bytes) -> bytes | None:
     """
     if len(data) < _COOKIE_BITS.stop:
         return None
-    if data[_COMPRESSION_OFFSET] & COMPRESSED:
+    if is_compressed(data):
         return None
     is_extended = data[_INFO_OFFSET] == _EXTENDED_LOGON
     if not is_extended or not data[_FIELDS_OFFSET] & _COOKIE_FLAG:
