@@ -104,6 +104,7 @@ class Relay:
         self._followed = (terms or ChannelTerms()).follow(client, target, sink)
         self._back: list[bytes] = []
         self._secrets = TypedSecrets() if mask_typed else None
+        self._looked_into = frozenset({IO_CHANNEL, client.user})
         self._clipboard = client.channel_id(clipboard_policy.CHANNEL_NAME)
         self._ended: Ended | None = None
         self.redirection: Redirection | None = None
@@ -328,7 +329,7 @@ class Relay:
         initiator = self._to_client.get(sent.initiator, sent.initiator)
         if channel in self._followed.numbers:
             return self._target_piece(renumbered(packet, initiator, channel), channel)
-        if channel != IO_CHANNEL:
+        if channel not in self._looked_into:
             return renumbered(packet, initiator, channel)
         changed = self._target_share(packet, sent.offset)
         if self._ended or changed == _DROPPED:
@@ -371,8 +372,7 @@ class Relay:
         return slowpath.without_reconnect_cookie(share)
 
     def _target_unknown(self, data: bytes) -> bytes | None:
-        parts = slowpath.split_shares(data)
-        if len(parts) > 1:
+        if parts := slowpath.split_shares(data):
             changed = [(self._target_share(part, 0), part) for part in parts]
             return b"".join(part if new is None else new for new, part in changed)
         flags = int.from_bytes(data[:2], "little")
@@ -380,7 +380,8 @@ class Relay:
             return self._redirect(data[_SECURITY_BYTES:])
         if flags & _LICENSING_FLAG:
             return self._license(data)
-        return None
+        # Whatever a client makes of it, it could be a redirection.
+        raise RemoteProtocolError("neither a share PDU nor licensing from the target")
 
     def _redirect(self, data: bytes) -> bytes:
         """Take a Server Redirection; the client never has it: it may hold credentials."""

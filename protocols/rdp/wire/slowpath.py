@@ -45,7 +45,10 @@ def share_kind(packet: bytes, start: int = 0) -> int | None:
     if size < SHARE_HEADER_BYTES or packet[start] | packet[start + 1] << 8 != size:
         return None
     kind = packet[start + 2]
-    return kind & _TYPE_BITS if kind & ~_TYPE_BITS == _VERSION else None
+    if kind & ~_TYPE_BITS == _VERSION:
+        return kind & _TYPE_BITS
+    # A redirection alone has version zero (2.2.13.3.1).
+    return kind if kind == Share.SERVER_REDIRECT else None
 
 
 def share_data_kind(packet: bytes, start: int = 0) -> int | None:
@@ -76,17 +79,20 @@ def share_control(kind: Share, body: bytes) -> bytes:
 
 
 def split_shares(data: bytes) -> list[bytes]:
-    """Return the share PDUs that a target put into one packet; one part where it is none."""
+    """Return the share PDUs that a target put into one packet; none where it holds others.
+
+    What is behind the last one, and too short for another, is padding and left out.
+    """
     parts: list[bytes] = []
     start = 0
     while len(data) - start >= SHARE_HEADER_BYTES:
         size = int.from_bytes(data[start : start + 2], "little")
         part = data[start : start + size]
         if share_kind(part) is None:
-            return [data]
+            return []
         parts.append(part)
         start += size
-    return parts if start == len(data) else [data]
+    return parts
 
 
 SHARE_DATA_BYTES: Final = 18
