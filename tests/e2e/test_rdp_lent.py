@@ -1,6 +1,7 @@
 """What clients lend to a target that asks for all there is: drives, printers, channels."""
 
 import asyncio
+import base64
 import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -174,6 +175,36 @@ async def test_what_is_printed_is_recorded(
     assert (row["operation"], row["path"], row["outcome"]) == ("print", "laser", "ok")
     assert row["sha256"] == hashlib.sha256(TEXT).hexdigest()
     assert "drive lent" in {row["detail"] for row in recording.events("channel_refused")}
+
+
+async def test_freerdp_keeps_the_settings_of_a_printer_that_it_lent(
+    daemon: Daemon, desk: Display, target: tuple[LendingTarget, int]
+) -> None:
+    user = await login(daemon, "settings", target[1], "printers")
+    viewer, kept = user.view(desk, "/printer:laser"), desk.folder / ".config/freerdp/printers"
+    try:
+        lent = await target[0].borrower()
+        [printer] = await lent.lent()
+        assert (printer.kind, printer.name) == (DeviceKind.PRINTER, "laser")
+        for name in ("other", "laser"):
+            lent.say(DEVICES, devices.settings_updated(name, TEXT))
+        await asyncio.to_thread(
+            wait_until, lambda: any(kept.rglob("*")), "no settings were kept"
+        )
+    finally:
+        viewer.close()
+    recording = await asyncio.to_thread(daemon.recorded)
+    [row] = recording.events("file_touched")
+    assert (row["operation"], row["path"], row["outcome"]) == ("setstat", "laser", "ok")
+    assert (row["size_bytes"], row["sha256"]) == (len(TEXT), hashlib.sha256(TEXT).hexdigest())
+    refused = {row["detail"] for row in recording.events("channel_refused")}
+    assert "settings of other, a printer that is not there" in refused
+    assert [path.name for path in kept.iterdir()] == [named("laser")]
+
+
+def named(printer: str) -> str:
+    """What FreeRDP calls its folder for a printer's settings."""
+    return base64.b64encode(devices.wide(printer)).decode()
 
 
 async def create_answer(lent: Borrower, number: int, name: bytes) -> bytes:

@@ -32,6 +32,7 @@ from protocols.rdp.wire import gcc, logon_info, mcs, slowpath, virtual_channel
 from protocols.rdp.wire.client_core import ClientCore
 from protocols.rdp.wire.client_info import ClientInfo
 from protocols.rdp.wire.ntlm import Authenticate
+from protocols.rdp.wire.printers import read_settings
 from protocols.rdp.wire.redirection import Redirection
 from protocols.rdp.wire.spnego import Init
 from protocols.rdp.wire.ts_request import PasswordCredentials, TSRequest
@@ -378,6 +379,7 @@ DECODERS: Final[dict[str, Callable[[bytes], object]]] = {
     "rdp_login": _rdp_login,
     "rdp_nla": _rdp_nla,
     "rdp_ntlm": Authenticate.read,
+    "rdp_printers": read_settings,
     "rdp_redirection": Redirection.read,
     "rdp_relay": _rdp_relay,
     "rdp_request": ConnectionRequest.read,
