@@ -203,7 +203,7 @@ class StreamDigested(Struct, frozen=True, kw_only=True, array_like=True, tag=17)
 
 
 class FileTouched(Struct, frozen=True, kw_only=True, array_like=True, tag=18):
-    """The ledger: what SFTP, SCP or a redirected drive did to a file, or a target to a printer."""
+    """The ledger: what SFTP, SCP or a redirected drive did to a file."""
 
     at_ms: Milliseconds
     channel: ChannelId
