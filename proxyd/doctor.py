@@ -23,6 +23,7 @@ from control.gateway_keys import usable_host_keys
 from control.node_requests import AskStatus, Status
 from control.operator_client import RunningNode
 from proxyd.engine_trust import SEALING_KEY_NAME, SIGNING_KEY_NAME, TrustFile
+from proxyd.kinds import check_kinds
 from proxyd.neighbours import (
     Doubtful,
     Ill,
@@ -34,7 +35,6 @@ from proxyd.neighbours import (
     check_syslog,
     readiness,
 )
-from proxyd.node import check_kinds
 from proxyd.surroundings import credentials_dir
 from recorder.spool import ALARM_PERCENT, QUARANTINE, REFUSE_PERCENT, RESERVE, WARN_PERCENT
 

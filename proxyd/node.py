@@ -9,7 +9,6 @@ from typing import Final
 
 import structlog
 
-from bus.amqp import is_amqp
 from bus.memory import MemoryBus
 from config.errors import ConfigError
 from config.model import Settings
@@ -18,7 +17,6 @@ from control.audit import Act
 from control.audit_export import AuditExport
 from control.errors import ControlError
 from control.node_requests import Status
-from control.open_database import open_blob_store
 from control.operations import Operations
 from control.proofs import Proofs
 from control.storage_keys import StorageKeys
@@ -35,27 +33,15 @@ from proxyd.engine import Engine, EngineKeys
 from proxyd.engine_trust import engine_id
 from proxyd.gateways import usable_keys
 from proxyd.metrics import Metrics, watch
-from proxyd.roles import check_bus
 from proxyd.sealing_keys import LocalSealingKeys, local_sealing_keys, signing_key_file
 from proxyd.surroundings import credentials_dir, held, measuring
 from proxyd.worker import Worker
 from recorder.clock import SystemClock
-from storage.database import Database, supported_url
-from storage.errors import UnsupportedStoreError
+from storage.database import Database
 
 ROLE: Final = "all"
 
 _log = structlog.get_logger()
-
-
-def check_kinds(settings: Settings) -> None:
-    """Raise `ConfigError` where a URL names what this version lacks. Opens nothing."""
-    check_bus("control" if is_amqp(settings.bus.url) else ROLE, settings.bus.url)
-    try:
-        supported_url(settings.database_url)
-    except UnsupportedStoreError as error:
-        raise ConfigError(str(error)) from error
-    open_blob_store(settings, credentials_dir())
 
 
 class WholeNode:

@@ -20,7 +20,7 @@ def config() -> None:
 @pass_invocation
 def check(invocation: Invocation) -> None:
     """Read the settings; exit with 78 where they cannot be used."""
-    from proxyd.node import check_kinds  # noqa: PLC0415 - brings the whole daemon
+    from proxyd.kinds import check_kinds  # noqa: PLC0415 - brings the database
 
     check_kinds(invocation.settings())
     click.echo(f"{_source(invocation)}: the settings can be used", err=True)
