@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from peers.syslog import Rsyslog
+from samples.databases import new_sqlite
 from sqlalchemy.orm import Session
 
 from config.model import AuditSettings
@@ -24,8 +25,7 @@ NASTY = 'say "hi" to [web] \\ or not\nFeb 1 root: forged\x1b[2J ümläut 漢字'
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path}/proxyd.db")
-    database.migrate()
+    database = new_sqlite(tmp_path / "proxyd.db")
     yield database
     database.close()
 

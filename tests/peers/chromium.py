@@ -19,7 +19,7 @@ def chromium() -> Iterator[Browser]:
     """One browser a module."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=program("chromium"),
+            executable_path=program("chromium-headless-shell"),
             args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"],
         )
         yield browser

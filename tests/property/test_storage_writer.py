@@ -1,16 +1,16 @@
 """However chunks arrive, a session ends up stored once, whole and in order."""
 
 import tempfile
-from uuid import uuid4
+from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples.chunks import KEYS, SESSION, Signers, chunk
+from samples.databases import new_sqlite
 
 from recorder.clock import ManualClock
 from recorder.events import EndReason, SessionEnded, TargetData
 from storage.blobs import DatabaseBlobs
-from storage.database import Database
 from storage.errors import ChunkConflictError
 from storage.reader import Reader
 from storage.tables import SessionRow
@@ -31,8 +31,7 @@ def test_any_order_with_any_repeats_gives_the_same_session(bodies, data):
     repeats = data.draw(st.lists(st.sampled_from(chunks), max_size=4))
     arrivals = data.draw(st.permutations(chunks + repeats))
     with tempfile.TemporaryDirectory() as folder:
-        database = Database(f"sqlite:///{folder}/{uuid4()}.db")
-        database.migrate()
+        database = new_sqlite(Path(folder) / "proxyd.db")
         writer = Writer(database, DatabaseBlobs(), ManualClock(), KEYS, Signers())
         for each in arrivals:
             assert writer.store(each).digest == each.digest
@@ -52,8 +51,7 @@ def test_any_order_with_any_repeats_gives_the_same_session(bodies, data):
 @given(bodies, st.data())
 def test_a_forged_chunk_never_replaces_a_stored_one(bodies, data):
     with tempfile.TemporaryDirectory() as folder:
-        database = Database(f"sqlite:///{folder}/{uuid4()}.db")
-        database.migrate()
+        database = new_sqlite(Path(folder) / "proxyd.db")
         writer = Writer(database, DatabaseBlobs(), ManualClock(), KEYS, Signers())
         chunks = []
         for body in bodies:

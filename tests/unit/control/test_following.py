@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 from samples.chunks import KEYS, RECORDING_KEY, SESSION
+from samples.databases import new_sqlite
 from samples.recordings import until
 
 from bus.contract import Command, CommandResult, WatchSession
@@ -53,8 +54,7 @@ class Engine:
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path}/db")
-    database.migrate()
+    database = new_sqlite(tmp_path / "db")
     with database.transaction() as session:
         words = ("protocol", "user", "secret", "target", "site", "client_address")
         session.add(

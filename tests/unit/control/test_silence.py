@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from samples.chunks import KEYS, SESSION, Signers, three_chunks
+from samples.databases import new_sqlite
 from sqlalchemy import select
 
 from control import sessions
@@ -21,10 +22,10 @@ DAY_S = 24 * 3600.0
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    sqlite = request.param == "sqlite"
-    url = f"sqlite:///{tmp_path}/db" if sqlite else request.getfixturevalue("postgresql")
-    database = Database(url)
-    database.migrate()
+    if request.param == "sqlite":
+        database = new_sqlite(tmp_path / "db")
+    else:
+        database = Database(request.getfixturevalue("postgresql"))
     yield database
     database.close()
 

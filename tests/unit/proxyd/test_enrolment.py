@@ -5,6 +5,7 @@ import stat
 
 import msgspec
 import pytest
+from samples.databases import new_sqlite
 
 from bus.contract import EngineEnrolled, EnrolmentPending, EnrolmentRefused
 from bus.enrolment import control_proof, fingerprint
@@ -13,7 +14,7 @@ from bus.identity import Introduction
 from bus.memory import MemoryBus
 from bus.signed import introduction
 from config.errors import ConfigError
-from config.model import OnLoss, Settings
+from config.model import OnLoss
 from control import engines
 from control.audit import Act
 from control.errors import ConflictError, DeniedError
@@ -25,7 +26,6 @@ from proxyd import enrolment
 from proxyd.engine_trust import EnginePrivateKeys, TrustFile
 from proxyd.enrolment import Enroller, forget
 from recorder.clock import ManualClock
-from storage.database import Database
 
 
 @pytest.fixture(autouse=True)
@@ -56,8 +56,7 @@ def enroller(engine_dir, keys, clock):
 
 @pytest.fixture
 def database(tmp_path):
-    database = Database(Settings(state_dir=tmp_path).database_url)
-    database.migrate()
+    database = new_sqlite(tmp_path / "proxyd.db")
     yield database
     database.close()
 

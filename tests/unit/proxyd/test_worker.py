@@ -1,6 +1,7 @@
 import msgspec
 import pytest
 from samples.chunks import KEYS, SESSION, SIGNER, STARTED, chunk, three_chunks
+from samples.databases import new_sqlite
 
 from config.errors import ConfigError
 from config.model import BlobSettings, Settings
@@ -12,7 +13,6 @@ from recorder.clock import ManualClock
 from recorder.errors import ChunkRefusedError
 from recorder.events import EndReason, SessionEnded
 from recorder.signing import SigningKey
-from storage.database import Database
 
 CHUNKS = three_chunks()
 STRANGER = SigningKey("engine-9", bytes(32))
@@ -20,8 +20,7 @@ STRANGER = SigningKey("engine-9", bytes(32))
 
 @pytest.fixture
 def database(tmp_path):
-    database = Database(f"sqlite:///{tmp_path}/proxyd.db")
-    database.migrate()
+    database = new_sqlite(tmp_path / "proxyd.db")
     with database.transaction() as session:
         node_keys.add(session, "engine-1", Purpose.SIGNING, SIGNER.public, STARTED)
     yield database

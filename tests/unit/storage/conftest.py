@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from samples.databases import new_sqlite
 
 from storage.database import Database
 
@@ -16,17 +17,16 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    database = Database(database_url)
-    database.migrate()
+def database(request: pytest.FixtureRequest, database_url: str) -> Iterator[Database]:
+    path = database_url.removeprefix("sqlite:///")
+    database = Database(database_url) if path == database_url else new_sqlite(Path(path))
     yield database
     database.close()
 
 
 @pytest.fixture
 def sqlite_database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path}/only.db")
-    database.migrate()
+    database = new_sqlite(tmp_path / "only.db")
     yield database
     database.close()
 

@@ -13,7 +13,6 @@ from storage.writer import Writer
 @pytest.fixture
 def recorded(state):
     database = Database(f"sqlite:///{state}/proxyd.db")
-    database.migrate()
     Writer(database, DatabaseBlobs(), SystemClock(), KEYS, Signers()).store_all(three_chunks())
     database.close()
     return str(SESSION)
