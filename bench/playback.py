@@ -112,7 +112,8 @@ def _screen(numbers: random.Random) -> Iterator[bytes]:
 def _played(daemon: Daemon, session_id: UUID) -> tuple[list[float], list[float]]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=program("chromium-headless-shell"), args=["--no-sandbox", "--disable-gpu"]
+            executable_path=program("chromium-headless-shell"),
+            args=["--no-sandbox", "--disable-gpu"],
         )
         visit = Visit.begun(browser, daemon, viewport={"width": 1280, "height": 900})
         visit.log_in(*AUDITOR)

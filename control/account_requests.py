@@ -107,6 +107,8 @@ class ReachableSecret(Struct, frozen=True, kw_only=True):
     """When the user last had a session on it."""
     demands: tuple[str, ...] = ()
     """What it demands before it is launched: of `comment ticket approval`."""
+    channels: tuple[str, ...] = ()
+    """What it lets through."""
 
 
 class SetFavourite(Request, frozen=True, kw_only=True):

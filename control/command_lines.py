@@ -1,17 +1,40 @@
 """Ready command lines for a proxy credential. The password is never in one: others see argv."""
 
+from collections.abc import Collection
+from types import MappingProxyType
+from typing import Final
+
+from control.rdp_file import lent_by
 from recorder.session_info import TargetProtocol
+
+_LENDING: Final = MappingProxyType(
+    {
+        "drives": "/drive:NAME,FOLDER",
+        "printers": "/printer",
+        "audio": "/sound",
+        "microphone": "/microphone",
+        "dynamic": "/dynamic-resolution",
+    }
+)
+"""How xfreerdp is told to offer what a secret lets through; the clipboard it offers anyway."""
 
 
 def command_lines(
-    protocol: TargetProtocol, username: str, host: str, port: int
+    protocol: TargetProtocol,
+    username: str,
+    host: str,
+    port: int,
+    channels: Collection[str] = (),
 ) -> dict[str, str]:
     """Return a command line for each client that speaks the protocol.
 
-    Port 0, which is yet to be chosen, becomes the word PORT.
+    Port 0, which is yet to be chosen, becomes the word PORT. `channels` are what the secret
+    lets through; which folder is to be lent is left to fill in.
     """
     shown = str(port) if port else "PORT"
-    return (_rdp if protocol is TargetProtocol.RDP else _ssh)(username, host, shown)
+    if protocol is TargetProtocol.RDP:
+        return _rdp(username, host, shown, channels)
+    return _ssh(username, host, shown)
 
 
 def _ssh(username: str, host: str, port: str) -> dict[str, str]:
@@ -25,11 +48,14 @@ def _ssh(username: str, host: str, port: str) -> dict[str, str]:
     }
 
 
-def _rdp(username: str, host: str, port: str) -> dict[str, str]:
-    address = f"{_bracketed(host)}:{port}"
+def _rdp(username: str, host: str, port: str, channels: Collection[str]) -> dict[str, str]:
+    address, lent = f"{_bracketed(host)}:{port}", lent_by(channels)
+    words = ["+clipboard" if "clipboard" in lent else "-clipboard"]
+    words += [word for kind, word in _LENDING.items() if kind in lent]
     return {
+        # mstsc is told of all else by a file only: `control.rdp_file`.
         "mstsc": f"mstsc /v:{address}",
-        "xfreerdp": f"xfreerdp /v:{address} /u:{username}",
+        "xfreerdp": " ".join([f"xfreerdp /v:{address} /u:{username}", *words]),
     }
 
 

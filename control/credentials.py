@@ -94,6 +94,7 @@ def issue(
     if protocol is TargetProtocol.RDP:
         row.nt_hash = nt_hashes.seal_hash(vault, row.id, password)
     session.add(row)
+    channels = secrets.channels_of(secret)
     return IssuedCredential(
         id=row.id,
         username=username,
@@ -103,7 +104,8 @@ def issue(
         protocol=protocol,
         expires_at=row.expires_at,
         uses=row.uses,
-        commands=command_lines(protocol, username, gateways.host, port),
+        commands=command_lines(protocol, username, gateways.host, port, channels),
+        channels=channels,
     )
 
 

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -18,6 +20,7 @@ from control.private_files import write_private
 
 HOST_KEY_NAMES = ("ssh_host_ed25519_key", "ssh_host_rsa_key")
 _RSA_BITS = 3072
+_PROBE = b"proxyd"
 
 
 def host_key_paths(state_dir: Path) -> tuple[Path, ...]:
@@ -31,7 +34,7 @@ def usable_host_keys(state_dir: Path) -> tuple[Path, ...]:
     for path in paths:
         try:
             is_open_to_others = path.stat().st_mode & 0o077
-            load_ssh_private_key(path.read_bytes(), None)
+            _try_key(path.read_bytes())
         except FileNotFoundError as error:
             raise ConfigError(
                 f"{path} is missing: run `proxyd init`, or restore it from a backup"
@@ -40,7 +43,7 @@ def usable_host_keys(state_dir: Path) -> tuple[Path, ...]:
             raise ConfigError(
                 f"{path} cannot be read: {error.strerror}; run as the user that owns it"
             ) from error
-        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        except (ValueError, TypeError, UnsupportedAlgorithm, InvalidSignature) as error:
             raise ConfigError(
                 f"{path} holds no host key: restore it from a backup, or remove it and run "
                 "`proxyd init`, which makes another one"
@@ -48,6 +51,15 @@ def usable_host_keys(state_dir: Path) -> tuple[Path, ...]:
         if is_open_to_others:
             raise ConfigError(f"{path} is open to others: `chmod 600 {path}`")
     return paths
+
+
+def _try_key(private: bytes) -> None:
+    """Raise where it holds no key whose signature its public half confirms."""
+    # Proving an RSA key's numbers takes a hundred times as long as using them.
+    key = load_ssh_private_key(private, None, unsafe_skip_rsa_key_validation=True)
+    if isinstance(key, RSAPrivateKey):
+        signature = key.sign(_PROBE, padding.PKCS1v15(), SHA256())
+        key.public_key().verify(signature, _PROBE, padding.PKCS1v15(), SHA256())
 
 
 def make_host_keys(state_dir: Path) -> list[str]:

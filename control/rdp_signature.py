@@ -33,8 +33,9 @@ _SCOPE: Final = (
     "RedirectCOMPorts",
     "RedirectSmartCards",
     "RedirectClipboard",
+    "DrivesToRedirect",
 )
-"""What is signed, of what proxyd writes."""
+"""What is signed, of what proxyd writes: mstsc takes no other settings into a signature."""
 _HEADER: Final = struct.Struct("<III")
 """Version, kind (PKCS #7), and the size of what follows."""
 _VERSION: Final = 0x00010001

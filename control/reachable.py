@@ -3,7 +3,7 @@
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from control import access, users
+from control import access, secrets, users
 from control.account_requests import ReachableSecret
 from control.errors import NotFoundError
 from recorder.session_info import TargetProtocol
@@ -39,6 +39,7 @@ def list_for(session: Session, user: str) -> list[ReachableSecret]:
             is_favourite=favourite is not None,
             used_at=used_at,
             demands=tuple(filter(None, row.demands.split(","))),
+            channels=secrets.channels_of(row),
         )
         for row, favourite, used_at in session.execute(query)
     ]

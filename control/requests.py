@@ -236,6 +236,8 @@ class IssuedCredential(Struct, frozen=True, kw_only=True):
     uses: int
     commands: dict[str, str]
     """Ready command lines: `openssh putty plink`, or `mstsc xfreerdp`."""
+    channels: tuple[str, ...] = ()
+    """What the secret lets through, as it was then: a client need offer no more."""
 
     def __repr__(self) -> str:
         return f"IssuedCredential(id={self.id!r}, <redacted>)"

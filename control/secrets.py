@@ -154,7 +154,7 @@ def summary(row: SecretRow) -> SecretSummary:
         host_keys=host_keys(row),
         record=RecordingMode(row.record),
         on_loss=None if row.on_loss is None else OnLoss(row.on_loss),
-        channels=tuple(filter(None, row.channels.split(","))),
+        channels=channels_of(row),
         capture=Capture(row.capture),
         mask_typed=row.mask_typed,
         site=row.site,
@@ -172,6 +172,11 @@ def _seal(vault: Vault, row: SecretRow, credential: TargetCredential) -> None:
     sealed = vault.seal(row.id, row.version, credential)
     row.sealed, row.wrapped_key = sealed.sealed, sealed.wrapped_key
     row.master_key_id = sealed.master_key_id
+
+
+def channels_of(row: SecretRow) -> tuple[str, ...]:
+    """Return what a secret lets through."""
+    return tuple(filter(None, row.channels.split(",")))
 
 
 def _channels(request: AddSecret) -> tuple[str, ...]:
@@ -253,7 +258,7 @@ def _check(row: SecretRow) -> None:
 
 def _check_channels(row: SecretRow) -> None:
     known = CHANNELS[TargetProtocol(row.protocol)]
-    for channel in filter(None, row.channels.split(",")):
+    for channel in channels_of(row):
         is_subsystem = "subsystem" in known and channel.startswith("subsystem:")
         if channel not in known and not is_subsystem:
             raise InvalidError(f"there is no channel `{channel}`: {', '.join(known)}")

@@ -122,6 +122,7 @@ def download_rdp(page: ThePage, visitor: Mine, name: str, id: str) -> Response: 
         expires_at=found.expires_at,
         uses=found.uses,
         commands={},
+        channels=_reachable(page, visitor, name).channels,
     )
     headers = {"Content-Disposition": f'attachment; filename="{found.username}.rdp"'}
     return Response(rdp_file(issued), media_type="application/x-rdp", headers=headers)

@@ -43,6 +43,11 @@ class ClientSide(Struct, frozen=True, kw_only=True):
     """Its user channel."""
     info: ClientInfo
 
+    def channel_id(self, name: str) -> int | None:
+        """Return the number of a static channel; None where it asked for none of that name."""
+        named = zip(self.channels, self.channel_ids, strict=True)
+        return next((number for one, number in named if one.name.lower() == name), None)
+
 
 class Offer(Struct, frozen=True, kw_only=True):
     """What clients are let in with: `[rdp] client_security`."""

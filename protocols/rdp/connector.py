@@ -55,6 +55,8 @@ class TargetSide(Struct, frozen=True, kw_only=True):
     """The target's static channels by the client's number; those that are refused lack."""
     compressed: bool
     """Whether it may compress what it sends: MPPC with 64 KiB of history."""
+    checked: bool = False
+    """Whether it has checked the credential before it shows anything: NLA."""
 
 
 class Connector:
@@ -207,6 +209,7 @@ class Connector:
             io_channel=self._network.io_channel,
             channel_ids=dict(zip(numbers, self._network.channels, strict=True)),
             compressed=bool(info.flags & InfoFlag.COMPRESSION),
+            checked=bool(self._selected & x224.Security.NLA),
         )
         return [Send(mcs.send_request(self._user, self._network.io_channel, data)), Ready()]
 
@@ -214,7 +217,8 @@ class Connector:
         """Return Client Info with the real credential, and compression that can be replayed."""
         given, credentials = self._client.info, self._logon.credentials
         cleared = InfoFlag.COMPRESSION | InfoFlag.COMPRESSION_TYPE | InfoFlag.PASSWORD_IS_PIN
-        flags = (given.flags & ~cleared) | InfoFlag.AUTOLOGON
+        # A logon screen behind a logon that failed is not to be typed at on the record.
+        flags = (given.flags & ~cleared) | InfoFlag.AUTOLOGON | InfoFlag.LOGON_ERRORS
         if given.compresses:
             flags |= InfoFlag.COMPRESSION | _COMPRESSION_64K
         return structs.replace(

@@ -16,7 +16,8 @@ from protocols.errors import RemoteProtocolError
 from protocols.rdp.device_files import DeviceLedger
 from protocols.rdp.device_policy import DevicePolicy, DeviceTerms, Judged
 from protocols.rdp.followed import Passed, Refusals
-from protocols.rdp.wire import devices
+from protocols.rdp.printer_settings import PrinterSettings
+from protocols.rdp.wire import devices, printers
 from protocols.rdp.wire.devices import Device, DeviceKind, Kind, Major, Status
 from protocols.rdp.wire.virtual_channel import Pieces, pieces
 from recorder.events import ForwardGranted, KnownEvent
@@ -89,6 +90,7 @@ class DeviceChannel:
         self._terms, self._show_protocol = terms, show_protocol
         self._ledger = DeviceLedger()
         self._policy = DevicePolicy(terms, self._ledger)
+        self._printer_settings = PrinterSettings()
         self._refusals = Refusals(CHANNEL_NAME)
         self._ways = {True: _Way(), False: _Way()}
         """By whether it is the client's."""
@@ -102,6 +104,7 @@ class DeviceChannel:
                 Kind.DEVICE_REPLY: self._pass,
                 Kind.REQUEST: self._request,
                 Kind.USES_XPS: self._xps,
+                Kind.PRINTER_SETTINGS: self._settings,
             },
             True: {
                 Kind.CLIENT_ID: self._pass,
@@ -178,6 +181,7 @@ class DeviceChannel:
     def _forget(self) -> None:
         self._ledger.abandon()
         self._policy.devices.clear()
+        self._printer_settings.forget()
 
     # --- messages of both
 
@@ -192,6 +196,15 @@ class DeviceChannel:
 
     def _xps(self, _message: bytes, _whole: int) -> _Fate:
         return _Fate() if self._terms.printers else _Fate(b"")
+
+    def _settings(self, message: bytes, _whole: int) -> _Fate:
+        settings = printers.read_settings(message)
+        refused = self._printer_settings.refusal(settings, self._policy.devices.values())
+        if refused:
+            self._tell(refused)
+            return _Fate(b"")
+        self._events.append(self._printer_settings.told(settings, self._ledger.at_ms))
+        return _Fate(message[: settings.size_bytes])
 
     def _request(self, message: bytes, whole_bytes: int) -> _Fate:
         judged = self._policy.asked(message, whole_bytes)

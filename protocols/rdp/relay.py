@@ -14,15 +14,16 @@ from typing import Final
 from msgspec import Struct
 
 from protocols.errors import RemoteProtocolError
-from protocols.rdp import capabilities
+from protocols.rdp import capabilities, clipboard_policy
 from protocols.rdp.acceptor import IO_CHANNEL, ClientSide
 from protocols.rdp.channel_terms import ChannelTerms
 from protocols.rdp.connector import TargetSide
 from protocols.rdp.typed_secrets import TypedSecrets
-from protocols.rdp.wire import mcs, slowpath
+from protocols.rdp.wire import logon_info, mcs, slowpath
 from protocols.rdp.wire.errinfo import ErrorInfo
 from protocols.rdp.wire.framing import Splitter
-from protocols.rdp.wire.keys import KeyMove, fast_path_keys, slow_path_keys
+from protocols.rdp.wire.keys import keys_of
+from protocols.rdp.wire.mcs import number_of, renumbered
 from protocols.rdp.wire.redirection import Redirection
 from recorder.events import (
     ChannelRefused,
@@ -44,10 +45,6 @@ _REQUEST: Final = int(mcs.Domain.SEND_DATA_REQUEST)
 _INDICATION: Final = int(mcs.Domain.SEND_DATA_INDICATION)
 _DATA: Final = int(slowpath.Share.DATA)
 _SAVE_SESSION_INFO: Final = int(slowpath.ShareData.SAVE_SESSION_INFO)
-_NUMBER_OFFSET: Final = 7
-"""Of the byte that holds a domain PDU's number."""
-_IDS: Final = slice(8, 12)
-"""Initiator and channel of sent data."""
 _LICENSING_FLAG: Final = 0x0080
 _LICENSING_FLAGS: Final = 0x0280
 """With `SEC_LICENSE_ENCRYPT_CS`, which says what the server could have encrypted."""
@@ -107,6 +104,8 @@ class Relay:
         self._followed = (terms or ChannelTerms()).follow(client, target, sink)
         self._back: list[bytes] = []
         self._secrets = TypedSecrets() if mask_typed else None
+        self._looked_into = frozenset({IO_CHANNEL, client.user})
+        self._clipboard = client.channel_id(clipboard_policy.CHANNEL_NAME)
         self._ended: Ended | None = None
         self.redirection: Redirection | None = None
         """Where the target sends the client, once `Ended.REDIRECTED` is told."""
@@ -144,6 +143,7 @@ class Relay:
             if number in self._refused
         ]
         self._sink.record([started, *refused])
+        self._expect_logon()
 
     def receive(self, side: Side, data: bytes) -> Crossed:
         """Take what `side` sent; return what to forward to the other one.
@@ -183,6 +183,7 @@ class Relay:
         self._follow(target)
         self._ended = self.redirection = None
         self._redirected = True
+        self._expect_logon()
 
     def farewell(self, code: ErrorInfo) -> bytes:
         """Return what tells the user why the session ends; `end` before."""
@@ -208,6 +209,16 @@ class Relay:
         }
         self._to_client = {theirs: ours for ours, theirs in self._to_target.items()}
 
+    def _expect_logon(self) -> None:
+        """Take what is typed for a password until the target says that somebody is logged on.
+
+        That its clipboard speaks says so, too: who holds it is a program of the user's. Behind
+        NLA somebody is; and where there is no clipboard, targets are that never say it.
+        """
+        has_clipboard = self._clipboard in self._followed.numbers
+        if self._secrets is not None and has_clipboard and not self._target.checked:
+            self._secrets.logon_expected()
+
     # --- from the client
 
     def _from_client(
@@ -217,6 +228,7 @@ class Relay:
         kept: list[bytes] = []
         forward: list[bytes] = []
         masked: list[KnownEvent] = []
+        secrets = self._secrets
         for packet in packets:
             if self._ended:
                 break
@@ -226,7 +238,7 @@ class Relay:
                     crossing, _ = self._followed.crossing(packet, from_client=True)
                     kept += crossing
                     there = self._to_target[followed]
-                    forward += [_renumbered(one, self._target.user, there) for one in crossing]
+                    forward += [renumbered(one, self._target.user, there) for one in crossing]
                     continue
                 passed = self._client_packet(packet)
                 if passed is None:
@@ -234,8 +246,8 @@ class Relay:
                 forward.append(passed)
             else:
                 forward.append(packet)
-            if self._secrets is not None and self._secrets.hides(_keys(packet), at_ms):
-                if self._secrets.hidden:
+            if secrets is not None and secrets.hides(keys_of(packet, IO_CHANNEL), at_ms):
+                if secrets.hidden:
                     masked.append(InputMasked(at_ms=at_ms, channel=CHANNEL))
                 continue
             kept.append(packet)
@@ -243,7 +255,7 @@ class Relay:
 
     def _client_packet(self, packet: bytes) -> bytes | None:
         """Return a TPKT packet as the target is to have it; None where it is not to."""
-        number = _number(packet)
+        number = number_of(packet)
         if number == _DISCONNECT:
             self._ended = Ended.CLIENT_LEFT
             return packet
@@ -258,10 +270,10 @@ class Relay:
         if channel is None or sent.initiator != self._client.user:
             raise RemoteProtocolError(f"data for channel {sent.channel}, which is not there")
         if sent.channel != IO_CHANNEL:
-            return _renumbered(packet, self._target.user, channel)
+            return renumbered(packet, self._target.user, channel)
         changed = self._client_share(packet, sent.offset)
         if changed is None:
-            return _renumbered(packet, self._target.user, channel)
+            return renumbered(packet, self._target.user, channel)
         return mcs.send_request(self._target.user, channel, changed)
 
     def _client_share(self, packet: bytes, start: int) -> bytes | None:
@@ -281,7 +293,7 @@ class Relay:
 
     def _followed_of(self, packet: bytes) -> int | None:
         """Return the followed channel that a client's packet is of, if it is its own."""
-        if not self._followed.numbers or _number(packet) != _REQUEST:
+        if not self._followed.numbers or number_of(packet) != _REQUEST:
             return None
         sent = mcs.read_sent(packet)
         is_followed = sent.channel in self._followed.numbers
@@ -304,7 +316,7 @@ class Relay:
 
     def _target_packet(self, packet: bytes) -> bytes | None:
         """Return a TPKT packet as the client is to have it; None where it is not to."""
-        number = _number(packet)
+        number = number_of(packet)
         if number == _DISCONNECT:
             self._ended = Ended.TARGET_LEFT
             return packet
@@ -316,26 +328,31 @@ class Relay:
             raise RemoteProtocolError(f"data on channel {sent.channel}, which nobody joined")
         initiator = self._to_client.get(sent.initiator, sent.initiator)
         if channel in self._followed.numbers:
-            ours = _renumbered(packet, initiator, channel)
-            crossing, back = self._followed.crossing(ours, from_client=False)
-            user = self._target.user
-            self._back += [mcs.send_request(user, sent.channel, piece) for piece in back]
-            return b"".join(crossing) or None
-        if channel != IO_CHANNEL:
-            return _renumbered(packet, initiator, channel)
+            return self._target_piece(renumbered(packet, initiator, channel), channel)
+        if channel not in self._looked_into:
+            return renumbered(packet, initiator, channel)
         changed = self._target_share(packet, sent.offset)
         if self._ended or changed == _DROPPED:
             return None
         if changed is None:
-            return _renumbered(packet, initiator, channel)
+            return renumbered(packet, initiator, channel)
         return mcs.send_indication(initiator, channel, changed)
+
+    def _target_piece(self, packet: bytes, channel: int) -> bytes | None:
+        """Return what goes on of a followed channel, in place of a packet in our numbers."""
+        if channel == self._clipboard and self._secrets is not None:
+            self._secrets.logged_on()
+        crossing, back = self._followed.crossing(packet, from_client=False)
+        user, there = self._target.user, self._to_target[channel]
+        self._back += [mcs.send_request(user, there, piece) for piece in back]
+        return b"".join(crossing) or None
 
     def _target_share(self, packet: bytes, start: int) -> bytes | None:
         """Return other data where the client is not to have what begins at `start`."""
         kind = slowpath.share_kind(packet, start)
         if kind == _DATA:
             if slowpath.share_data_kind(packet, start) == _SAVE_SESSION_INFO:
-                return slowpath.without_reconnect_cookie(packet[start:])
+                return self._session_info(packet[start:])
         elif kind == slowpath.Share.DEMAND_ACTIVE:
             self.activated = True
             return capabilities.demand_active(packet[start:])
@@ -345,9 +362,17 @@ class Relay:
             return self._target_unknown(packet[start:])
         return None
 
+    def _session_info(self, share: bytes) -> bytes | None:
+        if self._secrets is not None:
+            match logon_info.told(share):
+                case logon_info.Told.LOGGED_ON:
+                    self._secrets.logged_on()
+                case logon_info.Told.FAILED:
+                    self._secrets.logon_expected()
+        return slowpath.without_reconnect_cookie(share)
+
     def _target_unknown(self, data: bytes) -> bytes | None:
-        parts = slowpath.split_shares(data)
-        if len(parts) > 1:
+        if parts := slowpath.split_shares(data):
             changed = [(self._target_share(part, 0), part) for part in parts]
             return b"".join(part if new is None else new for new, part in changed)
         flags = int.from_bytes(data[:2], "little")
@@ -355,7 +380,8 @@ class Relay:
             return self._redirect(data[_SECURITY_BYTES:])
         if flags & _LICENSING_FLAG:
             return self._license(data)
-        return None
+        # Whatever a client makes of it, it could be a redirection.
+        raise RemoteProtocolError("neither a share PDU nor licensing from the target")
 
     def _redirect(self, data: bytes) -> bytes:
         """Take a Server Redirection; the client never has it: it may hold credentials."""
@@ -372,27 +398,3 @@ class Relay:
             return _DROPPED
         self._licensed = True
         return None
-
-
-def _number(packet: bytes) -> int:
-    if len(packet) <= _NUMBER_OFFSET:
-        raise RemoteProtocolError("a TPKT packet with nothing in it")
-    return packet[_NUMBER_OFFSET] >> 2
-
-
-def _keys(packet: bytes) -> list[KeyMove]:
-    if not packet[0] & _FASTPATH_ACTION:
-        return fast_path_keys(packet)
-    if _number(packet) != _REQUEST:
-        return []
-    sent = mcs.read_sent(packet)
-    is_data = sent.channel == IO_CHANNEL and slowpath.share_kind(packet, sent.offset) == _DATA
-    return slow_path_keys(packet, sent.offset) if is_data else []
-
-
-def _renumbered(packet: bytes, initiator: int, channel: int) -> bytes:
-    """Return sent data in the numbers of the other leg; the same bytes where they are."""
-    ids = (initiator - mcs.USER_BASE).to_bytes(2, "big") + channel.to_bytes(2, "big")
-    if packet[_IDS] == ids:
-        return packet
-    return packet[: _IDS.start] + ids + packet[_IDS.stop :]

@@ -29,6 +29,7 @@ from protocols.rdp.channel_policy import REDIRECTION, channel_terms, static_chan
 from protocols.rdp.connector import Connector, Logon
 from protocols.rdp.dialler import dial
 from protocols.rdp.leg import Leg, LegClosedError
+from protocols.rdp.redirections import refusal
 from protocols.rdp.relay import Ended, Relay, Side
 from protocols.rdp.wire.errinfo import ErrorInfo
 from protocols.rdp.wire.redirection import Redirection
@@ -41,9 +42,6 @@ from recorder.session_info import SessionInfo
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _credentials = msgspec.msgpack.Decoder(TargetCredential)
-
-_MOST_REDIRECTIONS: Final = 5
-"""Brokers send a client on once or twice; two hosts could send it to and fro for ever."""
 
 _SHOWN: Final = MappingProxyType(
     {
@@ -62,10 +60,6 @@ _ENDS: Final = MappingProxyType(
     {
         Ended.CLIENT_LEFT: (EndReason.CLIENT_LEFT, ""),
         Ended.TARGET_LEFT: (EndReason.TARGET_LEFT, "the target ended the session"),
-        Ended.REDIRECTED: (
-            EndReason.TARGET_UNREACHABLE,
-            "it sends the client elsewhere; add `redirection` to the secret's --channels",
-        ),
     }
 )
 
@@ -302,10 +296,14 @@ class ServedSession:
 
     async def _redirected(self, relay: Relay, to: Redirection) -> None:
         """Go where the target sends the client, if the secret lets us; else end."""
-        may = REDIRECTION in self.grant.channels and not relay.activated
         self._redirections += 1
-        if not may or self._redirections > _MOST_REDIRECTIONS:
-            self.end(*_ENDS[Ended.REDIRECTED])
+        refused = refusal(
+            allowed=REDIRECTION in self.grant.channels,
+            activated=relay.activated,
+            number=self._redirections,
+        )
+        if refused:
+            self.end(EndReason.TARGET_UNREACHABLE, refused)
             return
         self._standing.clear()
         if self._target is not None:

@@ -4,9 +4,12 @@ Nothing in RDP says that a field hides what is typed. But some keys bring up a s
 asks for a password: the one that locks the desktop, the secure attention, the one that starts
 a program as administrator. What is typed behind them is not kept, up to the Enter or Escape
 that answers the screen, or until nobody answered it for a while.
+
+And a target says when a logon has failed, and in one way or another when somebody is logged
+on. What is typed between is not kept either: its logon screen is there, however it came.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
 from protocols.rdp.wire.keys import EXTENDED, KeyMove
@@ -35,16 +38,36 @@ class TypedSecrets:
         """A screen is likely, and what is typed is hidden once no modifier is down."""
         self._hiding = False
         self._answered = False
+        self._logon_expected = False
+        self._logon_until_ms: int | None = None
+        """From the first key on: somebody who waits has typed no password."""
         self.hidden = False
         """Whether the last keys were the first of their screen that were hidden."""
 
-    def hides(self, keys: Iterable[KeyMove], at_ms: int) -> bool:
+    def logon_expected(self) -> None:
+        """Hide keys until `logged_on`, or for as long as such a screen is likely."""
+        self._logon_expected, self._logon_until_ms = True, None
+
+    def logged_on(self) -> None:
+        """Take it that the target shows no logon screen any more."""
+        self._logon_expected = False
+
+    def hides(self, keys: Sequence[KeyMove], at_ms: int) -> bool:
         """Take the keys of one packet; say whether it must not be kept."""
         was_hiding, hides = self._hiding, False
         for key in keys:
             hides |= self._take(key, at_ms)
+        if keys and self._logon_expected:
+            was_hiding = self._logon_until_ms is not None
+            hides |= self._on_logon_screen(at_ms)
         self.hidden = hides and not was_hiding
         return hides
+
+    def _on_logon_screen(self, at_ms: int) -> bool:
+        if self._logon_until_ms is None:
+            self._logon_until_ms = at_ms + LIKELY_MS
+        self._logon_expected = at_ms <= self._logon_until_ms
+        return self._logon_expected
 
     def _take(self, key: KeyMove, at_ms: int) -> bool:
         if self._hiding and at_ms > self._until_ms:

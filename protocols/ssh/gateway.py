@@ -30,6 +30,7 @@ from protocols.ssh.legs import UserLeg
 from protocols.ssh.own_login import Account, OwnLogon
 from protocols.ssh.served_session import ServedSession, Surroundings
 from protocols.ssh.serving import Terminal, chosen
+from protocols.ssh.target import private_key
 from protocols.ssh.terminal.pages import plain
 from recorder.events import EndReason
 from recorder.session_info import TargetProtocol
@@ -304,7 +305,7 @@ def _options(
 ) -> asyncssh.SSHServerConnectionOptions:
     return asyncssh.SSHServerConnectionOptions(
         server_factory=new_login,
-        server_host_keys=[str(path) for path in host_key_paths],
+        server_host_keys=[private_key(path.read_bytes(), None) for path in host_key_paths],
         config=None,
         gss_host=None,
         login_timeout=login_timeout_s,

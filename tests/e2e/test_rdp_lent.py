@@ -1,6 +1,7 @@
 """What clients lend to a target that asks for all there is: drives, printers, channels."""
 
 import asyncio
+import base64
 import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,8 +11,9 @@ from peers.daemon import Daemon, MakeDaemon
 from peers.display import Display
 from peers.freerdp import RDPLogin, rdp_login
 from peers.lending import DEVICES, DYNAMIC, Borrower, LendingTarget
-from peers.needed import wait_until
+from peers.needed import program, wait_until
 from peers.rdesktop import RDesktop
+from peers.userland import stop
 from samples import devices
 from samples.devices import WRITE_DATA, numbers
 
@@ -30,6 +32,8 @@ TEXT = "Grüße aus der Ferne\n".encode() * 700
 PIECE = 4096
 DISPLAY = b"Microsoft::Windows::RDS::DisplayControl"
 GRAPHICS = b"Microsoft::Windows::RDS::Graphics"
+PLUGGED_IN = 'mount --make-rprivate / && mount --bind "$0" /media && exec "$@"'
+"""FreeRDP offers what is mounted there, where it is told to offer every drive."""
 CREATE, CREATED, NOT_CREATED = 2, numbers(0), numbers(0x80070005)
 
 
@@ -120,6 +124,33 @@ async def test_files_of_freerdp_cross_with_their_names_and_digests(
     assert "a request that is not recorded" in refused
 
 
+async def test_an_issued_file_offers_the_drives_that_its_secret_lets_through(
+    daemon: Daemon, desk: Display, target: tuple[LendingTarget, int], tmp_path: Path
+) -> None:
+    share, file = tmp_path / "stick", tmp_path / "issued.rdp"
+    share.mkdir()
+    (share / "plan.txt").write_bytes(TEXT)
+    await login(daemon, "by-file", target[1], "drives")
+    words = ("credential", "issue", "by-file", "--user", "alice", "--rdp-file", str(file))
+    issued = await asyncio.to_thread(daemon.json, *words)
+    assert issued["channels"] == ["drives"]
+    assert issued["commands"]["xfreerdp"].endswith("/drive:NAME,FOLDER")
+    viewing = ("xfreerdp", str(file), f"/p:{issued['password']}", "/cert:ignore")
+    apart = (program("unshare"), "--mount", "sh", "-c", PLUGGED_IN, str(share))
+    process = desk.start([*apart, *viewing], tmp_path / "viewer.log")
+    try:
+        lent = await target[0].borrower()
+        [drive] = await lent.lent()
+        assert await taken(lent, "\\plan.txt", drive.number) == TEXT
+        await put(lent, "\\back.txt", TEXT[::-1], drive.number, CREATE)
+    finally:
+        stop(process)
+    assert (share / "back.txt").read_bytes() == TEXT[::-1]
+    recording = await asyncio.to_thread(daemon.recorded)
+    touched = [(row["operation"], row["outcome"]) for row in recording.events("file_touched")]
+    assert touched == [("upload", "ok"), ("download", "ok")]
+
+
 async def test_what_is_printed_is_recorded(
     daemon: Daemon, desk: Display, target: tuple[LendingTarget, int], tmp_path: Path
 ) -> None:
@@ -144,6 +175,36 @@ async def test_what_is_printed_is_recorded(
     assert (row["operation"], row["path"], row["outcome"]) == ("print", "laser", "ok")
     assert row["sha256"] == hashlib.sha256(TEXT).hexdigest()
     assert "drive lent" in {row["detail"] for row in recording.events("channel_refused")}
+
+
+async def test_freerdp_keeps_the_settings_of_a_printer_that_it_lent(
+    daemon: Daemon, desk: Display, target: tuple[LendingTarget, int]
+) -> None:
+    user = await login(daemon, "settings", target[1], "printers")
+    viewer, kept = user.view(desk, "/printer:laser"), desk.folder / ".config/freerdp/printers"
+    try:
+        lent = await target[0].borrower()
+        [printer] = await lent.lent()
+        assert (printer.kind, printer.name) == (DeviceKind.PRINTER, "laser")
+        for name in ("other", "laser"):
+            lent.say(DEVICES, devices.settings_updated(name, TEXT))
+        await asyncio.to_thread(
+            wait_until, lambda: any(kept.rglob("*")), "no settings were kept"
+        )
+    finally:
+        viewer.close()
+    recording = await asyncio.to_thread(daemon.recorded)
+    [row] = recording.events("file_touched")
+    assert (row["operation"], row["path"], row["outcome"]) == ("setstat", "laser", "ok")
+    assert (row["size_bytes"], row["sha256"]) == (len(TEXT), hashlib.sha256(TEXT).hexdigest())
+    refused = {row["detail"] for row in recording.events("channel_refused")}
+    assert "settings of other, a printer that is not there" in refused
+    assert [path.name for path in kept.iterdir()] == [named("laser")]
+
+
+def named(printer: str) -> str:
+    """What FreeRDP calls its folder for a printer's settings."""
+    return base64.b64encode(devices.wide(printer)).decode()
 
 
 async def create_answer(lent: Borrower, number: int, name: bytes) -> bytes:

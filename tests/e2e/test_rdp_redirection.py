@@ -1,12 +1,15 @@
 """A target that sends its client to another one: a broker, as in a farm of session hosts."""
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from peers.daemon import Daemon, MakeDaemon
-from peers.freerdp import rdp_login
+from peers.display import Display
+from peers.freerdp import RDPLogin, rdp_login
+from peers.lending import LendingTarget
 from peers.light_rdp import connected, log_on
 from peers.rdp_target import OddTarget
 from samples.rdp import active, redirection, share
@@ -38,13 +41,18 @@ async def farm(tmp_path: Path) -> AsyncIterator[tuple[OddTarget, OddTarget, int]
         yield broker, host, port
 
 
-async def seen(daemon: Daemon, name: str, port: int, *words: str) -> bytes:
-    """Add a secret, log in, and return what the client is sent: up to a Demand Active."""
+async def login_to(daemon: Daemon, name: str, port: int, *words: str) -> RDPLogin:
+    """Add a secret, and issue a login for it."""
     where = ("--port", str(port), "--username", "alice", "--password-stdin", *words)
     await asyncio.to_thread(
         daemon.add_target, name, *where, typed="Real-S3cret\n", protocol="rdp"
     )
-    login = await asyncio.to_thread(rdp_login, daemon, name)
+    return await asyncio.to_thread(rdp_login, daemon, name)
+
+
+async def seen(daemon: Daemon, name: str, port: int, *words: str) -> bytes:
+    """Log in to a new secret, and return what the client is sent: up to a Demand Active."""
+    login = await login_to(daemon, name, port, *words)
     leg, splitter = await connected(daemon.rdp_port), Splitter()
     await log_on(leg, login.username, login.password)
     sent: list[bytes] = []
@@ -105,6 +113,29 @@ async def test_the_other_host_is_told_nothing_unless_its_certificate_is_accepted
     assert f"{HOST}:{port}" in last["detail"]
     assert "No credential was sent" in last["detail"]
     assert [len(one.heard) for one in host.sessions] == [1]
+
+
+async def test_out_of_a_running_session_freerdp_is_sent_nowhere_and_told_why_it_ends(
+    daemon: Daemon, desk: Display, tmp_path: Path
+) -> None:
+    broker, host = LendingTarget(tmp_path, "late"), OddTarget(tmp_path, "host", DEMAND)
+    async with broker.listening(BROKER) as port, host.listening(HOST, port):
+        allowed = ("--certificate-any", "--channels", "clipboard,redirection")
+        login = await login_to(daemon, "late", port, *allowed)
+        viewer = await asyncio.to_thread(login.view, desk)
+        lent = await broker.borrower()
+        lent.redirect(redirection(address=HOST, session_id=7, password="Real-S3cret"))
+        await asyncio.to_thread(viewer.wait)
+    assert not host.sessions
+    assert "0x00010400" in viewer.said
+    recording = await asyncio.to_thread(daemon.recorded)
+    [last] = recording.events("session_ended")
+    assert "out of a session that was on the screen already" in last["detail"]
+    rows = recording.events("target_data")
+    shown = b"".join(base64.b64decode(row["data_base64"]) for row in rows)
+    assert DEMANDED in shown
+    for kept_back in (HOST, "Real-S3cret"):
+        assert kept_back.encode("utf-16-le") not in shown
 
 
 async def test_where_the_secret_does_not_say_so_nobody_is_followed(

@@ -28,10 +28,11 @@ from protocols.rdp.dynamic_channel import DynamicChannels
 from protocols.rdp.followed import Followed
 from protocols.rdp.relay import Relay, Side
 from protocols.rdp.sound_channel import SoundChannel
-from protocols.rdp.wire import gcc, mcs, slowpath, virtual_channel
+from protocols.rdp.wire import gcc, logon_info, mcs, slowpath, virtual_channel
 from protocols.rdp.wire.client_core import ClientCore
 from protocols.rdp.wire.client_info import ClientInfo
 from protocols.rdp.wire.ntlm import Authenticate
+from protocols.rdp.wire.printers import read_settings
 from protocols.rdp.wire.redirection import Redirection
 from protocols.rdp.wire.spnego import Init
 from protocols.rdp.wire.ts_request import PasswordCredentials, TSRequest
@@ -301,6 +302,7 @@ def _rdp_shares(data: bytes) -> None:
     for kind, reduced in ((3, confirm_active), (1, demand_active)):
         reduced(rdp.share(kind, data))
     slowpath.without_reconnect_cookie(rdp.share(7, data))
+    logon_info.told(rdp.share(7, data))
 
 
 def _typed_commands(data: bytes) -> None:
@@ -377,6 +379,7 @@ DECODERS: Final[dict[str, Callable[[bytes], object]]] = {
     "rdp_login": _rdp_login,
     "rdp_nla": _rdp_nla,
     "rdp_ntlm": Authenticate.read,
+    "rdp_printers": read_settings,
     "rdp_redirection": Redirection.read,
     "rdp_relay": _rdp_relay,
     "rdp_request": ConnectionRequest.read,

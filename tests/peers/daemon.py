@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 import pytest
+from peers.here import ask_here
 from peers.needed import ROOT, answers, environment, free_port, program, wait_until
 from peers.openssh import OpenSSHServer
 from peers.output import Output, run
@@ -300,7 +301,7 @@ class Daemon:
     # --- sessions
 
     def sessions(self) -> list[Json]:
-        rows: list[Json] = self.json("session", "list")
+        rows: list[Json] = self._ask("session", "list")
         return sorted(rows, key=lambda row: str(row["started_at"]))
 
     def forget_sessions(self) -> None:
@@ -321,7 +322,13 @@ class Daemon:
 
     def indexed(self) -> None:
         """Wait until all that is stored was looked through."""
-        wait_until(lambda: not self.json("status")["unindexed_chunks"], "no index", seconds=60)
+        wait_until(lambda: not self._ask("status")["unindexed_chunks"], "no index", seconds=60)
+
+    def _ask(self, *args: str) -> Any:
+        runs = self.process is not None and self.process.poll() is None
+        if runs and _is_plain(self.argv):
+            return ask_here([*self.argv[1:], *args], self._env)
+        return self.json(*args)
 
     def _wait_for(
         self, wanted: Callable[[Json], bool], seconds: float, *, mark: bool

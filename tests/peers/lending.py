@@ -99,6 +99,12 @@ class Borrower:
             for piece in pieces(message, show_protocol=False):
                 self._send(self.channels[channel], piece)
 
+    def redirect(self, packet: bytes) -> None:
+        """Send the client elsewhere, as the specification shows it: by a share PDU without
+        a version ([MS-RDPBCGR] 4.6)."""
+        data = share(slowpath.Share.SERVER_REDIRECT, b"\0\0" + packet)
+        self._send(IO_CHANNEL, data[:2] + b"\x0a" + data[3:])
+
     async def heard(self, channel: str) -> bytes:
         """The next message on a channel."""
         async with asyncio.timeout(PATIENCE_S):

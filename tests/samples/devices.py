@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from protocols.rdp.device_channel import DeviceChannel
 from protocols.rdp.device_policy import DeviceTerms
 from protocols.rdp.wire.devices import DeviceKind, Kind, Major, Setting
+from protocols.rdp.wire.printers import Event
 from protocols.rdp.wire.virtual_channel import HEADER_BYTES
 from recorder.events import FileTouched, KnownEvent
 
@@ -31,6 +32,28 @@ def printer(number: int, name: str) -> bytes:
     driver, said = wide("MS Publisher Imagesetter"), wide(name)
     data = numbers(0, 0, 0, len(driver), len(said), 0) + driver + said
     return device(DeviceKind.PRINTER, number, f"PRN{number}", data)
+
+
+def _settings(event: Event, *fields: bytes, head: bytes = b"") -> bytes:
+    sizes = numbers(*(len(field) for field in fields))
+    return numbers(Kind.PRINTER_SETTINGS, event) + head + sizes + b"".join(fields)
+
+
+def settings_added(name: str, data: bytes, port: bytes = b"PRN2") -> bytes:
+    fields = (b"", wide("MS Publisher Imagesetter"), wide(name), data)
+    return _settings(Event.ADD, *fields, head=port.ljust(8, b"\0"))
+
+
+def settings_updated(name: str, data: bytes) -> bytes:
+    return _settings(Event.UPDATE, wide(name), data)
+
+
+def settings_deleted(name: str) -> bytes:
+    return _settings(Event.DELETE, wide(name))
+
+
+def settings_renamed(name: str, new_name: str) -> bytes:
+    return _settings(Event.RENAME, wide(name), wide(new_name))
 
 
 def announced(*devices: bytes) -> bytes:

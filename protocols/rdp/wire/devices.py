@@ -49,6 +49,7 @@ class Kind(enum.IntEnum):
     CLIENT_CAPABILITIES = 0x4350 << 16 | _CORE
     LOGGED_ON = 0x554C << 16 | _CORE
     USES_XPS = 0x5543 << 16 | _PRINTERS
+    PRINTER_SETTINGS = 0x5043 << 16 | _PRINTERS
 
 
 class DeviceKind(enum.IntEnum):
@@ -138,6 +139,11 @@ class Device(Struct, frozen=True):
     written: bytes
     """As it stands in the list."""
 
+    @property
+    def port(self) -> str:
+        """Return its DOS name, by which printers are found (2.2.1.3)."""
+        return read_port(self.written[8:])
+
 
 class Request(Struct, frozen=True):
     """What the target asks of a device (2.2.1.4)."""
@@ -191,7 +197,7 @@ def read_create(message: bytes) -> Create:
     access = reader.u32()
     reader.take(16)
     disposition, options = reader.u32(), reader.u32()
-    return Create(access, disposition, options, _text(reader.take(reader.u32())))
+    return Create(access, disposition, options, text_of(reader.take(reader.u32())))
 
 
 def read_span(message: bytes) -> Span:
@@ -211,7 +217,7 @@ def read_setting(message: bytes) -> tuple[int, bytes]:
 def read_new_path(setting: bytes) -> str:
     """Return where a file is to be moved (2.2.3.3.9.1)."""
     reader = Reader(setting, 2)
-    return _text(reader.take(reader.u32()))
+    return text_of(reader.take(reader.u32()))
 
 
 def read_completion(message: bytes) -> Completion:
@@ -248,6 +254,11 @@ def device_list(devices: list[Device]) -> bytes:
     """Return a Client Device List Announce."""
     head = Kind.DEVICES.to_bytes(4, "little") + len(devices).to_bytes(4, "little")
     return head + b"".join(device.written for device in devices)
+
+
+def read_port(raw: bytes) -> str:
+    """Return a DOS name of eight bytes; something may be behind its end."""
+    return raw[:8].partition(b"\0")[0].decode("ascii", "replace")
 
 
 def read_removed(message: bytes) -> list[int]:
@@ -293,7 +304,7 @@ def _clear(data: bytearray, at: int, flags: int) -> None:
 def _read_device(reader: Reader, message: bytes) -> Device:
     start = reader.offset
     kind, number = reader.u32(), reader.u32()
-    short = reader.take(8).partition(b"\0")[0].decode("ascii", "replace")
+    short = read_port(reader.take(8))
     data = reader.take(reader.u32())
     name = short
     if kind == DeviceKind.DRIVE and data:
@@ -307,7 +318,7 @@ def _drive_name(data: bytes) -> str:
     """Return the whole name of a drive (2.2.3.1), which FreeRDP 2 writes in ASCII."""
     if len(data) % 2 or data[-2:] != b"\0\0":
         return data.partition(b"\0")[0].decode("utf-8", "replace")
-    return _text(data)
+    return text_of(data)
 
 
 def _printer_name(data: bytes) -> str:
@@ -317,10 +328,10 @@ def _printer_name(data: bytes) -> str:
     reader.u32()
     reader.take(port_bytes)
     reader.take(driver_bytes)
-    return _text(reader.take(name_bytes))
+    return text_of(reader.take(name_bytes))
 
 
-def _text(raw: bytes) -> str:
+def text_of(raw: bytes) -> str:
     """Return UTF-16 as text, up to its end; a long one is cut, and ends in an ellipsis."""
     text = raw[: 2 * _MAX_TEXT].decode("utf-16-le", "replace").partition("\0")[0]
     return f"{text}…" if len(text) == _MAX_TEXT else text

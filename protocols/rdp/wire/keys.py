@@ -7,10 +7,13 @@ from typing import Final
 
 from msgspec import Struct
 
+from protocols.rdp.wire import mcs, slowpath
+
 EXTENDED: Final = 0x100
 """Added to the scan code of a key that 0xE0 comes before."""
 NO_SCAN_CODE: Final = -1
 """Of a character that was sent as such."""
+_FASTPATH_ACTION: Final = 0b11
 _LONG: Final = 0x80
 _FAST_COUNT: Final = 0x0F
 _FAST_KEY, _FAST_UNICODE = 0, 4
@@ -31,6 +34,17 @@ class KeyMove(Struct, frozen=True):
     code: int
     """Set 1 scan code, perhaps with `EXTENDED`; or `NO_SCAN_CODE`."""
     released: bool = False
+
+
+def keys_of(packet: bytes, io_channel: int) -> list[KeyMove]:
+    """Return the keys of a client's packet; raise where it holds no PDU at all."""
+    if not packet[0] & _FASTPATH_ACTION:
+        return fast_path_keys(packet)
+    if mcs.number_of(packet) != mcs.Domain.SEND_DATA_REQUEST:
+        return []
+    sent = mcs.read_sent(packet)
+    kind = slowpath.share_kind(packet, sent.offset) if sent.channel == io_channel else None
+    return slow_path_keys(packet, sent.offset) if kind == slowpath.Share.DATA else []
 
 
 def fast_path_keys(packet: bytes) -> list[KeyMove]:

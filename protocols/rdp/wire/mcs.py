@@ -18,6 +18,10 @@ _CONNECT_RESPONSE: Final = b"\x7f\x66"
 _MAX_ELEMENTS: Final = 16
 USER_BASE: Final = 1001
 """User channels are written less this (T.125 7, UserId)."""
+_NUMBER: Final = 7
+"""Offset of the byte that holds a domain PDU's number."""
+_IDS: Final = slice(8, 12)
+"""Initiator and channel of sent data."""
 _PRIORITY_HIGH_WHOLE: Final = b"\x70"
 """Priority high, and begin and end of the data in this packet."""
 _SENT_SIZE: Final = 13
@@ -137,6 +141,21 @@ def read_join_confirm(packet: bytes, channel: int) -> None:
     reader.take(2)
     if reader.u16_big() != channel:
         raise RemoteProtocolError("the confirm of a join that was not asked for")
+
+
+def number_of(packet: bytes) -> int:
+    """Return the number of the domain PDU in a packet; raise where there is none."""
+    if len(packet) <= _NUMBER:
+        raise RemoteProtocolError("a TPKT packet with nothing in it")
+    return packet[_NUMBER] >> 2
+
+
+def renumbered(packet: bytes, initiator: int, channel: int) -> bytes:
+    """Return sent data in the numbers of the other leg; the same bytes where they are."""
+    ids = (initiator - USER_BASE).to_bytes(2, "big") + channel.to_bytes(2, "big")
+    if packet[_IDS] == ids:
+        return packet
+    return packet[: _IDS.start] + ids + packet[_IDS.stop :]
 
 
 class SentData(Struct, frozen=True):

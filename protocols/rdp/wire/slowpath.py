@@ -45,13 +45,21 @@ def share_kind(packet: bytes, start: int = 0) -> int | None:
     if size < SHARE_HEADER_BYTES or packet[start] | packet[start + 1] << 8 != size:
         return None
     kind = packet[start + 2]
-    return kind & _TYPE_BITS if kind & ~_TYPE_BITS == _VERSION else None
+    if kind & ~_TYPE_BITS == _VERSION:
+        return kind & _TYPE_BITS
+    # A redirection alone has version zero (2.2.13.3.1).
+    return kind if kind == Share.SERVER_REDIRECT else None
 
 
 def share_data_kind(packet: bytes, start: int = 0) -> int | None:
     """Return the type of the share data PDU at `start`; None where it is cut off."""
     offset = start + _DATA_KIND_OFFSET
     return packet[offset] if offset < len(packet) else None
+
+
+def is_compressed(share: bytes) -> bool:
+    """Say whether a share data PDU is compressed."""
+    return len(share) > _COMPRESSION_OFFSET and bool(share[_COMPRESSION_OFFSET] & COMPRESSED)
 
 
 def set_error_info(code: ErrorInfo) -> bytes:
@@ -71,21 +79,26 @@ def share_control(kind: Share, body: bytes) -> bytes:
 
 
 def split_shares(data: bytes) -> list[bytes]:
-    """Return the share PDUs that a target put into one packet; one part where it is none."""
+    """Return the share PDUs that a target put into one packet; none where it holds others.
+
+    What is behind the last one, and too short for another, is padding and left out.
+    """
     parts: list[bytes] = []
     start = 0
     while len(data) - start >= SHARE_HEADER_BYTES:
         size = int.from_bytes(data[start : start + 2], "little")
         part = data[start : start + size]
         if share_kind(part) is None:
-            return [data]
+            return []
         parts.append(part)
         start += size
-    return parts if start == len(data) else [data]
+    return parts
 
 
-_INFO_OFFSET: Final = 18
-"""Of a Save Session Info's type, behind both share headers."""
+SHARE_DATA_BYTES: Final = 18
+"""Of both headers of a share data PDU."""
+_INFO_OFFSET: Final = SHARE_DATA_BYTES
+"""Of a Save Session Info's type."""
 _EXTENDED_LOGON: Final = 3
 _COOKIE_FLAG: Final = 0x1
 _FIELDS_OFFSET: Final = 24
@@ -101,7 +114,7 @@ def without_reconnect_cookie(data: bytes) -> bytes | None:
     """
     if len(data) < _COOKIE_BITS.stop:
         return None
-    if data[_COMPRESSION_OFFSET] & COMPRESSED:
+    if is_compressed(data):
         return None
     is_extended = data[_INFO_OFFSET] == _EXTENDED_LOGON
     if not is_extended or not data[_FIELDS_OFFSET] & _COOKIE_FLAG:

@@ -1,6 +1,13 @@
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPrivateNumbers
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_ssh_private_key,
+)
 
 from config.errors import ConfigError
 from control.gateway_keys import (
@@ -29,9 +36,10 @@ def test_a_key_that_is_written_over_was_whole_before(tmp_path):
     [
         (Path.unlink, "is missing: run `proxyd init`"),
         (lambda path: path.write_text("no key"), "holds no host key: restore it"),
+        (lambda path: path.write_text(_disturbed(path.read_text())), "holds no host key"),
         (lambda path: path.chmod(0o640), "is open to others: `chmod 600 "),
     ],
-    ids=["missing", "damaged", "open"],
+    ids=["missing", "damaged", "disturbed", "open"],
 )
 def test_a_host_key_that_cannot_be_used_is_named(tmp_path, harm, complaint):
     for path in host_key_paths(tmp_path):
@@ -41,3 +49,22 @@ def test_a_host_key_that_cannot_be_used_is_named(tmp_path, harm, complaint):
     harm(harmed)
     with pytest.raises(ConfigError, match=f"{harmed} {complaint}"):
         usable_host_keys(tmp_path)
+
+
+def _disturbed(private: str) -> str:
+    """An RSA key of which one digit of the private exponent is another."""
+    key = load_ssh_private_key(private.encode(), None)
+    assert isinstance(key, RSAPrivateKey)
+    numbers = key.private_numbers()
+    public = key.public_key().public_numbers()
+    wrong = RSAPrivateNumbers(
+        numbers.p,
+        numbers.q,
+        numbers.d + 2,
+        numbers.dmp1 + 2,
+        numbers.dmq1,
+        numbers.iqmp,
+        public,
+    ).private_key(unsafe_skip_rsa_key_validation=True)
+    written = wrong.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    return written.decode()

@@ -11,7 +11,11 @@ from peers.needed import program
 from config.errors import ConfigError
 from control.rdp_signature import RDPSigner
 
-LINES = ["full address:s:gate:3390", "username:s:4nwfvf2nzjs8a", "redirectdrives:i:0"]
+LENT = [
+    *("redirectclipboard:i:1", "redirectdrives:i:1", "drivestoredirect:s:*"),
+    *("redirectprinters:i:0", "audiomode:i:2"),
+]
+LINES = ["full address:s:gate:3390", "username:s:4nwfvf2nzjs8a", *LENT]
 
 
 @pytest.fixture
@@ -41,11 +45,22 @@ def test_a_changed_address_makes_the_signature_void(signed: Signed, tmp_path: Pa
     signer = RDPSigner.load(signed.certificate, signed.key)
     assert signer is not None
     lines = signer.signed(LINES)
-    assert lines[:3] == LINES
+    assert lines[: len(LINES)] == LINES
     assert "alternate full address:s:gate:3390" in lines
     assert is_signed(lines, signed.certificate, tmp_path)
     elsewhere = [line.replace("gate:", "evil:") for line in lines]
     assert not is_signed(elsewhere, signed.certificate, tmp_path)
+
+
+@pytest.mark.parametrize("lent", LENT)
+def test_lending_more_or_less_makes_the_signature_void(
+    signed: Signed, tmp_path: Path, lent: str
+) -> None:
+    signer = RDPSigner.load(signed.certificate, signed.key)
+    assert signer is not None
+    lines = signer.signed(LINES)
+    changed = [line[:-1] + "9" if line == lent else line for line in lines]
+    assert not is_signed(changed, signed.certificate, tmp_path)
 
 
 def test_who_names_no_key_signs_nothing() -> None:

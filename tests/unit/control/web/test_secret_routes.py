@@ -66,6 +66,7 @@ async def test_a_desktop_has_a_file_without_a_password(log_in, page, operations)
         port=3389,
         username="Admin",
         password="p",
+        channels=("drives-in",),
     )
     page.ask(desktop, "adam")
     page.ask(GrantAccess(user="ursula", secret="pc"), "adam")
@@ -75,5 +76,7 @@ async def test_a_desktop_has_a_file_without_a_password(log_in, page, operations)
     [issued] = (await browser.get("/api/v1/me/credentials")).json()
     answer = await browser.get(f"/secrets/pc/credentials/{issued['id']}.rdp")
     assert f"username:s:{issued['username']}" in answer.text
+    assert "redirectdrives:i:1" in answer.text
+    assert "redirectclipboard:i:0" in answer.text
     assert answer.headers["content-disposition"].endswith('.rdp"')
     assert (await browser.get("/secrets/pc/credentials/nothing.rdp")).status_code == 404

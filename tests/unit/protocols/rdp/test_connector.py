@@ -56,6 +56,7 @@ def test_compression_is_set_to_what_can_be_replayed():
     assert target.info.flags & InfoFlag.COMPRESSION
     assert (kind, side.compressed) == (1, True)
     assert target.info.flags & InfoFlag.AUTOLOGON
+    assert target.info.flags & InfoFlag.LOGON_ERRORS
 
 
 def test_the_target_is_told_its_own_choice_and_of_no_graphics_pipeline():

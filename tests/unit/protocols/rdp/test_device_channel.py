@@ -149,7 +149,7 @@ def test_printers_are_told_of_xps_where_there_are_any(
 
 def test_what_nobody_knows_goes_nowhere_and_is_told_once():
     talk = conversation()
-    talk.target(numbers(0x50435052, 1), numbers(Kind.COMPLETION, 1, 1, 0))
+    talk.target(numbers(0x50445052, 1), numbers(Kind.COMPLETION, 1, 1, 0))
     talk.client(numbers(Kind.REQUEST, 1), done(77, 0))
     assert (talk.to_client, talk.to_target) == ([], [])
     assert refused(talk) == ["a message of an unknown kind", "an answer that nobody waits for"]

@@ -6,9 +6,19 @@ from samples.rdp import (
     active,
     client_packets,
     connected,
-    crossing,
-    redirection,
     share,
+)
+from samples.relayed import (
+    CLIPBOARD,
+    COPIED,
+    DRIVES,
+    KEY,
+    PASTED,
+    THEIR_CLIPBOARD,
+    THEIR_USER,
+    USER,
+    Sink,
+    recorded,
 )
 
 from protocols.errors import RemoteProtocolError
@@ -20,66 +30,12 @@ from protocols.rdp.wire import mcs, slowpath
 from protocols.rdp.wire.capability_sets import Capability
 from protocols.rdp.wire.devices import DeviceKind, Status
 from protocols.rdp.wire.errinfo import ErrorInfo
-from protocols.rdp.wire.redirection import Redirection
 from recorder.errors import RecordingLostError
 from recorder.events import (
     ChannelRefused,
-    ClientData,
     DesktopStarted,
-    EndReason,
     FileTouched,
-    ForwardGranted,
-    InputMasked,
-    KnownEvent,
-    TargetData,
 )
-
-USER, CLIPBOARD, DRIVES = 1006, 1005, 1004
-THEIR_USER, THEIR_CLIPBOARD = 1010, 1020
-PASTED = crossing(b"paste")
-COPIED = crossing(b"copy")
-KEY = b"\x04\x04\x00\x1e"
-"""FastPath: the key A is pressed."""
-
-
-class Sink:
-    """Keeps what is recorded; loses everything once told to."""
-
-    congested = False
-
-    def __init__(self) -> None:
-        self.events: list[KnownEvent] = []
-        self.lost = False
-
-    def at_ms(self) -> int:
-        return 1234
-
-    def record(self, events: list[KnownEvent]) -> None:
-        if self.lost:
-            raise RecordingLostError("the disk is full")
-        self.events += events
-
-    async def drain(self) -> None:
-        """Nothing waits."""
-
-    async def close(self, reason: EndReason, detail: str = "") -> None:
-        """Nothing to close."""
-
-
-@pytest.fixture
-def sink() -> Sink:
-    return Sink()
-
-
-@pytest.fixture
-def relay(sink: Sink) -> Relay:
-    client = accepted_client()
-    _, side = connected(client, ScriptedTarget(), "cliprdr")
-    return Relay(client, side, sink)
-
-
-def recorded(sink: Sink) -> list[bytes]:
-    return [event.data for event in sink.events if isinstance(event, ClientData | TargetData)]
 
 
 def test_a_reader_learns_what_the_session_was_before_its_first_pdu(relay: Relay, sink: Sink):
@@ -184,43 +140,6 @@ def test_a_target_that_says_goodbye_is_believed(relay: Relay):
     assert (crossed.ended, crossed.data) == (Ended.TARGET_LEFT, mcs.disconnect())
 
 
-ELSEWHERE = redirection(address="host-2", session_id=7)
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        share(slowpath.Share.SERVER_REDIRECT, b"\0\0" + ELSEWHERE),
-        b"\x00\x04\0\0" + ELSEWHERE,
-        share(7, bytes(12)) + share(slowpath.Share.SERVER_REDIRECT, b"\0\0" + ELSEWHERE),
-    ],
-)
-def test_a_redirection_never_reaches_the_client(relay: Relay, sink: Sink, data: bytes):
-    packet = mcs.send_indication(1002, 1003, data)
-    crossed = relay.receive(Side.TARGET, packet)
-    assert (crossed.ended, crossed.data) == (Ended.REDIRECTED, b"")
-    assert relay.redirection == Redirection(session_id=7, host="host-2")
-    assert recorded(sink) == []
-
-
-def test_a_redirection_for_information_is_kept_back_and_ends_nothing(relay: Relay, sink: Sink):
-    told = redirection(address="host-2", flags=0x80)
-    data = share(slowpath.Share.SERVER_REDIRECT, b"\0\0" + told)
-    crossed = relay.receive(Side.TARGET, mcs.send_indication(1002, 1003, data))
-    assert (crossed.ended, crossed.data, recorded(sink)) == (None, b"", [])
-
-
-def test_behind_a_redirection_the_next_target_has_other_numbers(relay: Relay, sink: Sink):
-    data = share(slowpath.Share.SERVER_REDIRECT, b"\0\0" + ELSEWHERE)
-    relay.receive(Side.TARGET, mcs.send_indication(1002, 1003, data))
-    client, second = accepted_client(), ScriptedTarget(user=1030)
-    relay.redirected(connected(client, second, "cliprdr")[1], "host-2")
-    assert sink.events[-1] == ForwardGranted(at_ms=1234, request="redirection", detail="host-2")
-    sent = relay.receive(Side.CLIENT, mcs.send_request(USER, CLIPBOARD, COPIED))
-    assert sent.data == mcs.send_request(1030, THEIR_CLIPBOARD, COPIED)
-    assert sent.ended is None
-
-
 def test_a_client_is_licensed_once(relay: Relay):
     over = b"\x80\0\0\0\xff\x03" + bytes(14)
     licensing = mcs.send_indication(1002, 1003, over)
@@ -292,27 +211,6 @@ def test_a_file_on_the_clipboard_stays_where_it_is_and_that_is_recorded_once(
     assert refused == ChannelRefused(
         at_ms=1234, kind="cliprdr", detail="a file's contents", reason="not allowed"
     )
-
-
-def test_what_is_typed_at_a_lock_screen_crosses_and_is_not_recorded(
-    relay: Relay, sink: Sink
-) -> None:
-    lock = b"\x08\x06\x02\x5b\x00\x26" + b"\x08\x06\x03\x5b\x01\x26"
-    enter = b"\x04\x04\x00\x1c" + b"\x04\x04\x01\x1c"
-    for typed in (lock, KEY, enter, KEY):
-        assert relay.receive(Side.CLIENT, typed).data == typed
-    assert recorded(sink) == [lock, KEY]
-    assert [type(event) for event in sink.events] == [ClientData, InputMasked, ClientData]
-
-
-def test_where_the_secret_does_not_ask_for_it_everything_is_recorded(sink: Sink) -> None:
-    client = accepted_client()
-    _, side = connected(client, ScriptedTarget(), "cliprdr")
-    relay = Relay(client, side, sink, mask_typed=False)
-    lock = b"\x08\x06\x02\x5b\x00\x26" + b"\x08\x06\x03\x5b\x01\x26"
-    relay.receive(Side.CLIENT, lock)
-    relay.receive(Side.CLIENT, KEY)
-    assert recorded(sink) == [lock, KEY]
 
 
 THEIR_DRIVES = 1020

@@ -45,6 +45,43 @@ def test_a_screen_that_nobody_answers_is_forgotten() -> None:
     assert kept(secrets, chord(A), LIKELY_MS + 1) == [A]
 
 
+def test_while_a_logon_is_expected_nothing_is_kept_however_often_enter_is_pressed() -> None:
+    secrets = TypedSecrets()
+    secrets.logon_expected()
+    typed = [*chord(ENTER), *chord(A), *chord(SHIFT, A), *chord(ENTER), *chord(A, ENTER)]
+    assert kept(secrets, typed, 5_000_000) == []
+    secrets.logged_on()
+    assert kept(secrets, chord(A, ENTER), 5_000_001) == [A, ENTER]
+
+
+def test_a_logon_that_nobody_tells_of_is_forgotten_a_while_after_the_first_key() -> None:
+    secrets = TypedSecrets()
+    secrets.logon_expected()
+    assert not secrets.hides([], 0)
+    assert kept(secrets, chord(A), 60_000) == []
+    assert kept(secrets, chord(A), 60_000 + LIKELY_MS) == []
+    assert kept(secrets, chord(A), 60_001 + LIKELY_MS) == [A]
+    assert kept(secrets, chord(A), 0) == [A]
+
+
+def test_each_logon_says_once_that_keys_are_missing() -> None:
+    secrets, said = TypedSecrets(), 0
+    for _ in range(2):
+        secrets.logon_expected()
+        for key in chord(A, ENTER):
+            secrets.hides([key], 0)
+            said += secrets.hidden
+    assert said == 2
+
+
+def test_what_locks_is_noticed_while_a_logon_is_expected() -> None:
+    secrets = TypedSecrets()
+    secrets.logon_expected()
+    assert kept(secrets, chord(*LOCK)) == []
+    secrets.logged_on()
+    assert kept(secrets, chord(A)) == []
+
+
 @pytest.mark.parametrize("keys", [(L,), (CONTROL, L), (CONTROL, END), (SHIFT, ENTER), (A,)])
 def test_other_keys_bring_up_none(keys: tuple[int, ...]) -> None:
     secrets = TypedSecrets()

@@ -27,8 +27,16 @@ def test_share_pdus_in_one_packet_are_told_apart():
     one, two = share(Share.DEACTIVATE_ALL, b"abc"), share(Share.DATA, bytes(20))
     assert split_shares(one + two) == [one, two]
     assert split_shares(one) == [one]
-    for data in (one + b"x", b"\0\x80\0\0\0\0\0\0", one + two[:-1]):
-        assert split_shares(data) == [data]
+    assert split_shares(one + b"x") == [one]
+    for data in (b"\0\x80\0\0\0\0\0\0", one + two[:-1], one[:-1], b"x"):
+        assert split_shares(data) == []
+
+
+def test_a_redirection_has_no_version():
+    data = share(Share.SERVER_REDIRECT, bytes(14))
+    as_specified = data[:2] + b"\x0a" + data[3:]
+    assert share_kind(data) == share_kind(as_specified) == Share.SERVER_REDIRECT
+    assert share_kind(data[:2] + b"\x07" + data[3:]) is None
 
 
 def test_only_a_cookie_is_taken_out():
