@@ -4,13 +4,14 @@ With `PROXYD_REQUIRE_PEERS` set, as `script/test` does, a missing program is a f
 not a skip.
 """
 
+import atexit
 import itertools
 import os
 import shutil
 import socket
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Final
 
@@ -42,7 +43,8 @@ def environment(**more: str) -> dict[str, str]:
 _PORTS: Final = range(10240, 32768)
 """Below those that the kernel gives to connections going out."""
 _ports = itertools.cycle(_PORTS)
-_claims: list[socket.socket] = []
+_claims = ExitStack()
+atexit.register(_claims.close)
 
 
 def free_port() -> int:
@@ -59,7 +61,7 @@ def free_port() -> int:
         except OSError:
             claim.close()
             continue
-        _claims.append(claim)
+        _claims.enter_context(claim)
         return port
     pytest.fail(f"no port is free from {_PORTS.start} to {_PORTS.stop}")
 
