@@ -6,10 +6,15 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 # Started in the background all this ignores Ctrl-C, and so would what is started here.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How long an example takes depends on what else the machine does: no test fails by that.
+settings.register_profile("proxyd", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("proxyd")
 
 # They import each other, which must not come before pytest has rewritten their asserts.
 pytest.register_assert_rewrite("peers")

@@ -157,11 +157,12 @@ async def test_no_refusal_is_told_from_another_by_its_time(
     refused = (replace(right, password="N0t-The-Password-Of-Anybody"), used)
     refused += (replace(right, username="nobody-at-all"),)
     times_s: list[list[float]] = [[], [], []]
-    for _ in range(5):
+    quickest_s = [0.0, 1.0]
+    # The quickest of each: a machine that is busy makes some slower, and none quicker.
+    while max(quickest_s) - min(quickest_s) >= 0.1 and len(times_s[0]) < 15:
         for login, kept in zip(refused, times_s, strict=True):
             kept.append(await refusal_s(login))
-    # The quickest of each: a machine that is busy makes some slower, and none quicker.
-    quickest_s = [min(kept) for kept in times_s]
+        quickest_s = [min(kept) for kept in times_s]
     assert min(quickest_s) >= REFUSAL_S
     assert max(quickest_s) - min(quickest_s) < 0.1
     assert xrdp_server.connections() == before
@@ -190,25 +191,26 @@ def test_a_pair_that_is_used_up_opens_nothing(
     assert xrdp_server.connections() == before
 
 
+def live_of(daemon: Daemon) -> list[str]:
+    return [str(row["id"]) for row in daemon.sessions() if row["state"] == "live"]
+
+
 def test_a_client_whose_connection_breaks_comes_back_by_itself(
     desktops: Daemon, view: View
 ) -> None:
-    login, before = rdp_login(desktops, "shadow", uses=1), len(desktops.sessions())
+    login = rdp_login(desktops, "shadow", uses=1)
     with link_to(desktops.rdp_port) as link:
         viewer = view(login, "/sec:nla", "+auto-reconnect", port=link.port)
         viewer.shows(SHADOW_DESKTOP)
         broken = desktops.live()
         link.cut()
         wait_until(
-            lambda: (
-                [row["state"] for row in desktops.sessions()].count("live") == 1
-                and len(desktops.sessions()) == before + 2
-            ),
+            lambda: (live := live_of(desktops)) and live != [broken.id] and len(live) == 1,
             f"it does not come back: {viewer.said[-1500:]}",
             seconds=30,
             every=0.3,
         )
-        assert desktops.live().id != broken.id
+        assert broken.id not in live_of(desktops)
         viewer.shows(SHADOW_DESKTOP)
         viewer.close()
     desktops.recorded()
