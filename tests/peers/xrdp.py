@@ -1,9 +1,10 @@
 """Real xrdp: a target that speaks TLS and no NLA, with a desktop of one terminal."""
 
+import atexit
 import socket
 import subprocess
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,8 @@ the session to the next user for as long as this runs."""
 
 _DISPLAYS = 8
 """How many sessions one xrdp may have at a time."""
-_claims: list[socket.socket] = []
+_claims = ExitStack()
+atexit.register(_claims.close)
 _running: "list[XRDP]" = []
 
 START = """\
@@ -109,7 +111,7 @@ def _free_displays() -> int:
         except OSError:
             claim.close()
             continue
-        _claims.append(claim)
+        _claims.enter_context(claim)
         return first
     pytest.fail("no display is free from :100 to :900")
 
