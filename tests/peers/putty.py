@@ -49,6 +49,8 @@ class Screen:
         self.folder = folder
         self._log = (folder / "xvfb.log").open("wb")
         argv = [program("Xvfb"), "-displayfd", "1", "-screen", "0", "1024x768x24"]
+        # Else it starts anew when its last client leaves, and the next one may find nobody.
+        argv.append("-noreset")
         self._server = subprocess.Popen(
             [*argv, "-nolisten", "tcp", "-fbdir", folder],
             stdout=subprocess.PIPE,

@@ -26,7 +26,11 @@ class Windowed:
         self.name, self._screen, self._log, self._keep = name, screen, log, keep
         self._seen = 0
         self._process = screen.start(argv)
-        self._window = screen.window("PuTTY" if name == "putty" else name)
+        try:
+            self._window = screen.window("PuTTY" if name == "putty" else name)
+        except BaseException:
+            self.__exit__()
+            raise
 
     def __enter__(self) -> Self:
         return self
