@@ -148,6 +148,7 @@ def test_a_rule_is_made_without_a_script_and_holds(chromium: Browser, daemon: Da
 
 def test_with_the_keyboard_alone_somebody_logs_in_and_finds(visit: Visit) -> None:
     page = visit.go("/login")
+    page.wait_for_function("document.activeElement.id == 'username'")
     page.keyboard.type(ADMIN[0])
     page.keyboard.press("Tab")
     page.keyboard.type(ADMIN[1])
@@ -161,7 +162,9 @@ def test_with_the_keyboard_alone_somebody_logs_in_and_finds(visit: Visit) -> Non
     page.evaluate("window.isStillThere = true")
     page.keyboard.type("no such thing")
     page.wait_for_url("**/sessions?q=no+such+thing*")
-    assert "0 hits" in (page.text_content("[role=status]") or "")
+    page.wait_for_function(
+        "document.querySelector('[role=status]').textContent.includes('0 hits')"
+    )
     assert page.evaluate("window.isStillThere"), "the page was loaded anew"
 
 
