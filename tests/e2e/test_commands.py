@@ -207,6 +207,7 @@ def test_a_command_waits_until_somebody_approves_it(daemon: Daemon, bash: Termin
     assert b"RESTARTED" not in bash.output
     daemon.cli("access", "approve", request)
     bash.expect("RESTARTED")
+    bash.expect(PROMPT)
     bash.type("restart the-web\r")
     bash.expect("waits until somebody else approves it")
     daemon.cli("access", "deny", asked(daemon))
