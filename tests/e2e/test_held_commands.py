@@ -218,6 +218,25 @@ def test_what_is_chosen_from_a_menu_waits_in_the_terminal(
     wait_until(lambda: not pending(daemon), "still asked")
 
 
+# --- a shell without a terminal
+
+
+def test_a_line_of_a_script_waits_and_what_follows_runs_after_it(
+    daemon: Daemon, login: Login, pool: ThreadPoolExecutor, there: Path
+):
+    daemon.forget_sessions()
+    script = f"echo first\necho restarted a\necho between\necho restarted b\ntouch {there}/x"
+    waiting = pool.submit(login.run, options=("-T",), typed=script.encode())
+    first = asked(daemon)
+    assert first["command"] == "echo restarted a"
+    assert not (there / "x").exists()
+    daemon.cli("access", "approve", first["id"])
+    wait_until(lambda: asked(daemon)["id"] != first["id"], "the second line was not asked for")
+    done = decided(daemon, waiting, "deny", "--say", "not today")
+    # The script itself has the rule's word in its last line: that is asked for as well.
+    assert done.text.splitlines() == ["first", "restarted a", "between"], done.said
+
+
 # --- programs that copy
 
 
