@@ -16,7 +16,7 @@ from peers.openssh import OpenSSHServer
 from peers.output import run
 from peers.terminal import OpenTerminal
 
-pytestmark = [pytest.mark.peers, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.peers, pytest.mark.timeout(300)]
 
 
 # --- the disk

@@ -17,7 +17,7 @@ from peers.site import Site
 from peers.terminal import OpenTerminal, Terminal
 from peers.wiretap import Wiretap, wiretap
 
-pytestmark = [pytest.mark.peers, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.peers, pytest.mark.timeout(300)]
 TARGET_PASSWORD = b"byword-Tr0ub4dor-3"
 SILENT = b"canary-typed-at-a-silent-prompt"
 SHOWN = b"canary-42-shown-on-the-screen"
