@@ -10,8 +10,8 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Final
 
@@ -67,7 +67,7 @@ def free_port() -> int:
 
 
 def wait_until(
-    holds: Callable[[], object], what: str, *, seconds: float = 10, every: float = 0.05
+    holds: Callable[[], object], what: str, *, seconds: float = 30, every: float = 0.05
 ) -> None:
     """Wait until `holds()` is true, else fail the test with `what`."""
     end = time.monotonic() + seconds
@@ -83,6 +83,16 @@ def answers(port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def content_below(folder: Path) -> Iterator[tuple[Path, bytes]]:
+    """Every file and what it holds, but for those that somebody takes away meanwhile."""
+    # Unlike `Path.rglob`, it does not stumble over a folder that has gone.
+    for place, _, names in os.walk(folder):
+        for path in (Path(place) / name for name in names):
+            with suppress(FileNotFoundError):
+                if path.is_file():
+                    yield path, path.read_bytes()
 
 
 def rss_bytes(pid: int) -> int:

@@ -1,5 +1,6 @@
 """A real PostgreSQL: one private server a test run, one database a test."""
 
+import contextlib
 import itertools
 import os
 import pwd
@@ -61,8 +62,8 @@ class PostgreSQLServer:
             ["pgrep", "-P", str(self.pid)], capture_output=True, text=True, check=False
         )
         for pid in (self.pid, *map(int, listed.stdout.split())):
-            with_process = Path(f"/proc/{pid}")
-            if with_process.exists():
+            # A child goes by itself once its postmaster has gone.
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         while Path(f"/proc/{self.pid}").exists():
             pass

@@ -189,7 +189,7 @@ class Typist:
                 with contextlib.suppress(BrokenPipeError):
                     pipe.close()
 
-    def type(self, *, seconds: float = 10) -> None:
+    def type(self, *, seconds: float = 30) -> None:
         """Type a line and wait for its answer."""
         assert self.process.stdin is not None
         self.lines += 1

@@ -43,7 +43,7 @@ class Wiretap:
         def found() -> list[Seen]:
             return [m for m in self.everything() if word in m.exchange or word in m.key]
 
-        wait_until(lambda: len(found()) >= count, f"no {word} crossed the broker", seconds=10)
+        wait_until(lambda: len(found()) >= count, f"no {word} crossed the broker")
         return found()
 
     def say_again(self, message: Seen, *, body: bytes | None = None) -> None:
