@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from peers.daemon import Daemon, Login, MakeDaemon
-from peers.needed import content_below, environment, program, rss_bytes, wait_until, wanted
+from peers.needed import files_under, environment, program, rss_bytes, wait_until, wanted
 from peers.openssh import OpenSSHServer
 from peers.output import run
 from peers.terminal import OpenTerminal
@@ -125,7 +125,7 @@ def spooled(daemon: Daemon) -> list[Path]:
     """What waits to be shipped."""
     return [
         path
-        for path, _ in content_below(daemon.state / "spool")
+        for path, _ in files_under(daemon.state / "spool")
         if path.suffix in (".open", ".chunk") and path.parent.name != "quarantine"
     ]
 

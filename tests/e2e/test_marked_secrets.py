@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from peers.needed import ROOT, content_below, wait_until
+from peers.needed import ROOT, files_under, wait_until
 from peers.openssh import OpenSSHServer
 from peers.postgresql import PostgreSQLServer, binary, database_name
 from peers.site import Site
@@ -26,7 +26,7 @@ OPERATORS = b"Correct-Horse-9-Battery"
 
 def files_below(*folders: Path) -> Iterator[Path]:
     for folder in folders:
-        yield from (path for path, _ in content_below(folder))
+        yield from (path for path, _ in files_under(folder))
 
 
 def holding(needles: list[bytes], files: Iterator[Path]) -> list[tuple[str, bytes]]:

@@ -20,15 +20,7 @@ from typing import Any, Final, Self
 
 import pytest
 from peers.here import ask_here
-from peers.needed import (
-    ROOT,
-    answers,
-    content_below,
-    environment,
-    free_port,
-    program,
-    wait_until,
-)
+from peers.needed import ROOT, answers, environment, files_under, free_port, program, wait_until
 from peers.openssh import OpenSSHServer
 from peers.output import Output, run
 from peers.warm import WarmProcess, run_warm
@@ -320,7 +312,7 @@ class Daemon:
         """The newest live session."""
         return self._wait_for(lambda row: row["state"] == "live", seconds, mark=False)
 
-    def recorded(self, *, seconds: float = 40, complete: bool = True) -> Recording:
+    def recorded(self, *, seconds: float = 45, complete: bool = True) -> Recording:
         """The session that came last, once it is over and stored."""
         return self._wait_for(
             lambda row: row["state"] != "live" and (row["complete"] or not complete),
@@ -353,7 +345,7 @@ class Daemon:
 
     def bytes_of_state(self) -> Iterator[tuple[Path, bytes]]:
         """Every file under the state directory, and the log."""
-        yield from content_below(self.state)
+        yield from files_under(self.state)
         yield self.log, self.log.read_bytes()
 
     def asked(self, path: str) -> tuple[int, str]:

@@ -66,6 +66,15 @@ def free_port() -> int:
     pytest.fail(f"no port is free from {_PORTS.start} to {_PORTS.stop}")
 
 
+def files_under(folder: Path) -> Iterator[tuple[Path, bytes]]:
+    """Every file below `folder`, and what it holds; a running node removes some meanwhile."""
+    for place, _, names in os.walk(folder):
+        for path in (Path(place, name) for name in names):
+            with suppress(FileNotFoundError):
+                if path.is_file():
+                    yield path, path.read_bytes()
+
+
 def wait_until(
     holds: Callable[[], object], what: str, *, seconds: float = 30, every: float = 0.05
 ) -> None:
@@ -83,16 +92,6 @@ def answers(port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def content_below(folder: Path) -> Iterator[tuple[Path, bytes]]:
-    """Every file and what it holds, but for those that somebody takes away meanwhile."""
-    # Unlike `Path.rglob`, it does not stumble over a folder that has gone.
-    for place, _, names in os.walk(folder):
-        for path in (Path(place) / name for name in names):
-            with suppress(FileNotFoundError):
-                if path.is_file():
-                    yield path, path.read_bytes()
 
 
 def rss_bytes(pid: int) -> int:

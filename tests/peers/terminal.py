@@ -62,6 +62,16 @@ class Terminal:
             if select.select([], [self._fd], [], 0.05)[1]:
                 left = left[os.write(self._fd, left[:1024]) :]
 
+    def enter(self, line: str) -> None:
+        """Type a line as a person does, who sees its end before Enter.
+
+        What a shell echoes late, long after Enter, is masked: it may have been a password.
+        """
+        self.type(line)
+        # Where a row ends, readline draws a key twice.
+        self.expect(r"(?:.\r)?".join(map(re.escape, line[-12:])))
+        self.type("\r")
+
     def expect(self, pattern: str, *, seconds: float = 30) -> str:
         """Wait until `pattern` shows after what was expected before; return its match."""
         start = getattr(self, "_expected", 0)
