@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from peers.daemon import Daemon, Login, MakeDaemon
-from peers.needed import files_under, environment, program, rss_bytes, wait_until, wanted
+from peers.needed import environment, files_under, program, rss_bytes, wait_until, wanted
 from peers.openssh import OpenSSHServer
 from peers.output import run
 from peers.terminal import OpenTerminal
