@@ -147,7 +147,7 @@ def test_who_goes_away_or_types_control_c_is_not_asked_for_any_more(
     )
     asked(daemon)
     client.send_signal(signal.SIGINT)
-    client.wait(10)
+    client.wait(30)
     wait_until(lambda: not pending(daemon), "still asked")
     [refused] = daemon.recorded().events("request_refused")
     assert "before somebody approved it" in refused["reason"]
@@ -163,12 +163,14 @@ def test_who_goes_away_or_types_control_c_is_not_asked_for_any_more(
 def test_an_approved_command_has_its_terminal(
     daemon: Daemon, login: Login, open_terminal: OpenTerminal
 ):
-    command = "restarted=1; read line; stty size; echo got-$line; exit 3"
+    # The client may tell of its new size a moment after the key.
+    resized = "until stty size | grep '34 92'; do sleep 0.1; done"
+    command = f"restarted=1; read line; {resized}; echo got-$line; exit 3"
     terminal = open_terminal([*login.ssh("-tt"), command], login.env, (91, 33))
     terminal.expect(TOLD)
     row = asked(daemon)
-    terminal.type("early\r")
     terminal.resize(92, 34)
+    terminal.type("early\r")
     daemon.cli("access", "approve", row["id"])
     terminal.expect("34 92")
     terminal.expect("got-early")
