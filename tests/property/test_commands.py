@@ -64,14 +64,17 @@ def test_the_room_that_is_given_back_is_that_of_what_was_kept_back(steps):
 
 @settings(deadline=None)
 @given(
-    st.lists(st.sampled_from([b"ls\n", b"wipe\n", b"x\\", b"wipe", b"\n", b"\r\n"]), max_size=20),
+    st.lists(
+        st.sampled_from([b"ls\n", b"wipe\n", b"x\\", b"wipe", b"\n", b"\r\n"]), max_size=20
+    ),
     st.lists(st.booleans(), max_size=20),
     st.integers(1, 9),
 )
 def test_lines_of_a_script_that_were_approved_go_on_in_order(lines, words, piece_bytes):
     guard, script, passed, denied = PipedGuard(HOLD), b"".join(lines), b"", 0
     starts = range(0, len(script), piece_bytes)
-    for data in [script[at : at + piece_bytes] for at in starts] + [b""] * (1 + len(lines)):
+    pieces = [script[at : at + piece_bytes] for at in starts]
+    for data in pieces + [b""] * (1 + len(lines)):
         guard.typed(0, data)
         if not data:
             guard.finish(0)
