@@ -186,7 +186,7 @@ def test_a_terminated_session_ends_at_once_and_says_why(
     told = time.monotonic()
     client.expect("the change window is over")
     assert client.wait() != 0
-    assert time.monotonic() - told < 2
+    assert time.monotonic() - told < 5
     assert daemon.recorded().row["end_reason"] == "terminated"
 
 

@@ -18,7 +18,7 @@ from peers.output import Output
 pytestmark = [pytest.mark.peers, pytest.mark.timeout(240)]
 
 UNITS = sorted(path.name for path in (ROOT / "systemd").glob("proxyd*.*"))
-WATCHDOG_S = 3
+WATCHDOG_S = 5
 DROP_IN = f"[Service]\nWatchdogSec={WATCHDOG_S}\nRestartSec=0.2\n"
 PACKAGE = "/tmp/proxyd.deb"  # noqa: S108 - of a machine of our own
 EXTENSIONS = ROOT / "tests/samples/use_extensions.py"
