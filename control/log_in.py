@@ -186,7 +186,7 @@ class LogIn:
 
 @functools.cache
 def _hash_of_nobody() -> str:
-    """What a password is compared with where nobody has the name: made before anybody comes."""
+    """Return what passwords under unknown names meet; made before anybody tries one."""
     return users.hash_password("no user has this password")
 
 
