@@ -7,6 +7,7 @@ INVARIANT: only who knows the password gets to try second factors, so that nobod
 make a user wait for his.
 """
 
+import functools
 import ipaddress
 import threading
 from typing import Final
@@ -99,7 +100,7 @@ class LogIn:
         self._directory = directory
         self._database, self._vault, self._clock = database, vault, clock
         self._turns = threading.Semaphore(_AT_ONCE)
-        self._dummy_hash = users.hash_password("no user has this password")
+        self._dummy_hash = _hash_of_nobody()
         self._passwords = Throttle()
         self._codes = Throttle()
 
@@ -181,6 +182,12 @@ class LogIn:
         with self._database.transaction() as session:
             act = Act(name or "stranger", self._clock.now())
             act.note(session, action, name or "(not a user)", detail)
+
+
+@functools.cache
+def _hash_of_nobody() -> str:
+    """Return what passwords under unknown names meet; made before anybody tries one."""
+    return users.hash_password("no user has this password")
 
 
 def known(session: Session, row: UserRow) -> Known:

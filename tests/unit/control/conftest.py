@@ -25,7 +25,6 @@ from control.operations import ControlNode, Operations
 from control.ports import TestedTarget
 from control.proofs import Proofs
 from control.requests import AddSecret, AddUser, IssueCredential, IssuedCredential
-from control.state_dir import Initialiser
 from control.storage_keys import StorageKeys
 from control.trust import locate_control_key
 from control.vault import Vault, open_vault
@@ -58,14 +57,6 @@ Present = Callable[..., RedeemCredential]
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock()
-
-
-@pytest.fixture(scope="session")
-def initialised(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A state directory to copy: making host keys takes a while."""
-    folder = tmp_path_factory.mktemp("initialised") / "state"
-    Initialiser(Settings(state_dir=folder), ManualClock()).run()
-    return folder
 
 
 @pytest.fixture

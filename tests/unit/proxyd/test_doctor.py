@@ -7,24 +7,20 @@ import pytest
 from bus.contract import TrustedKeys
 from config.errors import ConfigError
 from config.model import MetricsSettings, RDPSettings, Settings, SSHSettings
-from control.state_dir import Initialiser
 from proxyd import doctor
 from proxyd.doctor import Finding
 from proxyd.engine_trust import EnginePrivateKeys, TrustFile
-from recorder.clock import SystemClock
 
 
 @pytest.fixture
-def settings(tmp_path):
+def settings(state):
     """A node that was set up; each test makes it ill in one way."""
-    settings = Settings(
-        state_dir=tmp_path / "state",
+    return Settings(
+        state_dir=state,
         ssh=SSHSettings(listen=("127.0.0.1:0",)),
         rdp=RDPSettings(listen=("127.0.0.1:0",)),
         metrics=MetricsSettings(listen="127.0.0.1:0"),
     )
-    Initialiser(settings, SystemClock()).run()
-    return settings
 
 
 def ill(settings: Settings) -> dict[str, str]:

@@ -15,26 +15,22 @@ from control.requests import (
     IssueCredential,
     IssuedCredential,
 )
-from control.state_dir import Initialiser
 from proxyd import doctor
 from proxyd import node as node_module
 from proxyd.node import WholeNode
 from proxyd.service import StartError, leaves
-from recorder.clock import SystemClock
 from recorder.session_info import TargetProtocol
 
 
 @pytest.fixture
-def settings(tmp_path):
-    settings = Settings(
-        state_dir=tmp_path / "state",
+def settings(state):
+    return Settings(
+        state_dir=state,
         drain_timeout_s=0,
         ssh=SSHSettings(listen=("127.0.0.1:0",)),
         rdp=RDPSettings(listen=("127.0.0.1:0",)),
         metrics=MetricsSettings(listen="127.0.0.1:0"),
     )
-    Initialiser(settings, SystemClock()).run()
-    return settings
 
 
 @contextlib.asynccontextmanager

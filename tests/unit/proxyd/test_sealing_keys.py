@@ -1,3 +1,4 @@
+import shutil
 import stat
 
 import pytest
@@ -6,7 +7,6 @@ from config.errors import ConfigError
 from config.model import Settings
 from control import master_key
 from control.node_keys import OVERLAP
-from control.state_dir import Initialiser
 from control.storage_keys import StorageKeys
 from control.vault import open_vault
 from proxyd.sealing_keys import KEY_NAME, local_sealing_keys, signing_key_file
@@ -21,10 +21,8 @@ def clock():
 
 
 @pytest.fixture
-def settings(tmp_path, clock):
-    settings = Settings(state_dir=tmp_path / "state")
-    Initialiser(settings, clock).run()
-    return settings
+def settings(tmp_path, initialised):
+    return Settings(state_dir=shutil.copytree(initialised, tmp_path / "state"))
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 import msgspec
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -62,6 +61,8 @@ async def test_answers_are_what_the_command_line_prints(log_in):
 
 def test_nothing_that_fits_its_description_makes_it_fail(app, page):
     """Every call of the API, with whatever schemathesis thinks of."""
+    import schemathesis  # noqa: PLC0415 - takes a second, and only this test wants it
+
     token = page.ask(CreateToken(user="adam", name="fuzz", ttl_s=None), "adam").token
     headers = {"authorization": f"Bearer {token}"}
     schema = schemathesis.openapi.from_asgi("/openapi.json", app)

@@ -1,7 +1,6 @@
 """A node that was set up and does not run: the command line opens its database itself."""
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,10 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from config.model import Settings
-from control.state_dir import Initialiser
 from proxyd.cli import main
-from recorder.clock import SystemClock
 
 SETTINGS = """\
 state_dir = "{state}"
@@ -22,19 +18,6 @@ listen = ["127.0.0.1:2222"]
 """
 
 Proxyd = Callable[..., Result]
-
-
-@pytest.fixture(scope="session")
-def state_made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Making host keys takes its time, so every test gets a copy."""
-    state = tmp_path_factory.mktemp("node") / "state"
-    Initialiser(Settings(state_dir=state), SystemClock()).run()
-    return state
-
-
-@pytest.fixture
-def state(state_made_once: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(state_made_once, tmp_path / "state"))
 
 
 @pytest.fixture
