@@ -17,10 +17,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 settings.register_profile("proxyd", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("proxyd")
 
-_WAITING = {"e2e", "integration"}
-_EARLIER = 0.85
-"""Their files are long: none may be left when the others are through."""
-
 # They import each other, which must not come before pytest has rewritten their asserts.
 pytest.register_assert_rewrite("peers")
 
@@ -29,20 +25,6 @@ pytest_plugins = sorted(
     for path in (Path(__file__).parent / "peers").glob("*.py")
     if path.stem != "__init__"
 )
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mix files that wait for their peers with files that work.
-
-    Run one after the other, the former leave the processors idle and the latter crowd them.
-    """
-    files = dict.fromkeys(item.path for item in items)
-    waiting = [path for path in files if _WAITING & set(path.parts)]
-    working = [path for path in files if not _WAITING & set(path.parts)]
-    turn = {path: _EARLIER * at / len(waiting) for at, path in enumerate(waiting)}
-    turn |= {path: at / len(working) for at, path in enumerate(working)}
-    items.sort(key=lambda item: turn[item.path])
 
 
 @pytest.hookimpl(wrapper=True)
