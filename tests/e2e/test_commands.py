@@ -73,8 +73,9 @@ def prompted_again(bash: Terminal) -> None:
         bash.expect(PROMPT, seconds=2)
     except pytest.fail.Exception:
         # A bash that was interrupted before it had drawn its prompt draws it at the next key.
-        # If it was only slow it draws two: the one behind a word of ours is the last.
-        bash.type("echo prompted-$((40+2))\r")
+        # If it was only slow it draws two: the one behind a word of ours is the last. And what
+        # it was reading when it was interrupted it may keep: to the end, and all of it away.
+        bash.type("\x05\x15echo prompted-$((40+2))\r")
         bash.expect("prompted-42")
         bash.expect(PROMPT)
 
