@@ -43,6 +43,7 @@ def login(daemon: Daemon) -> Login:
 RC = """\
 PS1='here$ '
 HISTFILE=
+HISTCONTROL=ignorespace
 set -o emacs
 wipe() { echo WENT; }
 restart() { echo RESTARTED; }
@@ -75,7 +76,8 @@ def prompted_again(bash: Terminal) -> None:
         # A bash that was interrupted before it had drawn its prompt draws it at the next key.
         # If it was only slow it draws two: the one behind a word of ours is the last. And what
         # it was reading when it was interrupted it may keep: to the end, and all of it away.
-        bash.type("\x05\x15echo prompted-$((40+2))\r")
+        # The space keeps this out of the history, which is recalled from.
+        bash.type("\x05\x15 echo prompted-$((40+2))\r")
         bash.expect("prompted-42")
         bash.expect(PROMPT)
 
