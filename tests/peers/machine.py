@@ -32,11 +32,11 @@ set -e
 layer=$1
 shift
 mount -t tmpfs -o size=1g,mode=755 tmpfs "$layer"
-mkdir "$layer/upper" "$layer/work" "$layer/root"
-mount -t overlay overlay -o "lowerdir=/,upperdir=$layer/upper,workdir=$layer/work" "$layer/root"
-: > "$layer/root/etc/machine-id"
-for shared in dev proc sys; do mount --rbind "/$shared" "$layer/root/$shared"; done
-exec nsenter --mount=/proc/self/ns/mnt --wd="$layer/root" /bin/sh -c '
+mkdir "$layer/upper" "$layer/work" "$layer/merged"
+mount -t overlay overlay -o "lowerdir=/,upperdir=$layer/upper,workdir=$layer/work" "$layer/merged"
+: > "$layer/merged/etc/machine-id"
+for shared in dev proc sys; do mount --rbind "/$shared" "$layer/merged/$shared"; done
+exec nsenter --mount=/proc/self/ns/mnt --wd="$layer/merged" /bin/sh -c '
     mount --move . /
     exec chroot . /bin/sh -c "$@"
 ' layer 'mount --bind / /mnt; exec systemd-nspawn --directory=/mnt "$@"' systemd-nspawn "$@"
