@@ -33,7 +33,8 @@ layer=$1
 shift
 mount -t tmpfs -o size=1g,mode=755 tmpfs "$layer"
 mkdir "$layer/upper" "$layer/work" "$layer/merged"
-mount -t overlay overlay -o "lowerdir=/,upperdir=$layer/upper,workdir=$layer/work" "$layer/merged"
+folders="lowerdir=/,upperdir=$layer/upper,workdir=$layer/work"
+mount -t overlay overlay -o "$folders" "$layer/merged"
 : > "$layer/merged/etc/machine-id"
 for shared in dev proc sys; do mount --rbind "/$shared" "$layer/merged/$shared"; done
 exec nsenter --mount=/proc/self/ns/mnt --wd="$layer/merged" /bin/sh -c '
