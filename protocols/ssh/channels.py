@@ -199,7 +199,7 @@ class Guarding(Protocol):
         ...
 
     def finish(self, at_ms: int) -> None:
-        """Judge what is held: the client has said all."""
+        """Judge what can be judged now: the client has said all."""
         ...
 
     def resolve(self, at_ms: int, *, approved: bool) -> None:
@@ -243,6 +243,10 @@ class Channel:
         """Whether both sides were told that it is closed, and neither had said so."""
         self.guard: Guarding | None = None
         """Where the secret says what may be run, or copied: what judges that."""
+        self.ended = False
+        """Whether the client has said all, where that counts: with a guard."""
+        self.end_waits = False
+        """Whether the target is yet to hear of that: a line before it waits."""
         self.waiting: Waiting | None = None
         """A command that is not asked for until somebody approves it."""
         self.becoming: Becoming | None = None

@@ -12,8 +12,9 @@ from bus.menu import MenuError, command, find
 from protocols.errors import RemoteProtocolError
 from protocols.ssh import packets
 from protocols.ssh.becoming import Become, Becoming, State
-from protocols.ssh.channels import Answer, Channel, Limits, Out, Side
-from protocols.ssh.commands.guard import Guard, PipedGuard
+from protocols.ssh.channels import Answer, Channel, Guarding, Limits, Out, Side
+from protocols.ssh.commands.guard import Guard
+from protocols.ssh.commands.piped_guard import PipedGuard
 from protocols.ssh.commands.rules import Found
 from protocols.ssh.commands.waiting import Waiting, cut
 from protocols.ssh.guarded_policy import GuardedPolicy
@@ -131,7 +132,7 @@ class GuardedRelay(WithholdingRelay):
             held = each.guard.held if each.guard else None
             if each.waiting and not each.waiting.asked:
                 held = each.waiting.found
-            if each.ident == channel and held is found:
+            if each.ident == channel and held is found and not each.closed_by:
                 return each
         return None
 
@@ -226,6 +227,8 @@ class GuardedRelay(WithholdingRelay):
                 yield body
         elif self._waits_to_become(channel, body):
             return
+        elif channel.ended:
+            raise RemoteProtocolError("more was sent behind the end of it")
         elif kind == _DATA:
             data = Reader(body, 6).string()
             guard.typed(self._at_ms, data)
@@ -233,12 +236,19 @@ class GuardedRelay(WithholdingRelay):
             # What is let go as it came, is sent as it came.
             yield from [body] if due == data else cut(channel.numbers[Side.TARGET], due)
         else:
-            guard.finish(self._at_ms)
-            yield from self._due(channel)
-            yield body
+            channel.ended = channel.end_waits = True
+            yield from self._due(channel, guard)
 
-    def _due(self, channel: Channel) -> list[bytes]:
-        return cut(channel.numbers[Side.TARGET], channel.guard.take() if channel.guard else b"")
+    def _due(self, channel: Channel, guard: Guarding) -> list[bytes]:
+        """Return what may go on by now; the end of it only behind all that waits."""
+        if channel.end_waits:
+            guard.finish(self._at_ms)
+        number = channel.numbers[Side.TARGET]
+        due = cut(number, guard.take())
+        if channel.end_waits and guard.held is None and not guard.waits:
+            channel.end_waits = False
+            due.append(body_of(packets.channel_eof(number)))
+        return due
 
     def _collect(self, out: Out) -> None:
         """Take what the guards have decided: recorded first, then sent and told."""
@@ -250,12 +260,14 @@ class GuardedRelay(WithholdingRelay):
             guard = channel.guard
             if guard is None:
                 continue
+            # Judging the last line may find something as well.
+            due = [] if Side.CLIENT in channel.closed_by else self._due(channel, guard)
             found, guard.found = guard.found, []
             for each in found:
                 self._tell(channel, each, out)
             if answer := guard.take_answer():
                 out.to[Side.CLIENT].extend(self._answer_on(channel, answer))
-            out.to[Side.TARGET].extend(self._due(channel))
+            out.to[Side.TARGET].extend(due)
             credit_bytes, guard.swallowed_bytes = guard.swallowed_bytes, 0
             if credit_bytes:
                 # The target will never grant anew what it never got.

@@ -53,7 +53,7 @@ def test_a_shell_is_another_accounts_and_the_password_is_nowhere(
     terminal.type("echo I-am-$(id -un)\r")
     terminal.expect("I-am-neighbour")
     # What is typed ahead of a prompt may be masked.
-    terminal.settle()
+    terminal.expect(r"\$ ")
     terminal.type("echo then-$((40+2))\r")
     terminal.expect("then-42")
     terminal.type("exit 7\r")
@@ -64,6 +64,7 @@ def test_a_shell_is_another_accounts_and_the_password_is_nowhere(
     assert password.encode() not in terminal.output
     assert_nowhere(daemon, recording, password)
     assert b"echo then-$((40+2))\r" in recording.export("input")
+    daemon.indexed()
     found = daemon.json("session", "search", "became neighbour", "--in", "commands")
     assert recording.id in {row["session"] for row in found}
 

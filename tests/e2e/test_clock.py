@@ -16,7 +16,7 @@ from peers.openssh import OpenSSHServer
 from peers.rabbitmq import RabbitMQ, VirtualHost, new_vhost
 from peers.site import QUICK, Node, Site, Typist
 
-pytestmark = [pytest.mark.peers, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.peers, pytest.mark.timeout(300)]
 HOUR_MS = 3_600_000
 STEPS = {"-3600": -HOUR_MS, "+3600": 2 * HOUR_MS, "+400d": (400 * 24 - 1) * HOUR_MS}
 """What libfaketime adds to the true time, and what a step that is from the one before."""

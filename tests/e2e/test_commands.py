@@ -43,6 +43,7 @@ def login(daemon: Daemon) -> Login:
 RC = """\
 PS1='here$ '
 HISTFILE=
+HISTCONTROL=ignorespace
 set -o emacs
 wipe() { echo WENT; }
 restart() { echo RESTARTED; }
@@ -73,7 +74,11 @@ def prompted_again(bash: Terminal) -> None:
         bash.expect(PROMPT, seconds=2)
     except pytest.fail.Exception:
         # A bash that was interrupted before it had drawn its prompt draws it at the next key.
-        bash.type("\r")
+        # If it was only slow it draws two: the one behind a word of ours is the last. And what
+        # it was reading when it was interrupted it may keep: to the end, and all of it away.
+        # The space keeps this out of the history, which is recalled from.
+        bash.type("\x05\x15 echo prompted-$((40+2))\r")
+        bash.expect("prompted-42")
         bash.expect(PROMPT)
 
 
@@ -130,16 +135,18 @@ def test_a_paste_stops_at_the_line_that_breaks_a_rule(bash: Terminal):
 
 
 def test_typing_waits_for_nothing(bash: Terminal):
-    waits_s = []
-    for number in range(5):
+    # Another program may have the processor at a time, but not each time.
+    for number in range(50):
         bash.type(f"echo t-$(({number}+0))")
         bash.expect(r"\+0\)\)")
         begun = time.monotonic()
         bash.type("\r")
         bash.expect(f"t-{number}\r")
-        waits_s.append(time.monotonic() - begun)
+        waited_s = time.monotonic() - begun
         bash.expect(PROMPT)
-    assert min(waits_s) < 0.15
+        if waited_s < 0.15:
+            return
+    pytest.fail("each line waited")
 
 
 def test_a_command_of_a_client_is_refused_before_the_target_has_it(daemon, login: Login):
@@ -168,6 +175,7 @@ def test_every_match_is_in_the_recording_in_the_trail_and_counted(
 ):
     bash.type("id -un; echo ok\r")
     bash.expect("target")
+    bash.expect(PROMPT)
     bash.type("wipe the-disk\r")
     bash.expect("not run")
     prompted_again(bash)
@@ -176,6 +184,7 @@ def test_every_match_is_in_the_recording_in_the_trail_and_counted(
     daemon.forget_sessions()
     [session] = daemon.sessions()[-1:]
     wait_until(lambda: daemon.sessions()[-1]["complete"], "not complete")
+    daemon.indexed()
     found = daemon.json("session", "search", "wipe the-disk", "--in", "commands")
     assert any("rule no-wipe (notice, refused)" in row["text"] for row in found)
     rows = [row for row in daemon.json("audit", "list") if row["action"] == "command.matched"]
@@ -330,7 +339,7 @@ def test_rules_hold_in_what_is_launched_and_behind_a_person_s_own_name(
     for _ in range(2):
         terminal.type("wipe it\r")
         terminal.expect("not run: rule no-wipe")
-        terminal.expect(PROMPT)
+        prompted_again(terminal)
     terminal.type("exit\r")
     terminal.expect("proxyd> ")
     assert b"WENT" not in terminal.output
@@ -387,12 +396,13 @@ def corpus_run(daemon: Daemon, openssh_server: OpenSSHServer) -> tuple[Recording
             number += each.prompts
             press(terminal, each)
             terminal.expect(rf"here{number}\$ ")
-        for keys, within in (
-            ("vi -u NONE -i NONE\r", ("ivim-text one\rvim-text two\x1b", ":q!\r")),
-            ("tmux -L corpus -f /dev/null new\r", ("echo in-tmux\r", "exit\r")),
+        for keys, begun, within in (
+            ("vi -u NONE -i NONE\r", "~", ("ivim-text one\rvim-text two\x1b", ":q!\r")),
+            ("tmux -L corpus -f /dev/null new\r", r"0:\w+\*", ("echo in-tmux\r", "exit\r")),
         ):
             number += 1
             terminal.type(keys)
+            terminal.expect(begun)
             for more in within:
                 terminal.settle()
                 terminal.type(more)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from peers.daemon import Daemon, Login, MakeDaemon
-from peers.needed import environment, program, rss_bytes, wait_until, wanted
+from peers.needed import environment, files_under, program, rss_bytes, wait_until, wanted
 from peers.openssh import OpenSSHServer
 from peers.output import run
 from peers.terminal import OpenTerminal
@@ -97,10 +97,10 @@ def test_what_was_typed_into_a_terminal_survives_a_kill(
 def test_a_damaged_spool_is_noticed_and_the_rest_is_kept(daemon: Daemon, login: Login):
     with running(login, "seq 100000; sleep 100") as client:
         read_for(client, 0.1)
-        time.sleep(0.5)
+        wait_until(lambda: worth_damage(daemon), "nothing is spooled")
         daemon.kill9()
         client.communicate(timeout=30)
-    damaged = [path for path in spooled(daemon) if path.stat().st_size > 1000]
+    damaged = worth_damage(daemon)
     assert damaged
     for path in damaged:
         data = bytearray(path.read_bytes())
@@ -117,12 +117,15 @@ def test_a_damaged_spool_is_noticed_and_the_rest_is_kept(daemon: Daemon, login: 
     daemon.recorded()
 
 
+def worth_damage(daemon: Daemon) -> list[Path]:
+    return [path for path in spooled(daemon) if len(path.read_bytes()) > 1000]
+
+
 def spooled(daemon: Daemon) -> list[Path]:
     """What waits to be shipped."""
-    files = [path for path in (daemon.state / "spool").rglob("*") if path.is_file()]
     return [
         path
-        for path in files
+        for path, _ in files_under(daemon.state / "spool")
         if path.suffix in (".open", ".chunk") and path.parent.name != "quarantine"
     ]
 
@@ -138,15 +141,18 @@ def test_a_stop_tells_the_user_and_ships_what_there_is(daemon: Daemon, login: Lo
     assert recording.row["end_reason"] == "engine_stopped"
     assert recording.export("output") == b"before\n"
     assert "proxyd" in said
-    assert spooled(daemon) == []
+    wait_until(lambda: spooled(daemon) == [], "what was shipped stays")
 
 
 # --- the target dies
 
 
 def test_a_target_that_dies_ends_the_session(daemon: Daemon, login: Login):
-    done = login.run("echo before; sleep 0.3; kill -9 $PPID; sleep 5")
-    assert done.status == 255
+    with running(login, "echo before; read it; kill -9 $PPID; sleep 5") as client:
+        assert client.stdout is not None
+        assert client.stdout.readline() == b"before\n"
+        client.communicate(b"now\n", timeout=30)
+        assert client.returncode == 255
     recording = daemon.recorded()
     assert recording.row["end_reason"] in ("target_left", "target_unreachable")
     assert recording.export("output") == b"before\n"
@@ -158,7 +164,7 @@ def test_a_target_that_freezes_ends_the_session(daemon: Daemon, login: Login):
         frozen = int(client.stdout.readline())
         os.kill(frozen, signal.SIGSTOP)
         try:
-            client.wait(40)
+            client.wait(60)
             recording = daemon.recorded()
         finally:
             os.kill(frozen, signal.SIGKILL)
@@ -180,7 +186,7 @@ def test_a_terminated_session_ends_at_once_and_says_why(
     told = time.monotonic()
     client.expect("the change window is over")
     assert client.wait() != 0
-    assert time.monotonic() - told < 2
+    assert time.monotonic() - told < 5
     assert daemon.recorded().row["end_reason"] == "terminated"
 
 
@@ -190,7 +196,7 @@ def test_a_revoked_credential_ends_its_sessions(daemon: Daemon):
         assert client.stdout is not None
         client.stdout.readline()
         daemon.cli("credential", "revoke", short.id)
-        assert client.wait(10) != 0
+        assert client.wait(30) != 0
         assert "revoked" in rest_of(client)[1]
     assert daemon.recorded().row["end_reason"] == "terminated"
     assert short.run("true").status == 255
@@ -204,7 +210,6 @@ def await_no_growth(daemon: Daemon, before_bytes: int) -> None:
     wait_until(
         lambda: rss_bytes(daemon.pid) - before_bytes <= ALLOWED_BYTES,
         "memory grows",
-        seconds=15,
     )
 
 

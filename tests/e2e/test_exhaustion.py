@@ -16,7 +16,7 @@ from peers.openssh import OpenSSHServer
 from peers.output import run
 from peers.terminal import OpenTerminal
 
-pytestmark = [pytest.mark.peers, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.peers, pytest.mark.timeout(300)]
 
 
 # --- the disk
@@ -34,12 +34,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def fill_to(folder: Path, percent: int) -> None:
     ballast = folder / "ballast"
-    ballast.unlink(missing_ok=True)
     disk = os.statvfs(folder)
     used = (disk.f_blocks - disk.f_bfree) * disk.f_frsize
     wanted = disk.f_blocks * disk.f_frsize * percent // 100
-    with ballast.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, wanted - used)
+    # It only grows: a disk with room meanwhile would be told of once more.
+    with ballast.open("ab") as file:
+        os.posix_fallocate(file.fileno(), file.tell(), wanted - used)
 
 
 def test_a_disk_that_fills_up_warns_alarms_and_then_refuses_new_sessions(
@@ -56,7 +56,7 @@ def test_a_disk_that_fills_up_warns_alarms_and_then_refuses_new_sessions(
 
     def filled_to(percent: int, said: int) -> None:
         fill_to(small_disk, percent)
-        wait_until(lambda: told(daemon) == said, f"not told at {percent} %", seconds=5)
+        wait_until(lambda: told(daemon) == said, f"not told at {percent} %")
 
     filled_to(82, 1)
     filled_to(92, 2)
@@ -73,7 +73,7 @@ def test_a_disk_that_fills_up_warns_alarms_and_then_refuses_new_sessions(
     terminal.type("echo $((40+2))\r")
     terminal.expect("42\r\n")
     (small_disk / "ballast").unlink()
-    wait_until(lambda: daemon.asked("/readyz")[0] == 200, "not ready again", seconds=5)
+    wait_until(lambda: daemon.asked("/readyz")[0] == 200, "not ready again")
     assert login.run("echo in again").text == "in again"
     terminal.type("exit\r")
     terminal.wait()
@@ -154,7 +154,8 @@ class MemoryGroup:
 
     def remove(self) -> None:
         for pid in (self.folder / "cgroup.procs").read_text().split():
-            (self.folder.parent / "cgroup.procs").write_text(pid)
+            with contextlib.suppress(ProcessLookupError):
+                (self.folder.parent / "cgroup.procs").write_text(pid)
         self.folder.rmdir()
 
 
@@ -176,7 +177,7 @@ def test_a_daemon_that_is_killed_for_want_of_memory_loses_nothing_that_was_forwa
     memory_group.leave_room_for(64 * 1024)
     client.type("base64 /dev/urandom\r")
     assert daemon.process is not None
-    assert daemon.process.wait(20) == -9
+    assert daemon.process.wait(60) == -9
     client.wait()
     daemon.start()
     recording = daemon.recorded()

@@ -147,7 +147,7 @@ def test_who_goes_away_or_types_control_c_is_not_asked_for_any_more(
     )
     asked(daemon)
     client.send_signal(signal.SIGINT)
-    client.wait(10)
+    client.wait(30)
     wait_until(lambda: not pending(daemon), "still asked")
     [refused] = daemon.recorded().events("request_refused")
     assert "before somebody approved it" in refused["reason"]
@@ -163,12 +163,14 @@ def test_who_goes_away_or_types_control_c_is_not_asked_for_any_more(
 def test_an_approved_command_has_its_terminal(
     daemon: Daemon, login: Login, open_terminal: OpenTerminal
 ):
-    command = "restarted=1; read line; stty size; echo got-$line; exit 3"
+    # The client may tell of its new size a moment after the key.
+    resized = "until stty size | grep '34 92'; do sleep 0.1; done"
+    command = f"restarted=1; read line; {resized}; echo got-$line; exit 3"
     terminal = open_terminal([*login.ssh("-tt"), command], login.env, (91, 33))
     terminal.expect(TOLD)
     row = asked(daemon)
-    terminal.type("early\r")
     terminal.resize(92, 34)
+    terminal.type("early\r")
     daemon.cli("access", "approve", row["id"])
     terminal.expect("34 92")
     terminal.expect("got-early")
@@ -216,6 +218,86 @@ def test_what_is_chosen_from_a_menu_waits_in_the_terminal(
     terminal.type("exit\r")
     assert terminal.wait() == 0
     wait_until(lambda: not pending(daemon), "still asked")
+
+
+# --- a shell without a terminal
+
+
+def test_a_line_of_a_script_waits_and_what_follows_runs_after_it(
+    daemon: Daemon, login: Login, pool: ThreadPoolExecutor, there: Path
+):
+    daemon.forget_sessions()
+    first, second = "touch 2 # restart", "touch 4 # restart"
+    folder = str(there).replace("restart", "r?start")
+    script = "\n".join([f"cd {folder}", "touch 1", first, "touch 3", second, "ls; exit 5"])
+    waiting = pool.submit(login.run, options=("-T",), typed=script.encode())
+    row = asked(daemon)
+    assert row["command"] == first
+    wait_until((there / "1").exists, "what is before it did not run")
+    assert sorted(path.name for path in there.iterdir()) == ["1"]
+    daemon.cli("access", "approve", row["id"])
+    row = asked(daemon)
+    assert row["command"] == second
+    wait_until((there / "3").exists, "what is before it did not run")
+    done = decided(daemon, waiting, "deny", "--say", "not today")
+    assert (done.status, done.text.split()) == (5, ["1", "2", "3"]), done.said
+    assert done.said.count(TOLD) == 2
+    assert "proxyd: not run: denied by" in done.said
+    assert "not today" in done.said
+    recording = daemon.recorded()
+    matched = recording.events("command_matched")
+    assert [each["outcome"] for each in matched] == ["waits", "waits"]
+    assert recording.export("input") == script.encode()
+
+
+def test_a_script_of_plink_waits_with_its_end(
+    daemon: Daemon, putty: Putty, pool: ThreadPoolExecutor
+):
+    for decision, status, said in (("approve", 4, "one\nrestarted"), ("deny", 0, "one")):
+        script = b"echo one\necho restarted; exit 4"
+        waiting = pool.submit(putty.plink, options=("-T",), typed=script)
+        done = decided(daemon, waiting, decision)
+        assert (done.status, done.text) == (status, said), done.said
+        assert TOLD in done.said
+
+
+def test_a_script_that_is_larger_than_a_window_waits_where_it_is(
+    daemon: Daemon, login: Login, pool: ThreadPoolExecutor
+):
+    lines, big = b"n=$((n+1)) # no more\n" * 10, b"# " + b"x" * 60_000 + b"\n"
+    script = b"n=0 # restart\n" + (lines + big) * 100 + b"echo $n\n"
+    done = approved(daemon, pool.submit(login.run, options=("-T",), typed=script))
+    assert (done.status, done.text) == (0, "1000"), done.said
+
+
+def test_nobody_is_asked_for_a_script_whose_client_has_left(
+    daemon: Daemon, login: Login, there: Path
+):
+    client = subprocess.Popen(
+        login.ssh("-T"), env=environment(**login.env), stdin=subprocess.PIPE
+    )
+    assert client.stdin is not None
+    client.stdin.write(f"touch {there}/ran\n".encode())
+    client.stdin.flush()
+    asked(daemon)
+    client.send_signal(signal.SIGINT)
+    client.wait(10)
+    client.stdin.close()
+    wait_until(lambda: not pending(daemon), "still asked")
+    assert not (there / "ran").exists()
+
+
+def test_the_end_of_a_script_on_a_terminal_overtakes_none_of_its_lines(
+    daemon: Daemon, login: Login, pool: ThreadPoolExecutor
+):
+    script = b"echo one-$((1+0))\necho re''started\nrestarted=2\necho end-$restarted; exit 6\n"
+    waiting = pool.submit(login.run, options=("-tt",), typed=script)
+    row = asked(daemon)
+    daemon.cli("access", "approve", row["id"])
+    done = approved(daemon, waiting)
+    assert done.status == 6, done.said
+    assert "one-1" in done.text
+    assert "end-2" in done.text
 
 
 # --- programs that copy

@@ -93,7 +93,7 @@ def shown(daemon: Daemon, touched: str, copied: str) -> tuple[str, bytes]:
         shell.expect("all-was-shown")
         shell.type("\r")
         shell.wait()
-    watched, said = watching.communicate(timeout=20)
+    watched, said = watching.communicate(timeout=60)
     assert watching.returncode == 0, said
     return daemon.recorded().id, watched
 

@@ -18,7 +18,7 @@ from peers.output import Output
 pytestmark = [pytest.mark.peers, pytest.mark.timeout(240)]
 
 UNITS = sorted(path.name for path in (ROOT / "systemd").glob("proxyd*.*"))
-WATCHDOG_S = 3
+WATCHDOG_S = 5
 DROP_IN = f"[Service]\nWatchdogSec={WATCHDOG_S}\nRestartSec=0.2\n"
 PACKAGE = "/tmp/proxyd.deb"  # noqa: S108 - of a machine of our own
 EXTENSIONS = ROOT / "tests/samples/use_extensions.py"
@@ -180,11 +180,11 @@ def test_a_daemon_that_hangs_is_started_again(installed: Installed, login: Login
     pid = installed.main_pid
     with session(login, "echo on; sleep 100"):
         installed.machine.do("kill", "-STOP", pid)
-        wait_until(
-            lambda: installed.main_pid not in (pid, "0"), "no restart", seconds=6 * WATCHDOG_S
-        )
-    wait_until(lambda: installed.shown("ActiveState") == "active", "not ready", seconds=20)
-    assert "Watchdog timeout" in installed.machine.journal("proxyd")
+        wait_until(lambda: installed.main_pid not in (pid, "0"), "no restart", seconds=60)
+    wait_until(lambda: installed.shown("ActiveState") == "active", "not ready")
+    wait_until(
+        lambda: "Watchdog timeout" in installed.machine.journal("proxyd"), "it is not told"
+    )
     interrupted = installed.recorded()
     assert interrupted.row["state"] == "interrupted"
     assert login.run("echo again").text == "again"
@@ -194,7 +194,7 @@ def test_a_daemon_that_hangs_is_started_again(installed: Installed, login: Login
 def test_a_stop_drains(installed: Installed, login: Login) -> None:
     with session(login, "echo on; sleep 100") as client:
         assert installed.stop() == 0
-        _, told = client.communicate(timeout=10)
+        _, told = client.communicate(timeout=30)
     assert b"proxyd is stopping" in told
     assert installed.shown("Result") == "success"
     installed.start()
@@ -209,7 +209,9 @@ def test_settings_that_cannot_be_used_are_not_tried_again(installed: Installed) 
     assert installed.systemctl("start", "proxyd").status != 0
     file.write_text(kept)
     assert installed.shown("NRestarts") == "0"
-    assert "unknown key `colour`" in installed.machine.journal("proxyd")
+    wait_until(
+        lambda: "unknown key `colour`" in installed.machine.journal("proxyd"), "it is not told"
+    )
     installed.systemctl("reset-failed", "proxyd")
     installed.start()
 

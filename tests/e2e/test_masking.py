@@ -1,5 +1,7 @@
 """Passwords that users type and passwords that the vault holds are nowhere on the disk."""
 
+import re
+
 import pytest
 from peers.daemon import Daemon, Login, Recording
 from peers.needed import program
@@ -8,39 +10,37 @@ from peers.terminal import OpenTerminal, Terminal
 
 pytestmark = pytest.mark.peers
 
+PROMPT = "2004hok> "
+"""Behind the code by which bash says that it reads: no echo of the prompt's setting."""
 FORMATS = ("output", "input", "events", "cast", "text")
 
 
 def ask_su(terminal: Terminal, secret: str) -> None:
-    terminal.type("su neighbour -c 'echo became-$((40+2))'\r")
+    terminal.enter("su neighbour -c 'echo became-$((40+2))'")
     terminal.expect("assword:")
-    terminal.settle(0.3)
     terminal.type(secret + "\r")
     terminal.expect("became-42")
 
 
 def ask_sudo(terminal: Terminal, secret: str) -> None:
     del secret
-    terminal.type("sudo -k; sudo -p 'password of %u: ' echo did-$((40+2))\r")
+    terminal.enter("sudo -k; sudo -p 'password of %u: ' echo did-$((40+2))")
     terminal.expect("password of target:")
-    terminal.settle(0.3)
     terminal.type("target-Tr0ub4dor-3\r")
     terminal.expect("did-42")
 
 
 def ask_read(terminal: Terminal, secret: str) -> None:
-    terminal.type("read -s -p 'Enter passphrase: ' it; echo; echo ${#it}-long\r")
+    terminal.enter("read -s -p 'Enter passphrase: ' it; echo; echo ${#it}-long")
     terminal.expect("passphrase: ")
-    terminal.settle(0.3)
     terminal.type(secret + "\r")
     terminal.expect(f"{len(secret)}-long")
 
 
 def ask_getpass(terminal: Terminal, secret: str) -> None:
     code = "import getpass; print(len(getpass.getpass()), chr(45), sep=str())"
-    terminal.type(f"python3 -c '{code}'\r")
+    terminal.enter(f"python3 -c '{code}'")
     terminal.expect(r"Password: ")
-    terminal.settle(0.3)
     terminal.type(secret + "\r")
     terminal.expect(f"{len(secret)}-")
 
@@ -56,15 +56,14 @@ ASKERS = {
 def shell(login: Login, open_terminal: OpenTerminal) -> Terminal:
     terminal = open_terminal(login.ssh("-tt"), login.env)
     terminal.expect(r"\$ ")
-    terminal.type("PS1='ok> '\r")
-    terminal.settle()
+    terminal.enter("PS1='ok> '")
+    terminal.expect(PROMPT)
     return terminal
 
 
 def leave(terminal: Terminal) -> None:
-    # What is typed ahead of a prompt may be masked.
-    terminal.settle()
-    terminal.type("exit 0\r")
+    """From a prompt: what is typed ahead of one may be masked."""
+    terminal.enter("exit 0")
     assert terminal.wait() == 0
 
 
@@ -83,11 +82,13 @@ def test_a_typed_password_is_nowhere(
         program("sudo")
     ask, secret = ASKERS[asker]
     terminal = shell(relaying_login, open_terminal)
-    terminal.type("echo seen-before\r")
+    terminal.enter("echo seen-before")
+    terminal.expect(PROMPT)
     ask(terminal, secret)
-    terminal.settle()
-    terminal.type("echo seen-after\r")
+    terminal.expect(PROMPT)
+    terminal.enter("echo seen-after")
     terminal.expect("\rseen-after")
+    terminal.expect(PROMPT)
     leave(terminal)
     recording = relaying.recorded()
     assert_nowhere(relaying, recording, secret)
@@ -103,8 +104,8 @@ def test_a_killed_daemon_leaves_no_typed_password(
     daemon: Daemon, login: Login, open_terminal: OpenTerminal
 ):
     terminal = shell(login, open_terminal)
-    terminal.type("read -s it\r")
-    terminal.settle(0.3)
+    terminal.enter("read -s -p reads-$((1+1)) it")
+    terminal.expect("reads-2")
     terminal.type("canary-half-typed")
     terminal.settle(0.3)
     daemon.kill9()
@@ -118,10 +119,13 @@ def test_what_is_echoed_is_kept_even_when_it_is_edited(
     daemon: Daemon, login: Login, open_terminal: OpenTerminal
 ):
     terminal = shell(login, open_terminal)
-    lines = ["echo plain", "\x1b[A\x1b[B", "top -b -n 1 | head -n 1", "ls -la /etc/host\t"]
-    for line in lines:
-        terminal.type(line + "\r")
-        terminal.settle(0.3)
+    lines = ["echo plain", "", "top -b -n 1 | head -n 1", "ls -la /etc/host"]
+    edited = ["", "\x1b[A\x1b[B", "", "\t"]
+    for line, keys in zip(lines, edited, strict=True):
+        terminal.type(line)
+        terminal.expect(re.escape(line))
+        terminal.type(keys + "\r")
+        terminal.expect(PROMPT)
     leave(terminal)
     recording = daemon.recorded()
     assert recording.events("input_masked") == []
@@ -134,6 +138,7 @@ def test_a_secret_may_switch_masking_off(
     daemon.add_secret("unmasked", openssh_server, "--no-mask-typed")
     terminal = shell(daemon.login("unmasked"), open_terminal)
     ask_read(terminal, "visible-on-purpose")
+    terminal.expect(PROMPT)
     leave(terminal)
     assert b"visible-on-purpose\r" in daemon.recorded().export("input")
 

@@ -3,12 +3,11 @@
 import re
 import socket
 import ssl
-import time
 from collections.abc import Iterator
 
 import pyotp
 import pytest
-from peers.chromium import Visit, violations
+from peers.chromium import Visit, until, violations
 from peers.daemon import Daemon, MakeDaemon
 from peers.needed import program
 from peers.openssh import OpenSSHServer
@@ -148,7 +147,7 @@ def test_a_rule_is_made_without_a_script_and_holds(chromium: Browser, daemon: Da
 
 def test_with_the_keyboard_alone_somebody_logs_in_and_finds(visit: Visit) -> None:
     page = visit.go("/login")
-    page.wait_for_function("document.activeElement.id == 'username'")
+    until(page, "document.activeElement.id == 'username'")
     page.keyboard.type(ADMIN[0])
     page.keyboard.press("Tab")
     page.keyboard.type(ADMIN[1])
@@ -162,9 +161,7 @@ def test_with_the_keyboard_alone_somebody_logs_in_and_finds(visit: Visit) -> Non
     page.evaluate("window.isStillThere = true")
     page.keyboard.type("no such thing")
     page.wait_for_url("**/sessions?q=no+such+thing*")
-    page.wait_for_function(
-        "document.querySelector('[role=status]').textContent.includes('0 hits')"
-    )
+    until(page, "document.querySelector('[role=status]').textContent.includes('0 hits')")
     assert page.evaluate("window.isStillThere"), "the page was loaded anew"
 
 
@@ -173,15 +170,12 @@ def test_what_somebody_typed_is_found_and_leads_to_its_moment(
 ) -> None:
     assert daemon.login("web").run("echo needle-in-a-haystack").status == 0
     daemon.recorded()
+    daemon.indexed()
     visit.log_in(*ADMIN)
-    for _ in range(40):
-        page = visit.go("/sessions?q=needle-in-a-hay&state=finished")
-        if links := page.locator("tr.hits a").all():
-            break
-        time.sleep(0.25)
+    page = visit.go("/sessions?q=needle-in-a-hay&state=finished")
     assert re.fullmatch(
         r"/sessions/[0-9a-f-]{36}\?t=\d+\.\d&find=needle-in-a-hay",
-        links[0].get_attribute("href") or "",
+        page.locator("tr.hits a").first.get_attribute("href") or "",
     )
 
 

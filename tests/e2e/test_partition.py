@@ -2,6 +2,7 @@
 
 import dataclasses
 import sys
+import threading
 import time
 from collections.abc import Iterator
 
@@ -11,7 +12,7 @@ from peers.namespace import HOST, Namespace
 from peers.needed import wait_until
 from peers.openssh import OpenSSHServer
 from peers.rabbitmq import RabbitMQ, VirtualHost, new_vhost
-from peers.site import QUICK, Node, Site, Typist
+from peers.site import LATEST_S, QUICK, Node, Site, Typist
 
 pytestmark = [pytest.mark.peers, pytest.mark.timeout(120)]
 
@@ -70,7 +71,7 @@ def engines(
         site.remove()
 
 
-def recording_at(site: Site, engine: FarEngine, seconds: float = 30) -> Recording:
+def recording_at(site: Site, engine: FarEngine, seconds: float = 60) -> Recording:
     """What an engine recorded last, once all of it is stored."""
     name = (engine.state / "engine.id").read_text().strip()
 
@@ -90,11 +91,10 @@ def cut(engine: FarEngine) -> float:
 
 def type_until(end_s: float, *typists: Typist) -> None:
     """Both go on working, a second to a line."""
-    while (left_s := end_s - time.monotonic()) > 1:
+    while (left_s := end_s - time.monotonic()) > 0:
         for typist in typists:
-            typist.type(seconds=1)
-        time.sleep(min(1.0, left_s - 1))
-    time.sleep(max(0, end_s - time.monotonic()))
+            typist.type()
+        time.sleep(min(1.0, left_s))
 
 
 def test_nine_seconds_without_the_broker_are_sat_out_and_ten_end_the_session(
@@ -105,21 +105,24 @@ def test_nine_seconds_without_the_broker_are_sat_out_and_ten_end_the_session(
         here.type()
         there.type()
         cut_s = cut(parted)
+        # Not once enough was typed: what is typed takes longer than its pauses.
+        healing = threading.Timer(cut_s + 9 - time.monotonic(), parted.network.heal)
+        healing.start()
         type_until(cut_s + 9, here, there)
-        parted.network.heal()
+        healing.join()
         time.sleep(4)
         here.type()
         assert here.process.poll() is None, "the session did not survive nine seconds"
 
         cut_s = cut(parted)
-        type_until(cut_s + 9.5, here, there)
-        here.wait_until_thrown_out(5)
+        type_until(cut_s + 6, here, there)
+        here.wait_until_thrown_out()
         ended_s = time.monotonic() - cut_s
         parted.network.heal()
         sys.stderr.write(f"parted: ended after {ended_s:.2f} s\n")
-        assert 10 <= ended_s <= 11.5
+        assert 10 <= ended_s <= LATEST_S
         assert b"can no longer be recorded" in here.seen
-        there.type(seconds=1)
+        there.type()
         there.leave()
         cut_off, untouched = recording_at(site, parted), recording_at(site, other)
     assert cut_off.row["end_reason"] == "recording_lost"
@@ -143,8 +146,8 @@ def test_a_bad_line_to_the_broker_delays_recordings_and_loses_none(
             time.sleep(0.5)
             torn.network.heal()
             time.sleep(1.5)
-            here.type(seconds=1)
-            there.type(seconds=1)
+            here.type()
+            there.type()
         here.leave()
         there.leave()
         # Still lossy: what there is to say gets through all the same, sooner or later.

@@ -101,8 +101,15 @@ def test_forwards_of_unix_sockets_are_refused(
     words = ("-L", f"{tmp_path}/here:/tmp/x", "-R", f"{there}:127.0.0.1:1")
     with forwarding(usual, *words, shown=tmp_path / "said"):
         wait_until((tmp_path / "here").exists, "the client did not start to forward")
-        assert greeted(tmp_path / "here") == b""
-    assert sorted(refusals(relaying)) == [
+        # The file is there a moment before somebody listens.
+        wait_until(
+            lambda: (
+                greeted(tmp_path / "here") == b""
+                and "administratively prohibited" in (tmp_path / "said").read_text()
+            ),
+            "the client was not told",
+        )
+    assert sorted(set(refusals(relaying))) == [
         "direct-streamlocal@openssh.com",
         "streamlocal-forward@openssh.com",
     ]
@@ -210,9 +217,8 @@ def agent(tmp_path: Path) -> Iterator[str]:
         stdout=subprocess.DEVNULL,
         env=environment(),
     )
-    wait_until(Path(path).exists, "no agent")
-    key = str(make_key(tmp_path / "key"))
-    run([program("ssh-add"), "-q", key], env={"SSH_AUTH_SOCK": path})
+    adding = [program("ssh-add"), "-q", str(make_key(tmp_path / "key"))]
+    wait_until(lambda: run(adding, env={"SSH_AUTH_SOCK": path}).status == 0, "no agent")
     yield path
     stop(process)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from peers.daemon import Daemon, Login, MakeDaemon
-from peers.needed import ROOT, environment, wait_until
+from peers.needed import ROOT, environment, files_under, wait_until
 from peers.openssh import OpenSSHServer
 from peers.output import Output, run
 
@@ -65,11 +65,9 @@ def begin(login: Login) -> subprocess.Popen[bytes]:
 
 
 def leaks(folder: Path) -> Iterator[Path]:
-    for path in folder.rglob("*"):
-        if path.is_file():
-            content = path.read_bytes()
-            if SHOWN in content or TYPED in content:
-                yield path
+    for path, content in files_under(folder):
+        if SHOWN in content or TYPED in content:
+            yield path
 
 
 def test_what_was_typed_and_shown_is_nowhere_in_clear(

@@ -21,7 +21,7 @@ JOB = """\
 #!/bin/sh
 cd "$HOME"
 share=thinclient_drives/share
-n=0; until [ -e $share/take.bin ] || [ $n -gt 100 ]; do sleep 0.1; n=$((n+1)); done
+n=0; until [ -e $share/take.bin ] || [ $n -gt 400 ]; do sleep 0.1; n=$((n+1)); done
 exec >told-{name}.part 2>said-{name}
 cp $share/take.bin taken-{name} || echo no take
 cp put.bin $share/put.bin || echo no put
@@ -110,6 +110,7 @@ def test_files_cross_both_ways_and_are_found_with_their_digests(
     [lent] = done.recording.events("forward_granted")
     assert (lent["request"], lent["detail"]) == ("drive", "share")
     assert done.recording.verify() == 0
+    daemon.indexed()
     found = daemon.json("session", "search", "moved.bin")
     text = f"rename {put} {CROSSED}folder\\moved.bin"
     assert [(row["kind"], row["text"]) for row in found] == [("file", text)]

@@ -163,7 +163,9 @@ async def test_what_is_printed_is_recorded(
         assert (printer.kind, printer.name) == (DeviceKind.PRINTER, "laser")
         await put(lent, "", TEXT, printer.number, 1)
         await asyncio.to_thread(
-            wait_until, lambda: printed.read_bytes() == TEXT, "nothing was printed"
+            wait_until,
+            lambda: printed.exists() and printed.read_bytes() == TEXT,
+            "nothing was printed",
         )
         lent.say(DEVICES, devices.create("\\a", 7, on=printer.number + 1))
         completion = read_completion(await lent.until(Kind.COMPLETION))

@@ -29,7 +29,7 @@ def daemon(make_daemon: MakeDaemon, xrdp_server: XRDP) -> Daemon:
 
 def shows(desk: Display, colour: bytes) -> None:
     wait_until(
-        lambda: desk.screenshot().count(colour) > 100_000, "no screen of xrdp's", seconds=30
+        lambda: desk.screenshot().count(colour) > 100_000, "no screen of xrdp's", seconds=60
     )
 
 

@@ -57,7 +57,7 @@ async def seen(daemon: Daemon, name: str, port: int, *words: str) -> bytes:
     await log_on(leg, login.username, login.password)
     sent: list[bytes] = []
     try:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(45):
             while not any(DEMANDED in packet for packet in sent[-1:]):
                 sent += splitter.feed(await leg.read())
     except LegClosedError:

@@ -30,7 +30,7 @@ async def connected(login: RDPLogin, password: str) -> tuple[object, Exception |
         RDPIOSettings()
     )
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(45):
             return await connection.connect()
     finally:
         await connection.terminate()

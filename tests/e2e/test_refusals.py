@@ -1,6 +1,7 @@
 """Bad input: each has a message that names the thing and the next step, and an exit code."""
 
 import asyncio
+import math
 import re
 import socket
 import statistics
@@ -23,7 +24,8 @@ FAILED, USAGE, NOT_FOUND, UNREACHABLE, CONFIGURATION = 1, 2, 3, 5, 78
 
 
 @pytest.fixture(scope="module")
-def daemon(make_daemon: MakeDaemon, openssh_server: OpenSSHServer) -> Daemon:
+def impatient(make_daemon: MakeDaemon, openssh_server: OpenSSHServer) -> Daemon:
+    """Soon gives up on who says nothing, and on a busy machine on others as well."""
     daemon = make_daemon(
         PROXYD_SSH__SOURCE_PENALTIES="false",
         PROXYD_SSH__DIAL_TIMEOUT_S="2",
@@ -50,8 +52,9 @@ def dial(daemon: Daemon, name: str) -> tuple[Output, Output]:
     ],
 )
 def test_a_target_that_cannot_be_reached_is_named(
-    daemon: Daemon, name: str, host: str, words: str
+    impatient: Daemon, name: str, host: str, words: str
 ):
+    daemon = impatient
     port = free_port()
     where = ("--username", "x", "--password-stdin", "--port", str(port))
     daemon.cli("secret", "add", name, "--protocol", "ssh", "--host", host, *where, typed="x\n")
@@ -63,7 +66,8 @@ def test_a_target_that_cannot_be_reached_is_named(
     assert daemon.recorded().row["end_reason"] == "target_unreachable"
 
 
-def test_a_target_that_says_nothing_times_out(daemon: Daemon):
+def test_a_target_that_says_nothing_times_out(impatient: Daemon):
+    daemon = impatient
     with silent_port() as port:
         where = ("--username", "x", "--password-stdin", "--port", str(port))
         daemon.add_target("silent", *where, typed="x\n")
@@ -163,17 +167,21 @@ def wrong_source(daemon: Daemon) -> Login:
 
 
 def test_every_refusal_reads_the_same_and_takes_as_long(daemon: Daemon):
-    answers, delays_s = set(), []
     spoilers = (unknown_handle, wrong_password, expired, used_up, revoked, wrong_source)
-    for spoil in spoilers:
-        login = spoil(daemon)
-        started = time.monotonic()
-        done = login.run("true")
-        delays_s.append(time.monotonic() - started)
-        assert done.status == 255
-        answers.add(done.said.replace(login.username, "WHO"))
+    logins = [spoil(daemon) for spoil in spoilers]
+    answers, quickest_s = set(), [math.inf] * len(logins)
+    # The quickest of each: a machine that is busy makes some slower, and none quicker.
+    for _ in range(5):
+        for number, login in enumerate(logins):
+            started = time.monotonic()
+            done = login.run("true")
+            quickest_s[number] = min(quickest_s[number], time.monotonic() - started)
+            assert done.status == 255
+            answers.add(done.said.replace(login.username, "WHO"))
+        if max(quickest_s) - min(quickest_s) < 0.5:
+            break
     assert len(answers) == 1
-    assert max(delays_s) - min(delays_s) < 0.5 + statistics.median(delays_s)
+    assert max(quickest_s) - min(quickest_s) < 0.5 + statistics.median(quickest_s)
 
 
 def test_a_credential_is_good_for_its_number_of_uses(daemon: Daemon):
@@ -215,12 +223,12 @@ async def test_a_connection_takes_six_guesses(daemon: Daemon):
 
 
 @pytest.fixture
-def flood(daemon: Daemon) -> Iterator[list[socket.socket]]:
+def flood(impatient: Daemon) -> Iterator[list[socket.socket]]:
     """150 connections that say nothing."""
     with ExitStack() as stack:
         idle = [
             stack.enter_context(
-                closing(socket.create_connection(("127.0.0.1", daemon.port), 5))
+                closing(socket.create_connection(("127.0.0.1", impatient.port), 30))
             )
             for _ in range(150)
         ]
@@ -236,16 +244,16 @@ def is_admitted(connection: socket.socket) -> bool:
 
 
 def test_a_flood_of_silent_connections_is_cut_and_forgotten(
-    daemon: Daemon, flood: list[socket.socket]
+    impatient: Daemon, flood: list[socket.socket]
 ):
     admitted = [connection for connection in flood if is_admitted(connection)]
     assert 10 <= len(admitted) <= 100
-    admitted[0].settimeout(12)
+    admitted[0].settimeout(30)
     rest = b""
     while data := admitted[0].recv(4096):
         rest += data
     # Those that were admitted last have a moment left.
-    login = daemon.login("web")
+    login = impatient.login("web")
     wait_until(lambda: login.run("echo in").text == "in", "nobody gets in any more")
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 from peers.daemon import Daemon, Login, Recording
-from peers.needed import environment, wait_until
+from peers.needed import environment
 from peers.output import run
 from peers.terminal import OpenTerminal, Terminal, screen_of
 
 pytestmark = pytest.mark.peers
 
+PROMPT = "2004hok> "
 DANGEROUS = rb"\x1b]52;c;Y2FuYXJ5\x07\x1b]0;taken-over\x07\x1b[c\x1b[6n\x1bP$qm\x1b\\"
 
 
@@ -27,18 +28,20 @@ def mark() -> str:
 def shell_recording(daemon: Daemon, login: Login, mark: str) -> Recording:
     with Terminal(login.ssh("-tt"), env=login.env, size=(90, 25)) as terminal:
         terminal.expect(r"\$ ")
-        terminal.type("PS1='ok> '\r")
-        terminal.settle()
-        terminal.type(f"echo shown-$((40+2))-{mark}; printf '\\033[31mred-{mark}\\033[0m\\n'\r")
+        terminal.enter("PS1='ok> '")
+        terminal.expect(PROMPT)
+        terminal.enter(f"echo shown-$((40+2))-{mark}; printf '\\033[31mred-{mark}\\033[0m\\n'")
         terminal.expect(f"red-{mark}")
-        terminal.settle()
+        terminal.expect(PROMPT)
         terminal.resize(100, 30)
         terminal.settle()
-        terminal.type(f"printf '{DANGEROUS.decode()}'; echo after-{mark}\r")
+        terminal.enter(f"printf '{DANGEROUS.decode()}'; echo after-{mark}")
         terminal.expect(rf"\\after-{mark}")
         terminal.type("\x15exit 0\r")
         assert terminal.wait() == 0
-    return daemon.recorded()
+    recording = daemon.recorded()
+    daemon.indexed()
+    return recording
 
 
 def hits(daemon: Daemon, text: str, place: str = "") -> list[dict[str, object]]:
@@ -48,7 +51,6 @@ def hits(daemon: Daemon, text: str, place: str = "") -> list[dict[str, object]]:
 
 
 def test_what_was_shown_is_found(daemon: Daemon, shell_recording: Recording, mark: str):
-    wait_until(lambda: hits(daemon, f"shown-42-{mark}"), "not indexed", every=0.5)
     hit = hits(daemon, f"shown-42-{mark}", "output")[0]
     assert hit["session"] == shell_recording.id
     assert hit["kind"] == "output"
@@ -59,7 +61,6 @@ def test_what_was_shown_is_found(daemon: Daemon, shell_recording: Recording, mar
 def test_what_was_typed_is_found_as_a_command(
     daemon: Daemon, shell_recording: Recording, mark: str
 ):
-    wait_until(lambda: hits(daemon, mark, "commands"), "not indexed", every=0.5)
     texts = [str(hit["text"]) for hit in hits(daemon, mark, "commands")]
     assert any(text.startswith(f"echo shown-$((40+2))-{mark}") for text in texts), texts
     assert all(hit["session"] == shell_recording.id for hit in hits(daemon, mark))
@@ -68,7 +69,7 @@ def test_what_was_typed_is_found_as_a_command(
 def test_a_command_without_a_terminal_is_found(daemon: Daemon, login: Login, mark: str):
     login.run(f"true exec-{mark}")
     recording = daemon.recorded()
-    wait_until(lambda: hits(daemon, f"exec-{mark}", "commands"), "not indexed", every=0.5)
+    daemon.indexed()
     assert hits(daemon, f"exec-{mark}", "commands")[0]["session"] == recording.id
 
 
@@ -80,7 +81,7 @@ def test_files_are_found_by_their_names(
     argv = login.tool("sftp", "-o", "BatchMode=no", "-b", "-", "proxy")
     assert run(argv, env=login.env, typed=script).status == 0
     recording = daemon.recorded()
-    wait_until(lambda: hits(daemon, mark, "files"), "not indexed", every=0.5)
+    daemon.indexed()
     assert hits(daemon, mark, "files")[0]["session"] == recording.id
 
 
@@ -128,13 +129,13 @@ def test_watch_follows_a_live_session_to_its_end(
 ):
     user = open_terminal(login.ssh("-tt"), login.env)
     user.expect(r"\$ ")
-    user.type("PS1='ok> '\r")
-    user.settle()
+    user.enter("PS1='ok> '")
+    user.expect(PROMPT)
     watcher = open_terminal([*daemon.argv, "session", "watch", daemon.live().id])
     watcher.settle(1)
     user.type(f"echo live-$((40+2))-{mark}\r")
     user.expect(f"live-42-{mark}")
-    watcher.expect(f"live-42-{mark}", seconds=10)
+    watcher.expect(f"live-42-{mark}")
     user.type("exit 0\r")
     assert user.wait() == 0
     assert watcher.wait() == 0

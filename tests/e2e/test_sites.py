@@ -6,6 +6,7 @@ The control node stores as well, for its database is SQLite.
 import os
 import re
 import signal
+import threading
 import time
 from functools import partial
 
@@ -13,7 +14,7 @@ from peers.display import Display
 from peers.freerdp import Shadow, rdp_login
 from peers.needed import wait_until
 from peers.rabbitmq import PASSWORD, USER
-from peers.site import Node, Site, Typist
+from peers.site import LATEST_S, Node, Site, Typist
 
 
 def test_a_session_through_an_engine_is_recorded_by_the_control_node(site: Site):
@@ -67,7 +68,10 @@ def test_an_engine_tells_its_operator_how_it_is(site: Site):
         assert status["role"] == "engine"
         assert status["engine"] == (site.engine.state / "engine.id").read_text().strip()
         assert (status["site"], status["broker"], status["problems"]) == ("default", True, [])
-        assert status["live_sessions"] == 1
+        # What ended before is stored a moment before the engine forgets it.
+        wait_until(
+            lambda: site.engine.json("status")["live_sessions"] == 1, "not one live session"
+        )
 
         def fills() -> bool:
             typist.type()
@@ -76,8 +80,10 @@ def test_an_engine_tells_its_operator_how_it_is(site: Site):
         wait_until(fills, "nothing lies in the spool")
         typist.leave()
     site.control.recorded()
-    shown = site.engine.cli("status").text
-    assert re.search(r"last_receipt_at +20\d\d-", shown)
+    wait_until(
+        lambda: re.search(r"last_receipt_at +20\d\d-", site.engine.cli("status").text),
+        "no receipt is shown",
+    )
     refused = site.engine.cli("session", "list", check=False)
     assert refused.status == 5
     assert "run this on the control node" in refused.said
@@ -90,12 +96,10 @@ def test_the_key_of_receipts_is_rotated_while_engines_work(site: Site):
     wait_until(
         lambda: "storage.key_rotated" in site.control.cli("audit", "list").text,
         "the key did not take over",
-        seconds=20,
     )
     wait_until(
         lambda: b"storage.key_rotated" in site.control.log.read_bytes(),
         "the worker does not sign with it",
-        seconds=10,
     )
     assert site.control.login("web").run("echo hello").status == 0
     recording = site.control.recorded()
@@ -115,14 +119,13 @@ def test_a_new_password_of_the_broker_is_taken_by_a_reload(site: Site):
             wait_until(
                 lambda: all(node.asked("/readyz")[0] == 200 for node in nodes),
                 "not connected again",
-                seconds=20,
             )
             typist.type()
         finally:
             reload_password(nodes, PASSWORD)
             site.vhost.broker.ctl("eval", f"{change_password(PASSWORD)}.")
         typist.leave()
-    assert site.control.recorded(seconds=30).row["complete"]
+    assert site.control.recorded(seconds=60).row["complete"]
 
 
 CUT_ALL = (
@@ -154,7 +157,7 @@ def test_operators_reach_sessions_on_another_node(site: Site):
         live = site.control.live()
         assert live.row["engine"] == (site.engine.state / "engine.id").read_text().strip()
         site.control.cli("session", "terminate", live.id, "--reason", "enough")
-        typist.wait_until_thrown_out(5)
+        typist.wait_until_thrown_out()
         assert b"enough" in typist.seen
         recording = site.control.recorded()
         assert (recording.row["end_reason"], recording.row["complete"]) == ("terminated", True)
@@ -165,7 +168,7 @@ def test_a_revoked_credential_ends_what_it_opened_at_another_node(site: Site):
     with Typist(login) as typist:
         typist.type()
         site.control.cli("credential", "revoke", login.id)
-        typist.wait_until_thrown_out(5)
+        typist.wait_until_thrown_out()
         assert site.control.recorded().row["complete"]
 
 
@@ -175,24 +178,26 @@ def test_a_broker_that_is_frozen_is_sat_out_for_nine_seconds_and_ten_end_the_ses
     broker = site.vhost.broker
     with Typist(site.control.login("web")) as typist:
         typist.type()
+        # Not once enough was typed: what is typed takes longer than its pauses.
+        thawing = threading.Timer(9, broker.thaw)
         broker.freeze()
-        for _ in range(9):
-            time.sleep(1)
+        thawing.start()
+        while thawing.is_alive():
             typist.type()
-        broker.thaw()
+            thawing.join(1)
         time.sleep(3)
         typist.type()
         assert typist.process.poll() is None, "the session did not survive nine seconds"
         frozen_s = time.monotonic()
         broker.freeze()
         try:
-            typist.wait_until_thrown_out(15)
+            typist.wait_until_thrown_out()
             ended_s = time.monotonic() - frozen_s
         finally:
             broker.thaw()
-        assert 10 <= ended_s <= 11.5
+        assert 10 <= ended_s <= LATEST_S
         assert b"can no longer be recorded" in typist.seen
-        recording = site.control.recorded(seconds=30)
+        recording = site.control.recorded(seconds=60)
         assert (recording.row["end_reason"], recording.row["complete"]) == (
             "recording_lost",
             True,
@@ -237,9 +242,9 @@ def test_a_killed_engine_loses_nothing_that_its_user_saw(site: Site):
         for _ in range(3):
             typist.type()
         site.engine.kill9()
-        typist.wait_until_thrown_out(10)
+        typist.wait_until_thrown_out()
         site.engine.start()
-        recording = site.control.recorded(seconds=30)
+        recording = site.control.recorded(seconds=60)
         assert (recording.row["state"], recording.row["complete"]) == ("interrupted", True)
         assert recording.export("output").startswith(typist.expected)
 
@@ -262,6 +267,5 @@ def test_operators_see_the_engines_that_are_there(site: Site):
     wait_until(
         lambda: f"{name} at default" in site.control.json("status")["engines"],
         "the engine was not heard of",
-        seconds=20,
     )
     assert site.control.json("bus", "dead-letters", "list") == []

@@ -4,7 +4,7 @@ import time
 
 from peers.needed import wait_until
 from peers.postgresql import PostgreSQLServer
-from peers.site import Site, Typist
+from peers.site import LATEST_S, Site, Typist
 
 
 def test_workers_store_what_an_engine_records_and_control_shows_it(roles: Site):
@@ -57,12 +57,12 @@ def test_without_workers_a_required_recording_ends_its_session_after_ten_seconds
         stopped_s = time.monotonic()
         for worker in roles.workers:
             worker.kill9()
-        typist.wait_until_thrown_out(15)
-        assert 9.5 <= time.monotonic() - stopped_s <= 11.5
+        typist.wait_until_thrown_out()
+        assert 9.5 <= time.monotonic() - stopped_s <= LATEST_S
         assert b"can no longer be recorded" in typist.seen
         for worker in roles.workers:
             worker.start()
-        recording = roles.control.recorded(seconds=30)
+        recording = roles.control.recorded(seconds=60)
         assert recording.row["end_reason"] == "recording_lost"
         assert recording.row["complete"]
         assert recording.export("output").startswith(typist.expected)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from peers.syslog import Rsyslog
 from samples.databases import new_sqlite
+from samples.recordings import until
 from sqlalchemy.orm import Session
 
 from config.model import AuditSettings
@@ -62,7 +63,7 @@ async def exporting(database: Database, to: AuditSettings) -> AsyncIterator[Audi
 
 async def subjects(server: Rsyslog, count: int) -> list[str]:
     """Wait until so many arrived, and a moment for one too many."""
-    for _ in range(100):
+    for _ in range(300):
         if len(server.received()) >= count:
             break
         await asyncio.sleep(0.1)
@@ -71,11 +72,16 @@ async def subjects(server: Rsyslog, count: int) -> list[str]:
 
 
 async def a_problem(export: AuditExport) -> None:
-    for _ in range(200):
+    for _ in range(600):
         if export.problem:
             return
         await asyncio.sleep(0.05)
     pytest.fail("the export does not see that it fails")
+
+
+async def all_is_noted(export: AuditExport) -> None:
+    """Wait until the export knows of all that arrived: it notes that a moment later."""
+    await until(lambda: (export.problem, export.unexported_s()) == ("", 0.0))
 
 
 @pytest.mark.parametrize("kind", ["udp", "tcp", "tls"])
@@ -88,7 +94,7 @@ async def test_every_row_arrives_once_and_in_order(
         assert await subjects(server, 250) == names
         note(database, "later")
         assert (await subjects(server, 251))[-1] == "later"
-        assert (export.problem, export.unexported_s()) == ("", 0.0)
+        await all_is_noted(export)
 
 
 async def test_what_strangers_typed_stays_within_its_field(database: Database, server: Rsyslog):
@@ -110,13 +116,14 @@ async def test_an_outage_delays_rows_and_loses_none(
     note(database, "before")
     async with exporting(database, settings(server, kind)) as export:
         assert await subjects(server, 1) == ["before"]
+        await all_is_noted(export)
         server.stop()
         note(database, "during1", "during2")
         await a_problem(export)
         assert export.unexported_s() != 0
         server.start()
         assert await subjects(server, 3) == ["before", "during1", "during2"]
-        assert export.problem == ""
+        await all_is_noted(export)
 
 
 async def test_a_row_that_is_committed_late_is_not_passed_over(
@@ -151,8 +158,9 @@ async def test_a_row_that_is_committed_late_is_not_passed_over(
 async def test_a_restart_goes_on_where_the_last_life_ended(database: Database, server: Rsyslog):
     to = settings(server, "tcp")
     note(database, "first")
-    async with exporting(database, to):
+    async with exporting(database, to) as export:
         assert await subjects(server, 1) == ["first"]
+        await all_is_noted(export)
     note(database, "second")
     async with exporting(database, to):
         assert await subjects(server, 2) == ["first", "second"]

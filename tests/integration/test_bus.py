@@ -33,20 +33,28 @@ from recorder.ports import StorageReceipt
 from recorder.shipper import Shipper
 from recorder.spool import Spool
 
-LIMIT_S = 2.0
 READY = SessionReady(session_id=SESSION)
 WATCH = WatchSession(session_id=SESSION, watching=True)
 FIRST = chunk([ClientData(at_ms=0, channel=0, data=b"x")])
 
 
+@pytest.fixture
+def limit_s() -> float:
+    """How long an answer is waited for: what is to be answered is so on a busy machine too."""
+    return 20
+
+
+waits_in_vain = pytest.mark.parametrize("limit_s", [2])
+
+
 @pytest.fixture(params=["memory", "rabbitmq"])
-async def bus(request: pytest.FixtureRequest) -> AsyncIterator[Bus]:
+async def bus(request: pytest.FixtureRequest, limit_s: float) -> AsyncIterator[Bus]:
     async with AsyncExitStack() as stack:
         if request.param == "memory":
-            yield InProcess(await stack.enter_async_context(MemoryBus(LIMIT_S, "engine-1")))
+            yield InProcess(await stack.enter_async_context(MemoryBus(limit_s, "engine-1")))
         else:
             vhost: VirtualHost = request.getfixturevalue("vhost")
-            broker = OnBroker(vhost, stack, LIMIT_S)
+            broker = OnBroker(vhost, stack, limit_s)
             await broker.start()
             yield broker
 
@@ -93,6 +101,7 @@ async def test_a_request_before_control_is_there_says_so(bus: Bus):
         await bus.engine().request(READY)
 
 
+@waits_in_vain
 async def test_a_request_waits_only_so_long(bus: Bus):
     bus.control.answer(never)
     with pytest.raises(BusUnavailableError, match=r"control did not answer within 2 s"):
@@ -216,7 +225,7 @@ async def test_a_store_that_fails_and_recovers_gets_every_chunk_in_order(tmp_pat
     for one in made:
         spool.add(one)
     shipper = Shipper(spool, bus.engine(), SystemClock())
-    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         running = tasks.create_task(shipper.run())
         await asyncio.sleep(0)
         await shipper.drained()
@@ -230,6 +239,6 @@ async def test_a_watcher_hears_his_own_feed_in_its_order(bus: Bus):
     other = bus.control.watch(UUID(int=8))
     for feed_id, message in ((7, b"one"), (8, b"another's"), (9, b"nobody's"), (7, b"two")):
         bus.engine().publish_live(UUID(int=feed_id), message)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert [await feed.get(), await feed.get()] == [b"one", b"two"]
         assert await other.get() == b"another's"

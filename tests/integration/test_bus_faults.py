@@ -46,9 +46,18 @@ FIRST = chunk([ClientData(at_ms=0, channel=0, data=b"x")])
 
 
 @pytest.fixture
-async def bus(vhost: VirtualHost) -> AsyncIterator[OnBroker]:
+def limit_s() -> float:
+    """How long an answer is waited for: what is to be answered is so on a busy machine too."""
+    return 20
+
+
+waits_in_vain = pytest.mark.parametrize("limit_s", [3])
+
+
+@pytest.fixture
+async def bus(vhost: VirtualHost, limit_s: float) -> AsyncIterator[OnBroker]:
     async with AsyncExitStack() as stack:
-        broker = OnBroker(vhost, stack, limit_s=3)
+        broker = OnBroker(vhost, stack, limit_s)
         await broker.start()
         yield broker
 
@@ -86,7 +95,7 @@ async def test_a_poison_chunk_becomes_a_dead_letter_and_the_others_flow(bus: OnB
         return receipt(chunk)
 
     letters = DeadLetters(bus.vhost.parameters(), (SITE,))
-    async with working(bus, store), asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+    async with working(bus, store), asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         poisonous = tasks.create_task(refused(bus, poison))
         await until(lambda: deliveries[0] > 0)
         for healthy in map(other, range(20)):
@@ -147,7 +156,7 @@ async def test_what_has_come_is_stored_together_and_a_single_chunk_at_once(bus: 
     made = [other(number) for number in range(40)]
     waiting = await backlog(bus, made)
     together = Together()
-    async with consuming(bus, together.storage()), asyncio.timeout(20):
+    async with consuming(bus, together.storage()), asyncio.timeout(60):
         assert await asyncio.gather(*waiting) == [receipt(each) for each in made]
         assert len(together.batches) < 10
         together.batches.clear()
@@ -164,7 +173,7 @@ async def test_of_a_backlog_with_a_poison_chunk_all_others_are_stored(bus: OnBro
         return ValueError("a defect") if chunk.digest == poison else None
 
     together = Together(fails)
-    async with consuming(bus, together.storage()), asyncio.timeout(20):
+    async with consuming(bus, together.storage()), asyncio.timeout(60):
         outcomes = await asyncio.gather(*waiting, return_exceptions=True)
     assert [n for n, one in enumerate(outcomes) if isinstance(one, ChunkRefusedError)] == [4]
     assert len(together.stored) == 9
@@ -181,7 +190,7 @@ async def test_a_chunk_whose_key_is_missing_waits_and_holds_up_no_other(bus: OnB
             return None
         return BusUnavailableError("the recording key is not in this database")
 
-    async with consuming(bus, Together(fails).storage()), asyncio.timeout(20):
+    async with consuming(bus, Together(fails).storage()), asyncio.timeout(60):
         await asyncio.gather(*waiting[:4], *waiting[5:])
         assert await bus.engine().ship(FIRST) == receipt(FIRST)
         assert not waiting[4].done()
@@ -199,7 +208,7 @@ async def test_a_chunk_that_its_worker_dies_of_takes_none_of_the_backlog_with_it
         return pika.exceptions.StreamLostError("gone") if chunk.digest == deadly else None
 
     together = Together(fails)
-    async with consuming(bus, together.storage()), asyncio.timeout(30):
+    async with consuming(bus, together.storage()), asyncio.timeout(60):
         outcomes = await asyncio.gather(*waiting, return_exceptions=True)
     assert [n for n, one in enumerate(outcomes) if isinstance(one, Exception)] == [4]
     assert "a dead letter" in str(outcomes[4])
@@ -229,11 +238,12 @@ async def test_a_worker_that_dies_of_a_chunk_does_not_die_for_ever(bus: OnBroker
         seen.append(chunk.digest)
         raise pika.exceptions.StreamLostError("the worker is gone")
 
-    async with working(bus, store), asyncio.timeout(30):
+    async with working(bus, store), asyncio.timeout(60):
         assert "a dead letter" in await refused(bus, FIRST)
     assert len(seen) == topology.TRIES
 
 
+@waits_in_vain
 async def test_a_database_that_is_away_is_no_strike_against_a_chunk(bus: OnBroker):
     away, tries = threading.Event(), [0]
     away.set()
@@ -248,7 +258,7 @@ async def test_a_database_that_is_away_is_no_strike_against_a_chunk(bus: OnBroke
         if away.is_set():
             raise BusUnavailableError("the database is away")
 
-    async with working(bus, store, probe=probe), asyncio.timeout(20):
+    async with working(bus, store, probe=probe), asyncio.timeout(60):
         shipping = asyncio.ensure_future(bus.engine().ship(FIRST))  # noqa: TID251 - a test's
         await until(lambda: tries[0] > 2)
         with pytest.raises(BusUnavailableError, match="did not answer"):
@@ -284,12 +294,13 @@ async def test_a_full_queue_refuses_and_forgets_nothing(bus: OnBroker, monkeypat
     monkeypatch.setattr(topology, "_MAX_WAITING_CHUNK_BYTES", 2000)
     async with working(bus, receipt):
         pass
-    held = []
+    held, queue = [], topology.site_chunks(SITE).name
     large = [ClientData(at_ms=0, channel=0, data=secrets.token_bytes(1500))]
     for number in range(20):
         one = chunk(large, session_id=UUID(int=200 + number))
         shipping = asyncio.ensure_future(bus.engine().ship(one))  # noqa: TID251 - a test's
-        await asyncio.wait([shipping], timeout=0.2)
+        # Either it is refused, or it lies there; which of both may take its time.
+        await until(lambda: shipping.done() or bus.vhost.depth(queue) > len(held))  # noqa: B023
         if shipping.done():
             break
         held.append(shipping)
@@ -306,6 +317,7 @@ async def test_a_chunk_that_nobody_takes_is_not_lost_but_sent_back(bus: OnBroker
         await bus.engine().ship(FIRST)
 
 
+@waits_in_vain
 async def test_a_broker_short_of_disk_blocks_chunks_but_not_what_engines_hear(bus: OnBroker):
     async with working(bus, receipt):
         broker = bus.vhost.broker
@@ -315,12 +327,12 @@ async def test_a_broker_short_of_disk_blocks_chunks_but_not_what_engines_hear(bu
             for _ in range(2):
                 with pytest.raises(BusUnavailableError):
                     await bus.engine().ship(FIRST)
-            assert bus.engine().wires.publisher.link.blocked
+            await until(lambda: bus.engine().wires.publisher.link.blocked)
             with pytest.raises(BusUnavailableError, match="disk or memory is low"):
                 await bus.engine().request(READY)
         finally:
             await asyncio.to_thread(broker.ctl, "set_disk_free_limit", "50MB")
-        await within(15, lambda: bus.engine().ship(FIRST))
+        await within(40, lambda: bus.engine().ship(FIRST))
 
 
 async def test_answers_go_to_the_connection_that_an_engine_made_last(bus: OnBroker):
@@ -328,7 +340,7 @@ async def test_answers_go_to_the_connection_that_an_engine_made_last(bus: OnBrok
     bus.control.answer(answered)
     address = EngineAddress(site=SITE, engine_id="engine-1")
     identity = bus.keys.identity("engine-1")
-    async with RabbitEngineBus(bus.vhost.parameters(), identity, address, 3) as again:
+    async with RabbitEngineBus(bus.vhost.parameters(), identity, address, 20) as again:
         await up(again)
         for _ in range(4):
             assert await again.request(READY) == Done()
@@ -344,11 +356,11 @@ async def test_connections_cut_by_the_broker_are_made_anew(bus: OnBroker):
         bus.vhost.broker.ctl, "close_all_connections", "--vhost", vhost, reason
     )
     with pytest.raises(FeedCutError):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await feed.get()
-    await within(10, lambda: bus.engine().request(READY))
+    await within(30, lambda: bus.engine().request(READY))
     async with working(bus, receipt):
-        await within(10, lambda: bus.engine().ship(FIRST))
+        await within(30, lambda: bus.engine().ship(FIRST))
 
 
 async def apply(vhost: VirtualHost, lines: list[str]) -> None:
@@ -369,7 +381,7 @@ async def test_an_engine_s_user_can_do_its_work_and_nothing_else(bus: OnBroker):
     address = EngineAddress(site=SITE, engine_id="engine-3")
     async with (
         working(bus, receipt),
-        RabbitEngineBus(ours, bus.keys.identity("engine-3"), address, 5) as engine,
+        RabbitEngineBus(ours, bus.keys.identity("engine-3"), address, 20) as engine,
     ):
         await up(engine)
         assert await engine.request(READY) == Done()
@@ -377,7 +389,7 @@ async def test_an_engine_s_user_can_do_its_work_and_nothing_else(bus: OnBroker):
         await engine.reach_storage()
         feed = bus.control.watch(SESSION)
         engine.publish_live(SESSION, b"shown")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             assert await feed.get() == b"shown"
     forbidden = {
         "read another engine's commands": lambda channel: channel.basic_get(
@@ -433,7 +445,7 @@ async def over_tls(bus: OnBroker, **files: Path) -> RabbitEngineBus:
     url = f"amqps://{USER}@127.0.0.1:{bus.vhost.broker.tls_port}/{bus.vhost.name}"
     broker = parameters(BusSettings(url=url, **files), Redacted(PASSWORD), "engine-3")
     address = EngineAddress(site=SITE, engine_id="engine-3")
-    return RabbitEngineBus(broker, bus.keys.identity("engine-3"), address, 5)
+    return RabbitEngineBus(broker, bus.keys.identity("engine-3"), address, 20)
 
 
 async def test_over_tls_both_ends_show_a_certificate(bus: OnBroker, tmp_path: Path):
@@ -450,9 +462,15 @@ async def test_over_tls_a_stranger_s_broker_is_not_spoken_to_nor_we_without_cert
     bus: OnBroker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     authority, stranger = bus.vhost.broker.authority, Authority(tmp_path, "stranger")
+    said = [""]
+
+    def is_told() -> bool:
+        said[0] += capsys.readouterr().out
+        return "CERTIFICATE_VERIFY_FAILED" in said[0]
+
     for trusted in (stranger, authority):
         async with await over_tls(bus, ca_file=trusted.file) as engine:
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(1):
                     await engine.wires.wait_up()
-    assert "CERTIFICATE_VERIFY_FAILED" in capsys.readouterr().out
+            await until(is_told)

@@ -81,6 +81,7 @@ class RecordingEngine:
         self.told = []
         self.answers = True
         self.frames = [b"one", b"two"]
+        self.followed = asyncio.Event()
 
     async def command(self, engine_id, command) -> CommandResult:
         if not self.answers:
@@ -91,6 +92,7 @@ class RecordingEngine:
     async def follow(self, session_id) -> AsyncIterator[bytes]:
         if not self.answers:
             raise BusUnavailableError("nobody there")
+        self.followed.set()
         for frame in self.frames:
             yield frame
         if not self.frames:
@@ -316,10 +318,12 @@ async def test_clients_that_vanish_stall_or_talk_nonsense_hurt_nobody(
         _dial(settings, b"\xff\xff\xff\xff").close()
         _dial(settings, b"\x00\x00\x00\x03abc").close()
         watcher = _dial(settings, _framed(FollowSession(id=session_id)))
-        await asyncio.sleep(0.1)
+        await engine.followed.wait()
         watcher.close()
+        # Those before it have begun to be waited for: who comes now may take his time.
+        monkeypatch.setattr(operator_socket, "_REQUEST_LIMIT_S", 30)
         assert await asyncio.to_thread(ask, settings, ListSessions(live=True))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             # All but the one that the next client waits for.
             for _ in range(operator_socket._MAX_CONNECTIONS - 1):
                 await server._slots.acquire()
@@ -345,7 +349,7 @@ async def test_a_node_that_stops_in_mid_answer_is_told_apart_from_the_end(settin
         following = asyncio.get_running_loop().run_in_executor(
             None, ask, settings, FollowSession(id=session_id)
         )
-        await asyncio.sleep(0.2)
+        await engine.followed.wait()
     with pytest.raises(UnreachableError, match="went away before it had answered"):
         await following
 

@@ -117,7 +117,7 @@ def test_of_two_chunks_with_one_number_one_is_stored_whoever_brings_them(postgre
     def worker(each: Chunk):
         def work() -> None:
             with opened(postgresql) as database:
-                meeting.wait(5)
+                meeting.wait(30)
                 try:
                     Writer(database, DatabaseBlobs(), ManualClock(), KEYS, Signers()).store(
                         each
@@ -208,7 +208,7 @@ class WorkerProcess:
         self._process.wait(10)
 
     def finish(self) -> None:
-        assert self._process.wait(40) == 0
+        assert self._process.wait(90) == 0
 
 
 def stored(database: Database) -> set[Receipt]:
@@ -222,9 +222,11 @@ def test_a_worker_killed_anywhere_loses_and_doubles_nothing(postgresql: str, tmp
     acknowledged: set[Receipt] = set()
     for number in range(wanted("PROXYD_WORKER_KILLS", 4)):
         waiting = [each for each in chunks if receipt_of(each) not in acknowledged]
+        if not waiting:
+            break  # The last one was done before it was killed.
         rng.shuffle(waiting)
         with WorkerProcess(postgresql, tmp_path / f"killed-{number}", waiting) as worker:
-            wait_until(worker.receipts, "the worker stores nothing", seconds=20, every=0.005)
+            wait_until(worker.receipts, "the worker stores nothing", every=0.005)
             time.sleep(rng.random() * 0.1)
         acknowledged |= set(worker.receipts())
         with opened(postgresql) as database:
@@ -251,7 +253,7 @@ def test_a_receipt_is_never_given_for_what_a_dying_database_did_not_keep(
 ):
     server, chunks = mortal_postgresql, sessions(count=5, chunks_each=30)
     with WorkerProcess(mortal_url, tmp_path / "worker", chunks) as worker:
-        wait_until(lambda: len(worker.receipts()) > 5, "nothing is stored", seconds=20)
+        wait_until(lambda: len(worker.receipts()) > 5, "nothing is stored")
         for _ in range(2):
             break_down(server, way)
             told = set(worker.receipts())

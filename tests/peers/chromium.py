@@ -7,11 +7,11 @@ from typing import Final, Self
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from peers.daemon import Daemon
-from peers.needed import program
+from peers.needed import program, wait_until
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 AUDITOR: Final = ("audrey", "Correct-Horse-9-Battery")
-WAIT_MS: Final = 15_000
+WAIT_MS: Final = 30_000
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +66,15 @@ class Visit:
     def _heard(self, message: ConsoleMessage) -> None:
         if message.type == "error":
             self.complaints.append(message.text)
+
+
+def until(page: Page, condition: str) -> None:
+    """Wait until an expression holds.
+
+    Not by Playwright's `wait_for_function`: what does not hold at once it asks again as a
+    script of the page, which the page's CSP forbids.
+    """
+    wait_until(lambda: page.evaluate(condition), f"never: {condition}")
 
 
 def violations(page: Page, *rules: str) -> list[str]:

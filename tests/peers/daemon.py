@@ -20,7 +20,7 @@ from typing import Any, Final, Self
 
 import pytest
 from peers.here import ask_here
-from peers.needed import ROOT, answers, environment, free_port, program, wait_until
+from peers.needed import ROOT, answers, environment, files_under, free_port, program, wait_until
 from peers.openssh import OpenSSHServer
 from peers.output import Output, run
 from peers.warm import WarmProcess, run_warm
@@ -308,11 +308,11 @@ class Daemon:
         """Look only at what comes after."""
         self._seen = {str(row["id"]) for row in self.sessions()}
 
-    def live(self, *, seconds: float = 10) -> Recording:
+    def live(self, *, seconds: float = 30) -> Recording:
         """The newest live session."""
         return self._wait_for(lambda row: row["state"] == "live", seconds, mark=False)
 
-    def recorded(self, *, seconds: float = 20, complete: bool = True) -> Recording:
+    def recorded(self, *, seconds: float = 45, complete: bool = True) -> Recording:
         """The session that came last, once it is over and stored."""
         return self._wait_for(
             lambda row: row["state"] != "live" and (row["complete"] or not complete),
@@ -345,9 +345,8 @@ class Daemon:
 
     def bytes_of_state(self) -> Iterator[tuple[Path, bytes]]:
         """Every file under the state directory, and the log."""
-        for path in [*self.state.rglob("*"), self.log]:
-            if path.is_file():
-                yield path, path.read_bytes()
+        yield from files_under(self.state)
+        yield self.log, self.log.read_bytes()
 
     def asked(self, path: str) -> tuple[int, str]:
         """What the metrics listener answers: status and body."""

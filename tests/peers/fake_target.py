@@ -73,12 +73,12 @@ def fake_target(port: int = 0) -> Iterator[Told]:
     told, ready, done = Told(), threading.Event(), threading.Event()
     thread = threading.Thread(target=lambda: asyncio.run(_serve(told, port, ready, done)))
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(30)
     try:
         yield told
     finally:
         done.set()
-        thread.join(10)
+        thread.join(30)
 
 
 @contextmanager

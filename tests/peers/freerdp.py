@@ -36,7 +36,7 @@ class Viewer:
             self.log,
         )
 
-    def wait(self, seconds: float = 20) -> int:
+    def wait(self, seconds: float = 45) -> int:
         """Wait for its end; return its exit status."""
         return self.process.wait(seconds)
 

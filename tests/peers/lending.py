@@ -20,7 +20,7 @@ from protocols.rdp.wire.licensing import valid_client
 from protocols.rdp.wire.virtual_channel import pieces, read_piece
 
 DEVICES, DYNAMIC = "rdpdr", "drdynvc"
-PATIENCE_S: Final = 20
+PATIENCE_S: Final = 45
 _USER: Final = slowpath.SERVER_USER
 _CAPABILITIES: Final = (
     (1, bytes.fromhex("0100030000020000000005040000000000000101")),

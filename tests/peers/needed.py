@@ -10,8 +10,8 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Final
 
@@ -66,8 +66,17 @@ def free_port() -> int:
     pytest.fail(f"no port is free from {_PORTS.start} to {_PORTS.stop}")
 
 
+def files_under(folder: Path) -> Iterator[tuple[Path, bytes]]:
+    """Every file below `folder`, and what it holds; a running node removes some meanwhile."""
+    for place, _, names in os.walk(folder):
+        for path in (Path(place, name) for name in names):
+            with suppress(FileNotFoundError):
+                if path.is_file():
+                    yield path, path.read_bytes()
+
+
 def wait_until(
-    holds: Callable[[], object], what: str, *, seconds: float = 10, every: float = 0.05
+    holds: Callable[[], object], what: str, *, seconds: float = 30, every: float = 0.05
 ) -> None:
     """Wait until `holds()` is true, else fail the test with `what`."""
     end = time.monotonic() + seconds

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 from msgspec.structs import replace
+from peers import chromium
 from peers.chromium import AUDITOR, Visit, add_auditor
 from peers.daemon import Daemon, MakeDaemon, Recording
 from peers.needed import wait_until
@@ -53,16 +54,19 @@ def played(make_daemon: MakeDaemon, openssh_server: OpenSSHServer) -> Played:
     add_auditor(daemon)
     login = daemon.login("web")
     shell = Terminal(login.ssh("-tt"), env=login.env)
-    shell.type("PS1='% '; stty -echoctl\r")
+    shell.expect(r"2004h.*\$ ")
+    shell.enter("PS1='% '; stty -echoctl")
     shell.expect("2004h% ")
     for command in COMMANDS:
         shell.settle()  # Nobody types two commands in one moment.
-        shell.type(f"{command}\r")
+        shell.enter(command)
         shell.expect("2004h% ")
     shell.settle()
-    shell.type("exit\r")
+    shell.enter("exit")
     shell.wait()
-    return Played(daemon, daemon.recorded())
+    recording = daemon.recorded()
+    daemon.indexed()
+    return Played(daemon, recording)
 
 
 @pytest.fixture(scope="module")
@@ -143,13 +147,11 @@ def screen(page: Page) -> str:
 
 
 def until(page: Page, condition: str) -> None:
-    # Not by Playwright's `wait_for_function`, which the page's CSP forbids.
-    script = f"(page => {condition})(document.querySelector('[data-play]').page)"
-    wait_until(lambda: page.evaluate(script), f"never: {condition}", seconds=15)
+    chromium.until(page, f"(page => {condition})(document.querySelector('[data-play]').page)")
 
 
 def shows(page: Page, text: str) -> None:
-    wait_until(lambda: text in screen(page), f"the screen never shows {text}", seconds=15)
+    wait_until(lambda: text in screen(page), f"the screen never shows {text}")
 
 
 def time_of(played: Played, text: str, kind: str = "command") -> float:

@@ -1,5 +1,6 @@
 """A real PostgreSQL: one private server a test run, one database a test."""
 
+import contextlib
 import itertools
 import os
 import pwd
@@ -13,7 +14,7 @@ from typing import Final
 
 import psycopg2
 import pytest
-from peers.needed import environment, free_port, program
+from peers.needed import environment, free_port, program, wait_until
 
 from storage.database import Database
 
@@ -57,15 +58,17 @@ class PostgreSQLServer:
 
     def kill9(self) -> None:
         """SIGKILL the server and every process of it, as a lost machine would."""
+        os.kill(self.pid, signal.SIGSTOP)  # So that it starts no other meanwhile.
         listed = subprocess.run(
             ["pgrep", "-P", str(self.pid)], capture_output=True, text=True, check=False
         )
-        for pid in (self.pid, *map(int, listed.stdout.split())):
-            with_process = Path(f"/proc/{pid}")
-            if with_process.exists():
+        pids = (self.pid, *map(int, listed.stdout.split()))
+        for pid in pids:
+            # A child goes by itself once its postmaster has gone.
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        while Path(f"/proc/{self.pid}").exists():
-            pass
+        # Whoever is left holds on to the shared memory, and the next start is refused.
+        wait_until(lambda: not any(map(_exists, pids)), "PostgreSQL survived SIGKILL")
         (self.folder / "data/postmaster.pid").unlink()
 
     def answers(self) -> bool:
@@ -147,6 +150,10 @@ class PostgreSQLServer:
             check=True,
             timeout=60,
         )
+
+
+def _exists(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
 
 
 def _user() -> str:

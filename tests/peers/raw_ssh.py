@@ -44,7 +44,7 @@ class RawPeer:
     def send(self, *payloads: bytes) -> None:
         self.leg.send_bodies([body_of(payload) for payload in payloads])
 
-    async def next(self, kind: int, seconds: float = 10) -> bytes:
+    async def next(self, kind: int, seconds: float = 30) -> bytes:
         """The next payload of this kind; what came before it is forgotten."""
         async with asyncio.timeout(seconds):
             while True:
@@ -58,7 +58,7 @@ class RawPeer:
     def connected(self) -> bool:
         return not self.leg.is_closed()
 
-    async def gone(self, seconds: float = 10) -> None:
+    async def gone(self, seconds: float = 30) -> None:
         """Wait until the other end has closed the connection."""
         async with asyncio.timeout(seconds):
             await self.leg.wait_closed()
@@ -76,7 +76,7 @@ async def raw_client(port: int, username: str, password: str) -> RawPeer:
     where = Target(host="127.0.0.1", port=port, protocol=TargetProtocol.SSH)
     who = TargetCredential(username=username, password=password)
     keys = HostKeys(HostKeyPolicy.ANY, (), _unpinned, secret_name="gateway")
-    leg = await serving(SSHSettings()).dial(where, who, keys, 10)
+    leg = await serving(SSHSettings()).dial(where, who, keys, 30)
     assert isinstance(leg, Leg)
     return RawPeer(leg).take_over()
 
@@ -112,7 +112,7 @@ class RawTarget:
     peers: "asyncio.Queue[RawPeer]" = field(default_factory=asyncio.Queue)
 
     async def met(self) -> RawPeer:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return await self.peers.get()
 
 
@@ -170,7 +170,7 @@ class Stranger(asyncssh.SSHClientConnection):
     def guess(self, username: str, password: str) -> None:
         self.ask(username, "password", b"\0" + string(password.encode()))
 
-    async def is_cut(self, seconds: float = 5) -> bool:
+    async def is_cut(self, seconds: float = 30) -> bool:
         """Say whether the gateway has closed the connection, or does so soon."""
         try:
             async with asyncio.timeout(seconds):
@@ -193,6 +193,6 @@ async def stranger(port: int) -> Stranger:
     )
     loop = asyncio.get_running_loop()
     _, came = await loop.create_connection(lambda: Stranger(options), "127.0.0.1", port)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await came.greeted.wait()
     return came

@@ -32,7 +32,9 @@ QUICK: Final = """
 [recorder]
 chunk_interval_s = 1
 """
-READY_S: Final = 30
+READY_S: Final = 60
+LATEST_S: Final = 14.0
+"""Ten seconds without storage end a session: then, and what a busy machine takes for it."""
 
 
 class Node(Daemon):
@@ -131,7 +133,7 @@ class Site:
             while "waiting for approval" not in enrolling.stderr.readline():
                 assert enrolling.poll() is None, "the engine gave up"
             self.control.cli("engine", "approve", shown["id"], typed=f"{shown['code']}\n")
-            assert enrolling.wait(20) == 0
+            assert enrolling.wait(45) == 0
         return str(shown["id"])
 
     def remove(self) -> None:
@@ -189,7 +191,7 @@ class Typist:
                 with contextlib.suppress(BrokenPipeError):
                     pipe.close()
 
-    def type(self, *, seconds: float = 10) -> None:
+    def type(self, *, seconds: float = 30) -> None:
         """Type a line and wait for its answer."""
         assert self.process.stdin is not None
         self.lines += 1
@@ -212,8 +214,8 @@ class Typist:
     def leave(self) -> None:
         assert self.process.stdin is not None
         self.process.stdin.close()
-        self.process.wait(20)
+        self.process.wait(45)
 
-    def wait_until_thrown_out(self, seconds: float) -> None:
+    def wait_until_thrown_out(self, seconds: float = 30) -> None:
         wait_until(lambda: self.process.poll() is not None, "still in session", seconds=seconds)
         self.read()

@@ -92,7 +92,9 @@ class Rsyslog:
         file = self.folder / "received"
         if not file.exists():
             return []
-        rows = [json.loads(line) for line in file.read_bytes()[self._seen_bytes :].splitlines()]
+        # It writes in blocks, which end within a line.
+        whole = file.read_bytes()[self._seen_bytes :].rpartition(b"\n")[0]
+        rows = [json.loads(line) for line in whole.splitlines()]
         ours = [row for row in rows if row["app"] == "proxyd"]
         for row in ours:
             found = PARAMETER.findall(row["data"])

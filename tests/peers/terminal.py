@@ -27,6 +27,10 @@ def screen_of(output: bytes, columns: int, rows: int) -> list[str]:
     return [str(line).rstrip() for line in emulator.view()]
 
 
+def _resize(descriptor: int, columns: int, rows: int) -> None:
+    fcntl.ioctl(descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+
 class Terminal:
     """A child under a pseudo-terminal; `output` is all that it wrote."""
 
@@ -43,11 +47,12 @@ class Terminal:
         surroundings = environment(TERM="xterm-256color", **(env or {}))
         self.pid, self._fd = pty.fork()
         if self.pid == 0:
+            # Before the program looks: the parent may come to it later.
+            _resize(0, *size)
             os.execvpe(words[0], words, surroundings)  # noqa: S606
-        self.resize(*size)
 
     def resize(self, columns: int, rows: int) -> None:
-        fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        _resize(self._fd, columns, rows)
 
     def type(self, text: str | bytes) -> None:
         """Press keys; takes the output meanwhile, so that a large paste does not jam."""
@@ -57,7 +62,17 @@ class Terminal:
             if select.select([], [self._fd], [], 0.05)[1]:
                 left = left[os.write(self._fd, left[:1024]) :]
 
-    def expect(self, pattern: str, *, seconds: float = 15) -> str:
+    def enter(self, line: str) -> None:
+        """Type a line as a person does, who sees its end before Enter.
+
+        What a shell echoes late, long after Enter, is masked: it may have been a password.
+        """
+        self.type(line)
+        # Where a row ends, readline draws a key twice.
+        self.expect(r"(?:.\r)?".join(map(re.escape, line[-12:])))
+        self.type("\r")
+
+    def expect(self, pattern: str, *, seconds: float = 30) -> str:
         """Wait until `pattern` shows after what was expected before; return its match."""
         start = getattr(self, "_expected", 0)
         end = time.monotonic() + seconds
@@ -99,7 +114,7 @@ class Terminal:
         if self._take(limit_s):
             self.settle(0.005)
 
-    def wait(self, *, seconds: float = 15) -> int:
+    def wait(self, *, seconds: float = 30) -> int:
         """Read to the end and return the exit status."""
         end = time.monotonic() + seconds
         while self.status is None:

@@ -42,7 +42,7 @@ def greeted(address: int | Path, *, through_socks: int | None = None) -> bytes:
     is_path = isinstance(address, Path)
     family = socket.AF_UNIX if is_path else socket.AF_INET
     with closing(socket.socket(family, socket.SOCK_STREAM)) as client:
-        client.settimeout(5)
+        client.settimeout(20)
         try:
             if is_path:
                 client.connect(str(address))

@@ -64,7 +64,7 @@ class Windowed:
 
     def wait(self) -> int:
         try:
-            return self._process.wait(15)
+            return self._process.wait(45)
         except subprocess.TimeoutExpired:
             pytest.fail(f"{self.name} goes on: {self._shown[-300:]!r}")
 

@@ -1,5 +1,6 @@
 """Somebody who sits at the broker: sees everything that crosses it, and says it again."""
 
+import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,8 +44,17 @@ class Wiretap:
         def found() -> list[Seen]:
             return [m for m in self.everything() if word in m.exchange or word in m.key]
 
-        wait_until(lambda: len(found()) >= count, f"no {word} crossed the broker", seconds=10)
+        wait_until(lambda: len(found()) >= count, f"no {word} crossed the broker")
         return found()
+
+    def said(self, word: str) -> list[Seen]:
+        """All that was published so far with this word in its exchange's or queue's name."""
+        mark = secrets.token_hex(8)
+        with pika.BlockingConnection(self._vhost.parameters()) as connection:
+            connection.channel().basic_publish("", mark, b"")
+        # The broker tells in its order: what was published before the mark has been told.
+        self.wait_for(mark)
+        return self.wait_for(word, 0)
 
     def say_again(self, message: Seen, *, body: bytes | None = None) -> None:
         """Publish it once more, or with another body."""
@@ -95,7 +105,7 @@ def wiretap(vhost: VirtualHost) -> Iterator[Wiretap]:
     thread = threading.Thread(target=tap._listen)
     thread.start()
     try:
-        assert tap._listening.wait(10)
+        assert tap._listening.wait(30)
         yield tap
     finally:
         tap._over.set()

@@ -6,11 +6,13 @@ from hypothesis import strategies as st
 
 from bus.command_rules import CommandRule, RuleAction
 from protocols.ssh.commands.guard import LIMIT_MS, Guard
+from protocols.ssh.commands.piped_guard import PipedGuard
 from protocols.ssh.commands.row import Row
 from protocols.ssh.commands.rules import Rules
 
 NONE = Rules([CommandRule(name="r", pattern="never-typed", action=RuleAction.NOTICE)])
 SOME = Rules([CommandRule(name="r", pattern="wipe", action=RuleAction.NOTICE)])
+HOLD = Rules([CommandRule(name="r", pattern="wipe", action=RuleAction.HOLD)])
 
 keys = st.one_of(
     st.binary(max_size=6),
@@ -58,6 +60,33 @@ def test_the_room_that_is_given_back_is_that_of_what_was_kept_back(steps):
     sent, passed = play(guard, steps)
     assert len(passed) + guard.swallowed_bytes == len(sent)
     assert bool(guard.found) == (passed != sent) or passed.endswith(b"\x03")
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.sampled_from([b"ls\n", b"wipe\n", b"x\\", b"wipe", b"\n", b"\r\n"]), max_size=20
+    ),
+    st.lists(st.booleans(), max_size=20),
+    st.integers(1, 9),
+)
+def test_lines_of_a_script_that_were_approved_go_on_in_order(lines, words, piece_bytes):
+    guard, script, passed, denied = PipedGuard(HOLD), b"".join(lines), b"", 0
+    starts = range(0, len(script), piece_bytes)
+    pieces = [script[at : at + piece_bytes] for at in starts]
+    for data in pieces + [b""] * (1 + len(lines)):
+        guard.typed(0, data)
+        if not data:
+            guard.finish(0)
+        passed += guard.take()
+        if guard.held:
+            approved = words.pop() if words else True
+            denied += not approved
+            guard.resolve(0, approved=approved)
+    passed += guard.take()
+    assert len(passed) + guard.swallowed_bytes == len(script)
+    assert denied or passed == script
+    assert b"wipe" not in passed or len(guard.found) > denied
 
 
 pieces = st.sampled_from(

@@ -40,8 +40,8 @@ def shown(sink: EventSink, text: bytes) -> TargetData:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Wait until `condition` holds; fail after ten seconds."""
-    async with asyncio.timeout(10):
+    """Wait until `condition` holds; fail after half a minute."""
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 - what happens in a thread sets no event
             await asyncio.sleep(0.005)
 
@@ -119,7 +119,7 @@ class Engine:
 
     async def stored(self) -> None:
         """Wait until everything that was sealed is stored."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await self.shipper.drained()
 
     async def _end(self, session_id: UUID, reason: EndReason, detail: str) -> None:

@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
-from bus.command_rules import RuleAction
 from protocols.errors import RemoteProtocolError
 from protocols.ssh.commands.keys import TypedLine
+from protocols.ssh.commands.line_guard import HELD_LIMIT_BYTES, LineGuard
 from protocols.ssh.commands.row import Row
-from protocols.ssh.commands.rules import HIDDEN, Found, Rules
+from protocols.ssh.commands.rules import HIDDEN, Rules
 
 QUIET_MS: Final = 150
 """A target that was silent for so long has drawn what it had to draw."""
@@ -26,16 +26,12 @@ UNECHOED_MS: Final = 300
 """How long the echo of plain text may take: that of a password never comes."""
 LIMIT_MS: Final = 2000
 """How long a line waits at the most."""
-HELD_LIMIT_BYTES: Final = 4 * 1024 * 1024
-"""More than any target lets a client type ahead."""
 _INTERRUPT: Final = b"\x03"
 _CARRIED: Final = 4096
 _ROW: Final = 4096
 """Characters of what the screen shows that are judged, and of a paste at each newline."""
 _TAILS: Final = 16
 """Places where a command may begin: each is a line more to be judged."""
-_PARTIAL_BYTES: Final = 64 * 1024
-"""No command is as long; what is so was sent to something else."""
 _TAIL = re.compile(r"[$#%>:\xbb\u276f] ?(?=\S)|': ")
 """Behind one of these a command may begin, where nobody knows the prompt."""
 _ASKS = re.compile(
@@ -44,11 +40,12 @@ _ASKS = re.compile(
 )
 
 
-class Guard:
+class Guard(LineGuard):
     """One terminal's."""
 
     def __init__(self, rules: Rules, columns: int) -> None:
-        self._rules, self._row, self._line = rules, Row(columns), TypedLine()
+        super().__init__(rules)
+        self._row, self._line = Row(columns), TypedLine()
         self._queue = bytearray()
         self._pieces: Iterator[tuple[bytes, bool]] | None = None
         self._left_bytes = 0
@@ -61,13 +58,6 @@ class Guard:
         """Lines before this one that it goes on from."""
         self._doubted = False
         """Whether the target may hold a line that was to be given up."""
-        self.held: Found | None = None
-        """What waits for somebody's approval."""
-        self._due = bytearray()
-        self.swallowed_bytes = 0
-        """What the client sent and the target will not get, since somebody looked."""
-        self.found: list[Found] = []
-        """What was decided, since somebody looked."""
 
     @property
     def waits(self) -> bool:
@@ -77,15 +67,6 @@ class Guard:
     def resize(self, columns: int) -> None:
         """Take the terminal's width."""
         self._row.resize(columns)
-
-    def take(self) -> bytes:
-        """Return what may go on to the target now."""
-        due, self._due = bytes(self._due), bytearray()
-        return due
-
-    def take_answer(self) -> bytes:
-        """Return nothing: the target answers for itself."""
-        return b""
 
     def typed(self, at_ms: int, data: bytes) -> None:
         """Take what the client sent."""
@@ -105,24 +86,8 @@ class Guard:
         self._shown_ms = at_ms
         self._go_on(at_ms)
 
-    def tick(self, at_ms: int) -> None:
-        """Let time pass."""
-        self._go_on(at_ms)
-
     def finish(self, at_ms: int) -> None:
-        """Judge what is held on what is known: the client has said all."""
-        self._go_on(at_ms + LIMIT_MS)
-
-    def resolve(self, at_ms: int, *, approved: bool) -> None:
-        """Let the line that waits for approval run, or not."""
-        if self.held is None:
-            return
-        if approved:
-            self.held = None
-            self._release()
-        else:
-            self._give_up()
-        self._go_on(at_ms)
+        """Do nothing: an Enter waits for its verdict, and the end of it all waits with it."""
 
     # --- inside
 
@@ -131,7 +96,7 @@ class Guard:
             if self._enter:
                 if not self._settled(at_ms):
                     return
-                self._decide()
+                self._decide(self._readings(), self._told())
             elif not self._next_piece(at_ms):
                 return
 
@@ -197,20 +162,6 @@ class Guard:
             return shown.endswith(text)
         return self._prompt is not None and shown == self._prompt.rstrip()
 
-    def _decide(self) -> None:
-        found = self._rules.judge(self._readings(), self._told())
-        if found is None:
-            self._release()
-            return
-        self.found.append(found)
-        match found.action:
-            case RuleAction.ALERT:
-                self._release()
-            case RuleAction.HOLD:
-                self.held = found
-            case RuleAction.NOTICE | RuleAction.END:
-                self._give_up()
-
     def _readings(self) -> list[str]:
         """Return every line that the target may take this for."""
         text, shown = self._line.text.strip(), self._shown[:_ROW]
@@ -263,72 +214,3 @@ class Guard:
         self._enter, self.held, self._carried = b"", None, ""
         self._line.begin()
         self._line.pasting, self._doubted = False, True
-
-
-class PipedGuard:
-    """What is sent to a shell without a terminal: line by line, as it runs it."""
-
-    def __init__(self, rules: Rules) -> None:
-        self._rules = rules
-        self._partial = bytearray()
-        self._whole = bytearray()
-        """A line that goes on in the next, as far as it has come."""
-        self.held: Found | None = None
-        self.waits = False
-        self._due = bytearray()
-        self.swallowed_bytes = 0
-        self.found: list[Found] = []
-
-    def resize(self, columns: int) -> None:
-        """Take nothing: there is no terminal."""
-
-    def shown(self, at_ms: int, data: bytes) -> None:
-        """Take nothing: nothing is echoed."""
-
-    def tick(self, at_ms: int) -> None:
-        """Let time pass."""
-
-    def resolve(self, at_ms: int, *, approved: bool) -> None:
-        """Do nothing: what would wait for approval is refused."""
-
-    def take(self) -> bytes:
-        """Return what may go on to the target now."""
-        due, self._due = bytes(self._due), bytearray()
-        return due
-
-    def take_answer(self) -> bytes:
-        """Return nothing: the target answers for itself."""
-        return b""
-
-    def typed(self, at_ms: int, data: bytes) -> None:
-        """Take what the client sent."""
-        *lines, rest = (bytes(self._partial) + data).split(b"\n")
-        for line in lines:
-            self._take(line + b"\n")
-        self._partial = bytearray(rest)
-        if len(self._whole) + len(rest) > _PARTIAL_BYTES:
-            self.finish(at_ms)
-
-    def finish(self, at_ms: int) -> None:
-        """Judge a last line without an end."""
-        del at_ms
-        self._whole += self._partial
-        self._partial.clear()
-        self._judge()
-
-    def _take(self, line: bytes) -> None:
-        self._whole += line
-        end = line.rstrip(b"\r\n")
-        if (len(end) - len(end.rstrip(b"\\"))) % 2 == 0:
-            self._judge()
-
-    def _judge(self) -> None:
-        whole, self._whole = bytes(self._whole), bytearray()
-        text = whole.decode("utf-8", "replace").replace("\\\n", "").rstrip("\r\n")
-        found = self._rules.judge([text], text)
-        if found:
-            self.found.append(found.unheld)
-        if found is None or found.action is RuleAction.ALERT:
-            self._due += whole
-        else:
-            self.swallowed_bytes += len(whole)

@@ -7,7 +7,7 @@ from typing import Final
 
 from protocols.errors import RemoteProtocolError
 from protocols.ssh import packets
-from protocols.ssh.commands.guard import HELD_LIMIT_BYTES
+from protocols.ssh.commands.line_guard import HELD_LIMIT_BYTES
 from protocols.ssh.commands.rules import Found
 from protocols.ssh.packets import ChannelRequest, Message, Reader, body_of, payload_of
 

@@ -8,7 +8,7 @@ from storage.tables import AuditRow
 
 @pytest.fixture
 def web(page):
-    for name in ("web1", "db1"):
+    for name in ("web1", "mail1"):
         page.ask(web1(name=name), "adam")
     page.ask(GrantAccess(user="ursula", secret="web1"), "adam")
 
@@ -17,8 +17,8 @@ async def test_a_user_sees_what_he_may_use_and_that_alone(log_in, web):
     browser = await log_in("ursula")
     page = (await browser.get("/secrets")).text
     assert "web1" in page
-    assert "db1" not in page
-    for name in ("db1", "nothing"):
+    assert "mail1" not in page
+    for name in ("mail1", "nothing"):
         assert (await browser.get(f"/secrets/{name}")).status_code == 404
         answer = await browser.send_form(f"/secrets/{name}/credentials")
         assert answer.status_code == 404

@@ -16,7 +16,8 @@ from samples.ssh_packets import (
 from bus.command_rules import CommandControl, CommandRule, MenuEntry, RuleAction
 from protocols.errors import RemoteProtocolError
 from protocols.ssh.becoming import QUIET_MS, SETTLED_MS, become
-from protocols.ssh.channels import Limits, Side
+from protocols.ssh.channels import Limits, Out, Side
+from protocols.ssh.commands.rules import Found
 from protocols.ssh.guarded_policy import GuardedPolicy
 from protocols.ssh.guarded_relay import GuardedRelay
 from protocols.ssh.packets import (
@@ -95,9 +96,13 @@ def test_nothing_is_sent_ahead_of_a_shell():
 
 
 def test_an_end_does_not_overtake_a_held_line(shell: Wire):
-    shell.client(channel_data(TARGET_NUMBER, b"ls\r"))
-    out = shell.client(eof(TARGET_NUMBER))
-    assert kinds_of(out.to[Side.TARGET]) == [Message.CHANNEL_DATA, Message.CHANNEL_EOF]
+    shell.client(channel_data(TARGET_NUMBER, b"ls\rid\r"))
+    assert shell.client(eof(TARGET_NUMBER)).to[Side.TARGET] == []
+    sent = [each for _ in range(2) for each in pass_time(shell, 5000)[Side.TARGET]]
+    assert data_of(sent) == b"\rid\r"
+    assert kinds_of(sent)[-1] is Message.CHANNEL_EOF
+    with pytest.raises(RemoteProtocolError):
+        shell.client(channel_data(TARGET_NUMBER, b"wipe\r"))
 
 
 def test_a_held_line_goes_on_with_time(shell: Wire):
@@ -141,6 +146,71 @@ def test_a_menu_permits_no_variable_but_the_language():
     passes = request("env", string(b"LC_ALL") + string(b"C"), reply=False)
     refused = request("env", string(b"BASH_ENV") + string(b"x"), reply=False)
     assert wire.client(passes, refused).to[Side.TARGET] == [body_of(passes)]
+
+
+# --- a shell without a terminal, and somebody else's word
+
+
+@pytest.fixture
+def piped() -> Wire:
+    rule = CommandRule(name="r", pattern="wipe", action=RuleAction.HOLD)
+    wire = guarded(CommandControl(rules=(rule,)))
+    wire.client(request("shell"))
+    wire.target(success(CLIENT_NUMBER))
+    return wire
+
+
+def resolve(wire: Wire, found: Found, *, approved: bool) -> Out:
+    assert isinstance(wire.relay, GuardedRelay)
+    return wire.relay.resolve(0, found, approved=approved, said="denied by bob")
+
+
+def held(wire: Wire) -> Found:
+    """The line that somebody is to be asked about."""
+    assert isinstance(wire.relay, GuardedRelay)
+    [(channel, found)] = wire.relay.take_found()
+    assert wire.relay.holds(channel, found)
+    return found
+
+
+def test_a_line_of_a_script_waits_and_so_does_all_behind_it(piped: Wire):
+    out = piped.client(channel_data(TARGET_NUMBER, b"ls\nwipe\nid\n"))
+    assert data_of(out.to[Side.TARGET]) == b"ls\n"
+    assert b"waits until somebody else approves it" in b"".join(out.to[Side.CLIENT])
+    out = piped.client(channel_data(TARGET_NUMBER, b"pwd"), eof(TARGET_NUMBER))
+    assert out.to == ([], [])
+    sent = resolve(piped, held(piped), approved=True).to[Side.TARGET]
+    assert data_of(sent) == b"wipe\nid\npwd"
+    assert kinds_of(sent)[-1] is Message.CHANNEL_EOF
+    assert kinds_of(sent).count(Message.CHANNEL_EOF) == 1
+    assert [each.outcome for each in piped.recorded(CommandMatched)] == ["waits"]
+
+
+def test_the_end_of_a_script_waits_for_its_last_line(piped: Wire):
+    assert piped.client(channel_data(TARGET_NUMBER, b"wipe"), eof(TARGET_NUMBER))
+    found = held(piped)
+    out = resolve(piped, found, approved=False)
+    assert kinds_of(out.to[Side.TARGET]) == [Message.CHANNEL_EOF]
+    assert b"not run: denied by bob" in b"".join(out.to[Side.CLIENT])
+    assert body_of(window_adjust(CLIENT_NUMBER, len(b"wipe"))) in out.to[Side.CLIENT]
+
+
+def test_a_word_about_one_line_of_a_script_is_none_about_the_next(piped: Wire):
+    piped.client(channel_data(TARGET_NUMBER, b"wipe\nwipe\n"))
+    first = held(piped)
+    assert data_of(resolve(piped, first, approved=True).to[Side.TARGET]) == b"wipe\n"
+    assert resolve(piped, first, approved=True).to == ([], [])
+    second = held(piped)
+    assert data_of(resolve(piped, second, approved=True).to[Side.TARGET]) == b"wipe\n"
+
+
+def test_nobody_is_asked_for_a_client_that_has_closed(piped: Wire):
+    piped.client(channel_data(TARGET_NUMBER, b"wipe\n"))
+    found = held(piped)
+    piped.client(close(TARGET_NUMBER))
+    assert isinstance(piped.relay, GuardedRelay)
+    assert not piped.relay.holds(0, found)
+    assert resolve(piped, found, approved=True).to == ([], [])
 
 
 # --- becoming somebody else

@@ -5,7 +5,8 @@ import pytest
 from bus.command_rules import CommandRule, RuleAction
 from protocols.errors import RemoteProtocolError
 from protocols.ssh.commands import guard as guards
-from protocols.ssh.commands.guard import Guard, PipedGuard
+from protocols.ssh.commands.guard import Guard
+from protocols.ssh.commands.line_guard import HELD_LIMIT_BYTES
 from protocols.ssh.commands.rules import HIDDEN, Rules
 
 
@@ -149,13 +150,15 @@ def test_whoever_waits_can_give_it_up():
 def test_a_line_holds_up_only_so_much(guard: Guard):
     guard.typed(1, b"ls\r")
     with pytest.raises(RemoteProtocolError):
-        guard.typed(2, b"x" * (guards.HELD_LIMIT_BYTES + 1))
+        guard.typed(2, b"x" * (HELD_LIMIT_BYTES + 1))
 
 
-def test_the_end_of_all_keys_judges_what_is_held(guard: Guard):
+def test_the_end_of_all_keys_hurries_no_verdict(guard: Guard):
     guard.typed(1, b"wipe\r")
     guard.finish(2)
-    assert guard.take() == b"wipe\x03"
+    assert guard.take() == b"wipe"
+    guard.tick(1 + guards.UNECHOED_MS)
+    assert guard.take() == b"\x03"
 
 
 def test_a_right_prompt_and_a_suggestion_are_nothing_that_was_typed(guard: Guard):
@@ -178,29 +181,3 @@ def test_judging_takes_little_time_whatever_is_on_the_screen():
     guard.tick(guards.LIMIT_MS + 1)
     assert time.process_time() - begun < 3
     assert guard.take().endswith(b"\x1b[A\r")
-
-
-# --- without a terminal
-
-
-def test_lines_of_a_pipe_go_on_once_they_are_whole():
-    guard = PipedGuard(rules())
-    guard.typed(0, b"ls\nwi")
-    assert guard.take() == b"ls\n"
-    guard.typed(0, b"pe\npw")
-    guard.finish(0)
-    assert guard.take() == b"pw"
-    assert guard.swallowed_bytes == len(b"wipe\n")
-
-
-def test_lines_of_a_pipe_that_go_on_are_judged_as_one():
-    guard = PipedGuard(rules("hold"))
-    guard.typed(0, b"wi\\\npe\nls\n")
-    assert guard.take() == b"ls\n"
-    assert guard.found[0].action is RuleAction.NOTICE
-
-
-def test_what_has_no_lines_is_not_held():
-    guard = PipedGuard(rules())
-    guard.typed(0, b"x" * 100_000)
-    assert len(guard.take()) == 100_000
