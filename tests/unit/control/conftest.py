@@ -1,5 +1,6 @@
 """A vault, a database and a clock, set up as `proxyd init` does."""
 
+import functools
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -59,10 +60,17 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
+@pytest.fixture(scope="session")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where every test finds a state directory of its own."""
+    return tmp_path_factory.mktemp("control") / "state"
+
+
 @pytest.fixture
-def settings(tmp_path: Path, initialised: Path) -> Settings:
-    shutil.copytree(initialised, tmp_path / "state")
-    return Settings(state_dir=tmp_path / "state", public_host="bastion.example.org")
+def settings(place: Path, initialised: Path) -> Iterator[Settings]:
+    shutil.copytree(initialised, place)
+    yield Settings(state_dir=place, public_host="bastion.example.org")
+    shutil.rmtree(place)
 
 
 @pytest.fixture
@@ -72,9 +80,15 @@ def key_file(settings: Settings) -> MasterKeyFile:
 
 @pytest.fixture
 def database(settings: Settings) -> Iterator[Database]:
-    database = Database(settings.database_url)
+    database = _database(settings.database_url)
     yield database
     database.close()
+
+
+@functools.cache
+def _database(url: str) -> Database:
+    """One that keeps the statements it compiled, while each test puts its own file there."""
+    return Database(url)
 
 
 @pytest.fixture
