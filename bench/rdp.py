@@ -1,20 +1,21 @@
-"""What a desktop through proxyd costs: xfreerdp to xrdp, directly and through us, in turn.
+"""What a desktop through proxyd costs: xfreerdp to xrdp, directly, through us and a rival.
 
-Bitmaps are not compressed twice for noise (`-compression`, as CPU is counted there), and are
-as clients have it by default for text. Many sessions at once are `bench.rdp_crowd`.
+Each is run in turn. Bitmaps are not compressed twice for noise (`-compression`, as CPU is
+counted there), and are as clients have it by default for text. Many sessions at once are
+`bench.rdp_crowd`.
 """
 
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from msgspec import Struct
 from peers.daemon import Daemon
 from peers.display import Display
-from peers.freerdp import RDPLogin, Viewer, rdp_login
+from peers.freerdp import Viewer, rdp_login
 from peers.needed import program, wanted
 from peers.stopwatch import Screen
 from peers.xrdp import XRDP, start_xrdp
@@ -24,6 +25,7 @@ from bench.cpu import Meter
 from bench.figures import Figure, median, quantile
 from bench.rdp_crowd import crowd_figures
 from bench.rdp_paint import BLUE, RED
+from bench.rdp_rival import FreeRDPProxy, built
 from bench.rig import Rig
 
 ROUNDS = wanted("PROXYD_RDP_ROUNDS", 3)
@@ -39,6 +41,9 @@ START = """\
 #!/bin/sh
 exec /usr/bin/python3 "$HOME/paint.py"
 """
+
+
+RIVAL = "FreeRDP's proxy"
 
 
 class Painted(Struct, frozen=True):
@@ -61,12 +66,39 @@ class Run(Struct, frozen=True):
     text: Painted
 
 
-class Ways:
-    """The two ways to the desktop."""
+Runs = dict[str, list[Run]]
+"""By way."""
 
-    def __init__(self, server: XRDP, daemon: Daemon) -> None:
-        self._server, self._meter = server, Meter(daemon.pid)
-        self._login: RDPLogin = rdp_login(daemon, "desk")
+
+class Way(Struct, frozen=True):
+    """One way to the desktop."""
+
+    view: Callable[..., Viewer]
+    """Takes the display, then words for xfreerdp."""
+    meter: Meter | None = None
+    """Of the process in between."""
+
+    def spent_s(self) -> tuple[float, float]:
+        """Return the CPU of what relays and records, and of the whole process."""
+        return (self.meter.engine_s(), self.meter.read_s()) if self.meter else (0, 0)
+
+
+class Ways:
+    """The ways to the desktop, by name."""
+
+    def __init__(self, server: XRDP, daemon: Daemon, rival: FreeRDPProxy | None) -> None:
+        account = server.account
+        known = (f"/u:{account.name}", f"/p:{account.password}")
+
+        def view(port: int) -> Callable[..., Viewer]:
+            return lambda display, *words: Viewer(display, port, *known, *words)
+
+        login = rdp_login(daemon, "desk")
+        self.ways = {"direct": Way(view(server.port))}
+        self._meter = Meter(daemon.pid)
+        self.ways["proxyd"] = Way(login.view, self._meter)
+        if rival is not None:
+            self.ways[RIVAL] = Way(view(rival.port), rival.meter)
         self._display = Display()
         self._screen = Screen(self._display.name)
 
@@ -75,7 +107,7 @@ class Ways:
         self._display.remove()
         self._meter.close()
 
-    def run(self, way: str) -> Run:
+    def run(self, way: Way) -> Run:
         """Measure one way."""
         with self._view(way, "-compression") as (viewer, connect_s):
             keys_ms = [self._key_ms() for _ in range(KEYS)]
@@ -85,15 +117,10 @@ class Ways:
         return Run(connect_s, keys_ms, noise, text)
 
     @contextmanager
-    def _view(self, way: str, *words: str) -> Iterator[tuple[Viewer, float]]:
+    def _view(self, way: Way, *words: str) -> Iterator[tuple[Viewer, float]]:
         self._display.run("xsetroot", "-solid", "#000000")
         begun_s = time.monotonic()
-        if way == "proxyd":
-            viewer = self._login.view(self._display, *words)
-        else:
-            account = self._server.account
-            credential = (f"/u:{account.name}", f"/p:{account.password}")
-            viewer = Viewer(self._display, self._server.port, *credential, *words)
+        viewer = way.view(self._display, *words)
         try:
             self._screen.wait_for(*_CORNER, RED, BLUE)
             connect_s = time.monotonic() - begun_s
@@ -110,18 +137,15 @@ class Ways:
         time.sleep(0.05)
         return waited_ms
 
-    def _painted(self, viewer: Viewer, way: str, mode: str) -> Painted:
+    def _painted(self, viewer: Viewer, way: Way, mode: str) -> Painted:
         self._screen.press(mode)
         time.sleep(SETTLE_S)
-        before = (_received_mb(viewer), *self._spent_s(way), time.monotonic())
+        before = (_received_mb(viewer), *way.spent_s(), time.monotonic())
         time.sleep(PAINTED_S)
-        after = (_received_mb(viewer), *self._spent_s(way), time.monotonic())
+        after = (_received_mb(viewer), *way.spent_s(), time.monotonic())
         self._screen.press("s")
         mb, engine_s, all_s, seconds = (b - a for a, b in zip(before, after, strict=True))
         return Painted(mb, seconds, engine_s, all_s)
-
-    def _spent_s(self, way: str) -> tuple[float, float]:
-        return (self._meter.engine_s(), self._meter.read_s()) if way == "proxyd" else (0, 0)
 
 
 def measure(rig: Rig) -> list[Figure]:
@@ -136,7 +160,9 @@ def measure(rig: Rig) -> list[Figure]:
         account = server.account
         where = ("--port", str(server.port), "--username", account.name, "--password-stdin")
         daemon.add_target("desk", *where, typed=account.password + "\n", protocol="rdp")
-        figures = _in_turn(server, daemon)
+        program = built()
+        with nullcontext() if program is None else FreeRDPProxy(program, server.port) as rival:
+            figures = _in_turn(server, daemon, rival)
     finally:
         daemon.remove()
         server.end()
@@ -144,47 +170,49 @@ def measure(rig: Rig) -> list[Figure]:
     return figures + crowd_figures()
 
 
-def _in_turn(server: XRDP, daemon: Daemon) -> list[Figure]:
-    ways = Ways(server, daemon)
+def _in_turn(server: XRDP, daemon: Daemon, rival: FreeRDPProxy | None) -> list[Figure]:
+    ways = Ways(server, daemon, rival)
     try:
-        runs: dict[str, list[Run]] = {"direct": [], "proxyd": []}
+        runs: Runs = {name: [] for name in ways.ways}
         for _ in range(ROUNDS):
-            for way, kept in runs.items():
-                kept.append(ways.run(way))
+            for name, way in ways.ways.items():
+                runs[name].append(ways.run(way))
     finally:
         ways.close()
-    return [*_waits(runs), *_amounts(runs)]
+    return [*_waits(runs), *_amounts(runs, "noise"), *_amounts(runs, "text")]
 
 
-def _waits(runs: dict[str, list[Run]]) -> Iterator[Figure]:
-    direct, ours = runs["direct"], runs["proxyd"]
+def _waits(runs: Runs) -> Iterator[Figure]:
     for way, kept in runs.items():
         yield Figure(f"rdp: connect, {way}", median(one.connect_s for one in kept), "s")
-    keys = {way: [ms for one in kept for ms in one.keys_ms] for way, kept in runs.items()}
-    for way, waited_ms in keys.items():
+    for way, kept in runs.items():
+        waited_ms = [ms for one in kept for ms in one.keys_ms]
         yield Figure(f"rdp: key to pixel, {way}: p50", median(waited_ms), "ms")
         yield Figure(f"rdp: key to pixel, {way}: p90", quantile(waited_ms, 0.9), "ms")
     added_ms = median(
         median(one.keys_ms) - median(other.keys_ms)
-        for one, other in zip(ours, direct, strict=True)
+        for one, other in zip(runs["proxyd"], runs["direct"], strict=True)
     )
     yield Figure("rdp: key to pixel, added", added_ms, "ms", ADDED_KEY_MS)
 
 
-def _amounts(runs: dict[str, list[Run]]) -> Iterator[Figure]:
-    for what in ("noise", "text"):
-        rates: dict[str, float] = {}
-        for way, kept in runs.items():
-            painted: list[Painted] = [getattr(one, what) for one in kept]
-            rates[way] = median(one.mb / one.seconds for one in painted)
-            yield Figure(f"rdp: {what}, {way}", rates[way], "MB/s")
-        yield Figure(f"rdp: {what}: direct, against proxyd", rates["direct"] / rates["proxyd"])
-        ours: list[Painted] = [getattr(one, what) for one in runs["proxyd"]]
-        limit = CPU_S_PER_MB if what == "noise" else None
-        engine = median(one.engine_s / one.mb for one in ours)
-        whole = median(one.all_s / one.mb for one in ours)
-        yield Figure(f"rdp: {what}: CPU of the engine", engine, "s/MB", limit)
-        yield Figure(f"rdp: {what}: CPU of proxyd, storing and indexing too", whole, "s/MB")
+def _amounts(runs: Runs, what: str) -> Iterator[Figure]:
+    painted: dict[str, list[Painted]] = {
+        way: [getattr(one, what) for one in kept] for way, kept in runs.items()
+    }
+    rates = {way: median(one.mb / one.seconds for one in kept) for way, kept in painted.items()}
+    for way, rate in rates.items():
+        yield Figure(f"rdp: {what}, {way}", rate, "MB/s")
+    yield Figure(f"rdp: {what}: direct, against proxyd", rates["direct"] / rates["proxyd"])
+    ours = median(one.engine_s / one.mb for one in painted["proxyd"])
+    whole = median(one.all_s / one.mb for one in painted["proxyd"])
+    limit = CPU_S_PER_MB if what == "noise" else None
+    yield Figure(f"rdp: {what}: CPU of the engine", ours, "s/MB", limit)
+    yield Figure(f"rdp: {what}: CPU of proxyd, storing and indexing too", whole, "s/MB")
+    if RIVAL in painted:
+        rival = median(one.all_s / one.mb for one in painted[RIVAL])
+        yield Figure(f"rdp: {what}: CPU of {RIVAL}", rival, "s/MB")
+        yield Figure(f"rdp: {what}: CPU of the engine, against {RIVAL}", ours / rival, "x", 1)
 
 
 def _received_mb(viewer: Viewer) -> float:

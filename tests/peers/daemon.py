@@ -1,6 +1,7 @@
 """proxyd itself, seen from outside: its command line, its port, its process."""
 
 import atexit
+import datetime as dt
 import functools
 import json
 import os
@@ -99,6 +100,10 @@ class Recording:
     @property
     def id(self) -> str:
         return str(self.row["id"])
+
+    def ended_s_after(self, moment: dt.datetime) -> float:
+        """By the engine's own clock: however late anybody else heard of it."""
+        return (dt.datetime.fromisoformat(self.row["ended_at"]) - moment).total_seconds()
 
     def export(self, format_: str) -> bytes:
         with tempfile.TemporaryDirectory() as folder:

@@ -33,8 +33,9 @@ QUICK: Final = """
 chunk_interval_s = 1
 """
 READY_S: Final = 60
-LATEST_S: Final = 14.0
-"""Ten seconds without storage end a session: then, and what a busy machine takes for it."""
+LATEST_S: Final = 11.5
+"""Ten seconds without storage end a session: by then at the latest, a busy machine's half
+second included."""
 
 
 class Node(Daemon):
