@@ -15,7 +15,7 @@ from peers.openssh import OpenSSHServer
 from peers.rabbitmq import RabbitMQ, VirtualHost, new_vhost
 from peers.site import LATEST_S, QUICK, Node, Site, Typist
 
-pytestmark = [pytest.mark.peers, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.peers
 
 
 @dataclasses.dataclass(frozen=True)

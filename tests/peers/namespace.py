@@ -12,6 +12,7 @@ import subprocess
 from typing import Final
 
 import pytest
+from peers.addresses import changing
 from peers.needed import program
 
 _TABLE: Final = "cut"
@@ -34,7 +35,8 @@ class Namespace:
         self._gateway = f"10.213.{third}.{4 * number + 1}"
         self.address = f"10.213.{third}.{4 * number + 2}"
         self.before = (program("ip"), "netns", "exec", self.name)
-        self._make()
+        with changing():
+            self._make()
 
     def _make(self) -> None:
         _ip("netns", "add", self.name)
@@ -80,7 +82,8 @@ class Namespace:
 
     def remove(self) -> None:
         self._nft_outside(f"delete table ip {self._cable}")
-        _ip("link", "delete", self._cable)
+        with changing():
+            _ip("link", "delete", self._cable)
         _ip("netns", "delete", self.name)
 
     def _filter(self, *rules: str) -> None:
