@@ -90,15 +90,15 @@ class Ways:
         account = server.account
         known = (f"/u:{account.name}", f"/p:{account.password}")
 
-        def view(port: int) -> Callable[..., Viewer]:
-            return lambda display, *words: Viewer(display, port, *known, *words)
+        def view(port: int, *needed: str) -> Callable[..., Viewer]:
+            return lambda display, *words: Viewer(display, port, *known, *needed, *words)
 
         login = rdp_login(daemon, "desk")
         self.ways = {"direct": Way(view(server.port))}
         self._meter = Meter(daemon.pid)
         self.ways["proxyd"] = Way(login.view, self._meter)
         if rival is not None:
-            self.ways[RIVAL] = Way(view(rival.port), rival.meter)
+            self.ways[RIVAL] = Way(view(rival.port, *rival.words), rival.meter)
         self._display = Display()
         self._screen = Screen(self._display.name)
 

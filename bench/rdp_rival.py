@@ -26,9 +26,9 @@ Port={port}
 [SessionCapture]
 Enabled=FALSE
 [Target]
-UseLoadBalanceInfo=FALSE
-Host=127.0.0.1
-Port={target}
+UseLoadBalanceInfo=TRUE
+Host=none
+Port=1
 [Input]
 Mouse=TRUE
 Keyboard=TRUE
@@ -53,13 +53,18 @@ MaxTextLength=0
 
 
 class FreeRDPProxy:
-    """It relays to one target, with the account that the client names."""
+    """It relays to one target, with the account that the client names.
+
+    `words` are what xfreerdp needs besides.
+    """
 
     def __init__(self, built: Path, target: int) -> None:
         self._folder = TemporaryDirectory()
         folder = Path(self._folder.name)
         self.port = free_port()
-        (folder / "config.ini").write_text(CONFIG.format(port=self.port, target=target))
+        (folder / "config.ini").write_text(CONFIG.format(port=self.port))
+        # The port in its configuration it takes for 3389 (2.11.7); this one it takes as it is.
+        self.words = (f"/load-balance-info:Cookie: msts=127.0.0.1:{target}",)
         self._make_certificate(folder)
         with (folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
