@@ -209,9 +209,14 @@ def _amounts(runs: Runs, what: str) -> Iterator[Figure]:
     limit = CPU_S_PER_MB if what == "noise" else None
     yield Figure(f"rdp: {what}: CPU of the engine", ours, "s/MB", limit)
     yield Figure(f"rdp: {what}: CPU of proxyd, storing and indexing too", whole, "s/MB")
+    cores = median(one.engine_s / one.seconds for one in painted["proxyd"])
+    yield Figure(f"rdp: {what}: CPU of the engine, by time", cores, "cores")
     if RIVAL in painted:
+        # By time as well: what was compressed it sends on at its full size.
         rival = median(one.all_s / one.mb for one in painted[RIVAL])
+        rival_cores = median(one.all_s / one.seconds for one in painted[RIVAL])
         yield Figure(f"rdp: {what}: CPU of {RIVAL}", rival, "s/MB")
+        yield Figure(f"rdp: {what}: CPU of {RIVAL}, by time", rival_cores, "cores")
         yield Figure(f"rdp: {what}: CPU of the engine, against {RIVAL}", ours / rival, "x", 1)
 
 

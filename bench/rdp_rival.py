@@ -1,5 +1,6 @@
-"""FreeRDP's own proxy, in C: it decodes every update, encodes it again and records nothing.
+"""FreeRDP's own proxy, in C: it takes updates apart, puts them together and records nothing.
 
+What crosses is inflated and stays so: of text it sends six times what the target sent.
 Debian builds it and does not ship it: `bench/freerdp-proxy` makes it of Debian's sources.
 """
 
