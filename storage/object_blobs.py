@@ -20,7 +20,12 @@ from storage.errors import StorageUnavailableError, UnsupportedStoreError
 _RETRIES: Final = 2
 _AT_ONCE: Final = 8
 """Objects on their way at a time: it is the answer that takes long, not the bytes."""
-_MISSING_BUCKET: Final = ("NoSuchBucket", "ContainerNotFound", "bucket does not exist")
+_MISSING_BUCKET: Final = (
+    "NoSuchBucket",
+    "ContainerNotFound",
+    "bucket does not exist",
+    "container does not exist",
+)
 
 
 class ObjectBlobs:
@@ -66,16 +71,20 @@ class ObjectBlobs:
             try:
                 return obstore.get(self._store, key).bytes().to_bytes()
             except FileNotFoundError as error:
-                # A bucket that is not there has lost nothing: its name is wrong.
-                if any(words in str(error) for words in _MISSING_BUCKET):
-                    raise
+                _check_bucket(error)
                 return None
 
     def delete(self, session: Session, keys: Sequence[str]) -> None:
         """See `BlobStore.delete`."""
         with self._translated():
-            if keys:
+            try:
                 obstore.delete(self._store, list(keys))
+            except FileNotFoundError as error:
+                # S3 takes no offence at what is gone already. Azure and Google do, and then
+                # it is not known how far they came.
+                _check_bucket(error)
+                for key in keys:
+                    self._delete(key)
 
     def keys_before(self, moment: dt.datetime) -> Iterator[str]:
         """See `BlobStore.keys_before`."""
@@ -89,6 +98,12 @@ class ObjectBlobs:
         key, data = blob
         obstore.put(self._store, key, data, use_multipart=False)
 
+    def _delete(self, key: str) -> None:
+        try:
+            obstore.delete(self._store, key)
+        except FileNotFoundError as error:
+            _check_bucket(error)
+
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
@@ -99,3 +114,9 @@ class ObjectBlobs:
                 f"{self._url} cannot be used: {what}; check that it can be reached and that "
                 "its keys may read, write, list and delete there"
             ) from error
+
+
+def _check_bucket(error: FileNotFoundError) -> None:
+    """Raise it again where it is the bucket that is not there: its name is wrong."""
+    if any(words in str(error) for words in _MISSING_BUCKET):
+        raise error

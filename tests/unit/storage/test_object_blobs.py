@@ -1,6 +1,8 @@
 import datetime as dt
 
+import obstore
 import pytest
+from obstore.store import S3Store
 from peers.needed import free_port
 from peers.object_store import ObjectStore
 from sqlalchemy.orm import Session
@@ -30,6 +32,24 @@ def test_what_was_put_is_there_until_it_is_deleted(blobs: ObjectBlobs):
     tomorrow = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
     assert set(blobs.keys_before(tomorrow)) == set(many) - {"lyon/session/0", "lyon/session/1"}
     assert list(blobs.keys_before(tomorrow - dt.timedelta(days=2))) == []
+
+
+def test_a_store_that_minds_what_is_gone_already_deletes_the_rest(
+    blobs: ObjectBlobs, monkeypatch: pytest.MonkeyPatch
+):
+    """As Azure and Google do, which answer 404 for each."""
+    delete = obstore.delete
+
+    def minding(store: S3Store, paths: str | list[str]) -> None:
+        for path in [paths] if isinstance(paths, str) else paths:
+            obstore.head(store, path)
+            delete(store, path)
+
+    monkeypatch.setattr(obstore, "delete", minding)
+    blobs.put_ahead({"a": b"1", "b": b"2", "c": b"3"})
+    blobs.delete(NO_TRANSACTION, ["a"])
+    blobs.delete(NO_TRANSACTION, ["a", "b", "gone", "c"])
+    assert list(blobs.keys_before(dt.datetime.max.replace(tzinfo=dt.UTC))) == []
 
 
 def test_what_lies_beside_the_prefix_is_not_seen(object_store: ObjectStore):
