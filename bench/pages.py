@@ -77,6 +77,7 @@ async def _measure(settings: Settings) -> list[Figure]:
             recordings=_recordings(node),
             clock=node.clock,
             host="localhost",
+            rdp_signer=lambda: None,
             require_second_factor=False,
             not_ready=list,
             follow=_nobody,

@@ -36,6 +36,7 @@ _SCOPE: Final = (
     "DrivesToRedirect",
 )
 """What is signed, of what proxyd writes: mstsc takes no other settings into a signature."""
+_KEY: Final = "rdp-signing-key"
 _HEADER: Final = struct.Struct("<III")
 """Version, kind (PKCS #7), and the size of what follows."""
 _VERSION: Final = 0x00010001
@@ -53,33 +54,37 @@ class RDPSigner:
         self._chain, self._key = chain, key
 
     @classmethod
-    def load(cls, certificate: Path | None, key: Path | None) -> "RDPSigner | None":
+    def load(
+        cls, certificate: Path | None, key: Path | None, credentials: Path | None = None
+    ) -> "RDPSigner | None":
         """Return what the settings name; None where they name nothing.
 
-        Raises `ConfigError` where it cannot be used.
+        In `credentials`, systemd's folder, the key is called `rdp-signing-key`. Raises
+        `ConfigError` where it cannot be used.
         """
-        if certificate is None and key is None:
+        secret = find_secret(_KEY, key, credentials)
+        if certificate is None and secret is None:
             return None
-        if certificate is None or key is None:
+        if certificate is None or secret is None:
             raise ConfigError(
                 "[rdp] signing_certificate_file and signing_key_file: set both or none"
             )
-        secret = find_secret("rdp-signing-key", key, None)
-        text = secret.reveal() if secret else ""
         unusable = ConfigError(
-            f"[rdp] {certificate} and {key} cannot sign: they are no certificate and its RSA "
-            "or EC key in PEM, without a passphrase"
+            f"[rdp] {certificate} and {key or _KEY} cannot sign: they are no certificate and "
+            "its RSA or EC key in PEM, without a passphrase"
         )
         try:
             chain = x509.load_pem_x509_certificates(certificate.read_bytes())
-            private = load_pem_private_key(text.encode(), password=None)
+            private = load_pem_private_key(secret.reveal().encode(), password=None)
         except (OSError, ValueError, TypeError):
             # What a parser says of a key may quote it.
             raise unusable from None
         if not isinstance(private, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
             raise unusable
         if private.public_key() != chain[0].public_key():
-            raise ConfigError(f"[rdp] {key} is not the key of the certificate {certificate}")
+            raise ConfigError(
+                f"[rdp] {key or _KEY} is not the key of the certificate {certificate}"
+            )
         return cls(chain, private)
 
     def signed(self, lines: Sequence[str]) -> list[str]:

@@ -8,11 +8,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
+import structlog
+
+from config.errors import ConfigError
 from config.model import Settings
 from control.log_in import LogIn
 from control.operations import Operations
 from control.operator_socket import Follow, Watch
 from control.playback import Playback
+from control.rdp_signature import RDPSigner
 from control.vault import Vault
 from control.web.certificate import PageCertificate
 from control.web.recordings import Recordings
@@ -25,6 +29,8 @@ from storage.database import Database
 
 ASSETS: Final = Path(__file__).with_name("assets")
 _BACKLOG: Final = 256
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 class NodePage:
@@ -39,6 +45,7 @@ class NodePage:
         self._certificate = PageCertificate(
             settings.state_dir, settings.control.tls, settings.public_host
         )
+        self._rdp_signer: RDPSigner | None = None
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[socket.socket | None]:
@@ -50,6 +57,7 @@ class NodePage:
             yield None
             return
         self._certificate.load(self._clock.now())
+        self._read_signer()
         with contextlib.closing(_listen(self._settings.control.listen)) as listener:
             yield listener
 
@@ -83,6 +91,7 @@ class NodePage:
             ),
             clock=self._clock,
             host=settings.public_host,
+            rdp_signer=lambda: self._rdp_signer,
             require_second_factor=settings.control.require_second_factor,
             not_ready=not_ready,
             follow=follow,
@@ -92,9 +101,26 @@ class NodePage:
         await server.PageServer(page, ASSETS, listener, self._certificate).run()
 
     def reload(self) -> None:
-        """Read the certificate again; raise `ConfigError`."""
+        """Read the certificates again; raise `ConfigError`."""
         if self._settings.control.listen:
             self._certificate.load(self._clock.now())
+            self._read_signer()
+
+    def _read_signer(self) -> None:
+        """Do without where it cannot be read: unsigned files work, too."""
+        rdp = self._settings.rdp
+        try:
+            self._rdp_signer = RDPSigner.load(
+                rdp.signing_certificate_file, rdp.signing_key_file, credentials_dir()
+            )
+        except ConfigError as error:
+            self._rdp_signer = None
+            _log.warning(
+                "rdp_files.unsigned",
+                error=str(error),
+                next_step="let the daemon's user read certificate and key, or add "
+                "`LoadCredential=rdp-signing-key:FILE` to the unit, then reload",
+            )
 
 
 def _import_server() -> ModuleType:

@@ -18,6 +18,7 @@ from control.live_requests import LivePicture
 from control.log_in import LogIn
 from control.operations import Operations
 from control.passkeys import Passkeys
+from control.rdp_signature import RDPSigner
 from control.requests import OperatorRequest, SearchHit, SearchSessions
 from control.vault import Vault
 from control.web.recordings import Recordings
@@ -48,6 +49,8 @@ class Page:
     clock: Clock
     host: str
     """What users know this node by."""
+    rdp_signer: Callable[[], RDPSigner | None]
+    """Returns what signs `.rdp` files now, if anything does."""
     require_second_factor: bool
     not_ready: Callable[[], Sequence[str]]
     follow: Follow

@@ -125,7 +125,8 @@ def download_rdp(page: ThePage, visitor: Mine, name: str, id: str) -> Response: 
         channels=_reachable(page, visitor, name).channels,
     )
     headers = {"Content-Disposition": f'attachment; filename="{found.username}.rdp"'}
-    return Response(rdp_file(issued), media_type="application/x-rdp", headers=headers)
+    file = rdp_file(issued, page.rdp_signer())
+    return Response(file, media_type="application/x-rdp", headers=headers)
 
 
 @router.post("/secrets/{name}/favourite")

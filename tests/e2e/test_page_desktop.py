@@ -1,11 +1,16 @@
 """A live desktop watched in Chromium, while a real xfreerdp shows a real xrdp."""
 
+import base64
 import hashlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization.pkcs7 import load_der_pkcs7_certificates
+from peers.certificates import Authority, Signed
 from peers.chromium import AUDITOR, Visit, add_auditor, violations
 from peers.daemon import Daemon, MakeDaemon
 from peers.display import Display
@@ -15,6 +20,7 @@ from peers.xrdp import XRDP
 from playwright.sync_api import Browser, Page
 
 pytestmark = [pytest.mark.peers, pytest.mark.timeout(150)]
+ALICE = ("alice", "Correct-Horse-9-Battery")
 DESKTOP = bytes.fromhex("204060")
 LIVE_S = 2.0
 DIGEST = """async () => {
@@ -43,8 +49,22 @@ class Live:
 
 
 @pytest.fixture(scope="module")
-def live(make_daemon: MakeDaemon, xrdp_server: XRDP, desk: Display) -> Iterator[Live]:
-    daemon, account = make_daemon(rdp=True, page=True), xrdp_server.account
+def publisher(tmp_path_factory: pytest.TempPathFactory) -> Signed:
+    """What `.rdp` files are signed with."""
+    made = Authority(tmp_path_factory.mktemp("publisher")).sign("signing")
+    made.key.chmod(0o600)
+    return made
+
+
+@pytest.fixture(scope="module")
+def live(
+    make_daemon: MakeDaemon, xrdp_server: XRDP, desk: Display, publisher: Signed
+) -> Iterator[Live]:
+    signing = {
+        "PROXYD_RDP__SIGNING_CERTIFICATE_FILE": str(publisher.certificate),
+        "PROXYD_RDP__SIGNING_KEY_FILE": str(publisher.key),
+    }
+    daemon, account = make_daemon(rdp=True, page=True, **signing), xrdp_server.account
     target = ("--port", str(xrdp_server.port), "--username", account.name, "--password-stdin")
     daemon.add_target("xrdp", *target, typed=account.password + "\n", protocol="rdp")
     add_auditor(daemon)
@@ -63,6 +83,13 @@ def visit(chromium: Browser, live: Live) -> Iterator[Visit]:
     visit = Visit.begun(chromium, live.daemon, viewport={"width": 1280, "height": 1000})
     yield visit.log_in(*AUDITOR)
     visit.context.close()
+
+
+def x509_in(signature: str) -> bytes:
+    """Return the signer's certificate, as PEM."""
+    packed = base64.b64decode(signature.removeprefix("signature:s:").replace(" ", ""))
+    [certificate] = load_der_pkcs7_certificates(packed[12:])
+    return certificate.public_bytes(Encoding.PEM)
 
 
 def settled(desk: Display) -> str:
@@ -87,6 +114,22 @@ def shows(page: Page, desk: Display) -> float:
         if time.monotonic() - begun > LIVE_S:
             digest = settled(desk)
     pytest.fail("it shows something else")
+
+
+def test_a_user_is_given_a_file_that_is_signed(
+    chromium: Browser, live: Live, publisher: Signed
+) -> None:
+    visit = Visit.begun(chromium, live.daemon).log_in(*ALICE)
+    page = visit.go("/secrets/xrdp")
+    page.get_by_role("button", name="Get a credential").click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download the .rdp file").click()
+    lines = Path(download.value.path()).read_text(encoding="utf-8").splitlines()
+    visit.context.close()
+    assert f"full address:s:127.0.0.1:{live.daemon.rdp_port}" in lines
+    [signature] = (line for line in lines if line.startswith("signature:s:"))
+    assert x509_in(signature) == publisher.certificate.read_bytes()
+    assert not any("password" in line for line in lines)
 
 
 def test_who_comes_late_sees_the_desktop_to_the_pixel(visit: Visit, live: Live) -> None:

@@ -63,8 +63,18 @@ def test_lending_more_or_less_makes_the_signature_void(
     assert not is_signed(changed, signed.certificate, tmp_path)
 
 
-def test_who_names_no_key_signs_nothing() -> None:
+def test_who_names_no_key_signs_nothing(tmp_path: Path) -> None:
     assert RDPSigner.load(None, None) is None
+    assert RDPSigner.load(None, None, tmp_path) is None
+
+
+def test_systemd_may_keep_the_key(signed: Signed, tmp_path: Path) -> None:
+    kept = tmp_path / "credentials"
+    kept.mkdir()
+    signed.key.rename(kept / "rdp-signing-key")
+    signer = RDPSigner.load(signed.certificate, None, kept)
+    assert signer is not None
+    assert is_signed(signer.signed(LINES), signed.certificate, tmp_path)
 
 
 def test_a_key_that_cannot_sign_is_told_before_anything_is_issued(

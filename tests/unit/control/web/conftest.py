@@ -86,6 +86,7 @@ def page(operations, database, vault, clock, people, not_ready) -> Iterator[Page
         ),
         clock=clock,
         host="bastion.example.org",
+        rdp_signer=lambda: None,
         require_second_factor=False,
         not_ready=lambda: not_ready,
         follow=lambda session_id: None,
