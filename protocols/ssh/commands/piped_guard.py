@@ -70,7 +70,8 @@ class PipedGuard(LineGuard):
         line = self._queue[:size_bytes]
         del self._queue[:size_bytes]
         self._whole += line
-        end = line.rstrip(b"\r\n")
+        # A carriage return in between would be what the backslash quotes: the line ends.
+        end = line[:-1]
         goes_on = (len(end) - len(end.rstrip(b"\\"))) % 2
         if not goes_on or len(self._whole) > _PARTIAL_BYTES:
             self._judge()

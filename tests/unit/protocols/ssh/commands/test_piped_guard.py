@@ -41,6 +41,13 @@ def test_lines_that_go_on_are_judged_as_one():
     assert guard.found[0].action is RuleAction.NOTICE
 
 
+def test_a_line_of_windows_ends_where_the_shell_ends_it():
+    guard = guard_of()
+    guard.typed(0, b"true \\\r\nwipe\r\nls\r\n")
+    assert guard.take() == b"true \\\r\nls\r\n"
+    assert commands(guard) == ["wipe"]
+
+
 def test_what_has_no_lines_is_not_held():
     guard = guard_of()
     guard.typed(0, b"x" * 100_000)
