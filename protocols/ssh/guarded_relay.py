@@ -28,6 +28,7 @@ from recorder.session_info import RecordingTerms
 _DATA, _EOF = int(Message.CHANNEL_DATA), int(Message.CHANNEL_EOF)
 _REQUEST, _CLOSE = int(Message.CHANNEL_REQUEST), int(Message.CHANNEL_CLOSE)
 _ADJUST = int(Message.CHANNEL_WINDOW_ADJUST)
+_ERROR_DATA = int(Message.CHANNEL_EXTENDED_DATA)
 _STARTS: Final = frozenset({"shell", "exec", "subsystem"})
 _TOLD: Final = {
     RuleAction.NOTICE: "{}",
@@ -69,6 +70,9 @@ class GuardedRelay(WithholdingRelay):
                     self._shown(body)
             out.add(late)
         else:
+            if any(body[1] == _ERROR_DATA for body in bodies):
+                # Some targets take it for input, and nothing would have judged it.
+                raise RemoteProtocolError("standard error from a client")
             out = Out()
             for part in parts(bodies):
                 heard = [self._as_run(body) for body in self._unless_waiting(part, out)]

@@ -25,6 +25,7 @@ from protocols.ssh.packets import (
     Reader,
     body_of,
     channel_data,
+    channel_error_data,
     payload_of,
     string,
     window_adjust,
@@ -93,6 +94,11 @@ def test_nothing_is_sent_ahead_of_a_shell():
     wire.client(pty())
     with pytest.raises(RemoteProtocolError):
         wire.client(channel_data(TARGET_NUMBER, b"wipe\r"))
+
+
+def test_nothing_passes_as_what_only_targets_send(shell: Wire):
+    with pytest.raises(RemoteProtocolError, match="standard error from a client"):
+        shell.client(channel_error_data(TARGET_NUMBER, b"wipe\r"))
 
 
 def test_an_end_does_not_overtake_a_held_line(shell: Wire):
