@@ -88,7 +88,6 @@ EDGES = {
     "proxyd/engine_node.py": "tests/e2e/test_sites.py",
     "proxyd/exporter.py": "tests/e2e/test_page_playback.py",
     "proxyd/gateways.py": "tests/e2e/test_rdp.py",
-    "proxyd/page.py": "tests/e2e/test_page.py",
     "proxyd/worker_node.py": "tests/e2e/test_sites.py",
     "proxyd/cli/invocation.py": "tests/unit/proxyd/cli/test_config_command.py",
     "proxyd/cli/bundle_player.py": "tests/unit/proxyd/cli/test_bundle.py",
