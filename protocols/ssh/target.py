@@ -107,6 +107,7 @@ class TargetLogin(asyncssh.SSHClient):
         self._tries = _PASSWORD_TRIES
         self._key_offered = False
         self._challenges = 0
+        self._challenges_before_prompts = -1
         self.failure: TargetUnreachableError | None = None
         self.on_lost: Callable[[Exception | None], None] = lambda _error: None
         """Is called when the connection is gone, with what ended it."""
@@ -144,9 +145,15 @@ class TargetLogin(asyncssh.SSHClient):
         return self._password()
 
     async def kbdint_auth_requested(self) -> str | None:
-        """Try prompts where there is a password to answer with."""
+        """Try prompts where there is a password to answer with, until the target has none."""
         await self._settle()
-        return None if self._credential.password is None or self._tries == 0 else ""
+        # OpenSSH without PAM offers prompts and asks nothing: each try would only count there
+        # as a failed one, until it hangs up before the password was ever sent.
+        in_vain = self._challenges == self._challenges_before_prompts
+        self._challenges_before_prompts = self._challenges
+        if in_vain or self._credential.password is None or self._tries == 0:
+            return None
+        return ""
 
     def kbdint_challenge_received(
         self, name: str, instructions: str, lang: str, prompts: Sequence[tuple[str, bool]]

@@ -83,6 +83,22 @@ async def test_who_meets_an_unreadable_private_key_is_told_which_secret_has_it()
     assert "`proxyd secret edit web1`" in str(login.failure)
 
 
+async def test_a_target_that_offers_prompts_and_has_none_is_given_the_password_instead():
+    credential = TargetCredential(username="root", password="right")
+    login = TargetLogin(credential, keys(HostKeyPolicy.ANY))
+    assert await login.kbdint_auth_requested() == ""
+    assert await login.kbdint_auth_requested() is None
+    assert await login.password_auth_requested() == "right"
+
+
+async def test_a_target_that_did_ask_may_ask_again():
+    credential = TargetCredential(username="root", password="right")
+    login = TargetLogin(credential, keys(HostKeyPolicy.ANY))
+    assert await login.kbdint_auth_requested() == ""
+    assert login.kbdint_challenge_received("", "", "", [("Password: ", False)]) == ["right"]
+    assert await login.kbdint_auth_requested() == ""
+
+
 @pytest.mark.parametrize("wiring", [PacketWiring(SSHSettings()), ChannelWiring()])
 @pytest.mark.parametrize("password", ["right", "wrong"])
 async def test_nothing_holds_the_credential_once_the_login_is_over(wiring, password):
