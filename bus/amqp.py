@@ -30,12 +30,10 @@ def is_amqp(url: str) -> bool:
     return urlsplit(url).scheme in _PORTS
 
 
-def parameters(
-    settings: BusSettings, password: Redacted[str], name: str
-) -> pika.ConnectionParameters:
-    """Return where and how to connect; raise `ConfigError`. `name` is shown to operators."""
-    url = urlsplit(settings.url)
-    port = _port(settings.url) or _PORTS[url.scheme]
+def address(text: str) -> tuple[str, int, str]:
+    """Return the broker's host and port, and our user there; raise `ConfigError`."""
+    url = urlsplit(text)
+    port = _port(text) or _PORTS[url.scheme]
     if not url.hostname or not url.username:
         raise ConfigError(f"bus.url: write {url.scheme}://USER@HOST:{port}/VHOST")
     if url.password is not None:
@@ -43,18 +41,27 @@ def parameters(
             f"bus.url holds a password: put it into the systemd credential `{PASSWORD}` or a "
             "file named by bus.password_file, and change it if others could read this file"
         )
+    return url.hostname, port, unquote(url.username)
+
+
+def parameters(
+    settings: BusSettings, password: Redacted[str], name: str
+) -> pika.ConnectionParameters:
+    """Return where and how to connect; raise `ConfigError`. `name` is shown to operators."""
+    host, port, user = address(settings.url)
+    url = urlsplit(settings.url)
     return pika.ConnectionParameters(
-        host=url.hostname,
+        host=host,
         port=port,
         virtual_host=unquote(url.path.removeprefix("/")) or "/",
         credentials=pika.credentials.PlainCredentials(
-            unquote(url.username), password.reveal(), erase_on_connect=False
+            user, password.reveal(), erase_on_connect=False
         ),
         heartbeat=round(settings.heartbeat_s),
         connection_attempts=1,
         socket_timeout=_CONNECT_TIMEOUT_S,
         stack_timeout=_HANDSHAKE_TIMEOUT_S,
-        ssl_options=_tls(settings, url.hostname) if url.scheme == "amqps" else None,
+        ssl_options=_tls(settings, host) if url.scheme == "amqps" else None,
         client_properties={"connection_name": name},
     )
 

@@ -59,6 +59,13 @@ MaxStartups = Annotated[
         description="start:percent:full, like 10:30:100",
     ),
 ]
+HostName = Annotated[
+    str,
+    Meta(
+        pattern=r"^(?:\w(?:[\w.-]*\w)?|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*)$",
+        description="a name or an address that users reach, like bastion.example.org",
+    ),
+]
 SiteName = Annotated[
     str,
     Meta(
@@ -293,7 +300,7 @@ class Settings(_Table, frozen=True, kw_only=True):
 
     state_dir: Path = Path("/var/lib/proxyd")
     site: SiteName = "default"
-    public_host: str = "localhost"
+    public_host: HostName = "localhost"
     log_level: LogLevel = "info"
     drain_timeout_s: SecondsOrOff = 10
     ship_timeout_s: SecondsOrOff = 20

@@ -1,13 +1,15 @@
 """`proxyd session verify`: whether a recording is whole and as it was made."""
 
+import re
 from pathlib import Path
+from typing import Final
 
 import click
 
 from control.proof_requests import FetchProof, SessionProof
 from control.verification import findings_of
 from proxyd.cli.bundle import BundleFile
-from proxyd.cli.errors import INTEGRITY
+from proxyd.cli.errors import INTEGRITY, NOT_FOUND, CommandFailedError
 from proxyd.cli.invocation import Invocation, pass_invocation
 from proxyd.cli.output import OutputFormat, print_json, printable
 from proxyd.cli.stored import StoredSession, find
@@ -15,6 +17,8 @@ from recorder.data_key import key_id
 from recorder.errors import CorruptChunkError
 from recorder.replay import bundle
 from recorder.replay.verify import Finding, Problem
+
+_ID: Final = re.compile(r"[0-9A-Fa-f-]+")
 
 
 @click.command()
@@ -36,6 +40,9 @@ def verify(
     """
     if Path(what).exists():
         findings = _in_bundle(Path(what), storage_key)
+    elif not _ID.fullmatch(what):
+        text = f"{what} is no file that is there, and no session's id: name a bundle or an id"
+        raise CommandFailedError(text, NOT_FOUND)
     else:
         with invocation.operator() as operator:
             findings = _in_store(find(operator, what))

@@ -165,3 +165,13 @@ def nobody():
 def test_a_closed_file_says_for_whom_to_open_it(nobody):
     message = complaint(Path("/etc/shadow"))
     assert f"permission denied; let the user with id {nobody} read it" in message
+
+
+@pytest.mark.parametrize("name", ["bastion", "b-1.example.org", "192.0.2.1", "2001:db8::1"])
+def test_issued_commands_may_show_a_name_or_an_address(write, name):
+    assert load(write(f'public_host = "{name}"'), {}).public_host == name
+
+
+@pytest.mark.parametrize("name", ["", "a b", "-oProxyCommand=x", "host:2222", "a\\nb"])
+def test_what_no_client_could_connect_to_is_refused(write, name):
+    assert "`public_host` cannot be" in complaint(write(f'public_host = "{name}"'))

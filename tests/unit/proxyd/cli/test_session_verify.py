@@ -116,3 +116,9 @@ def test_a_file_that_is_no_bundle_proves_nothing(tmp_path: Path) -> None:
     assert result.exit_code == 6
     assert "is no bundle, or damaged" in result.stdout
     assert verify_file(tmp_path).exit_code == 2
+
+
+def test_a_bundle_that_is_not_there_is_not_taken_for_a_session(node):
+    result = verify(node, "./gone.zip")
+    assert result.exit_code == 3
+    assert "./gone.zip is no file that is there" in result.stderr
