@@ -5,7 +5,7 @@ import click
 from control.requests import AccessSummary, GrantAccess, ListAccess, RevokeAccess
 from proxyd.cli import access_requests
 from proxyd.cli.invocation import Invocation, pass_invocation
-from proxyd.cli.output import OutputFormat, print_json, print_table
+from proxyd.cli.output import OutputFormat, print_done, print_json, print_table
 
 
 @click.group()
@@ -21,7 +21,7 @@ def grant(invocation: Invocation, user: str, secret: str) -> None:
     """Let USER reach SECRET."""
     with invocation.operator() as operator:
         operator.call(GrantAccess(user=user, secret=secret))
-    click.echo(f"{user} may reach {secret}", err=True)
+    print_done(invocation.output, f"{user} may reach {secret}")
 
 
 @access.command()
@@ -32,7 +32,7 @@ def revoke(invocation: Invocation, user: str, secret: str) -> None:
     """Let USER reach SECRET no more: credentials end, live sessions end."""
     with invocation.operator() as operator:
         operator.call(RevokeAccess(user=user, secret=secret))
-    click.echo(f"{user} may no longer reach {secret}", err=True)
+    print_done(invocation.output, f"{user} may no longer reach {secret}")
 
 
 @access.command("list")

@@ -15,7 +15,7 @@ from control.approval_requests import (
     WithdrawAccess,
 )
 from proxyd.cli.invocation import Invocation, pass_invocation
-from proxyd.cli.output import OutputFormat, print_json, print_table
+from proxyd.cli.output import OutputFormat, print_done, print_json, print_table
 from proxyd.cli.request import build
 from proxyd.cli.typed import Duration
 
@@ -89,7 +89,7 @@ def withdraw(invocation: Invocation, id_: UUID) -> None:
     """Take back the request ID or its approval: live sessions end."""
     with invocation.operator() as operator:
         operator.call(WithdrawAccess(id=id_))
-    click.echo(f"withdrawn: request {id_}", err=True)
+    print_done(invocation.output, f"withdrawn: request {id_}")
 
 
 @click.command()
@@ -100,7 +100,7 @@ def demand(invocation: Invocation, secret: str, demands: tuple[str, ...]) -> Non
     """Say what SECRET demands before it is launched; no DEMANDS: nothing."""
     with invocation.operator() as operator:
         operator.call(SetDemands(secret=secret, demands=demands))
-    click.echo(f"{secret} demands {', '.join(demands) or 'nothing'}", err=True)
+    print_done(invocation.output, f"{secret} demands {', '.join(demands) or 'nothing'}")
 
 
 def _show(invocation: Invocation, asked: ApprovalRequest, done: str) -> None:

@@ -12,7 +12,7 @@ from control.bus_requests import (
 )
 from control.requests import Done
 from proxyd.cli.invocation import Invocation, pass_invocation
-from proxyd.cli.output import OutputFormat, print_json, print_table, printable
+from proxyd.cli.output import OutputFormat, print_done, print_json, print_table
 
 
 @click.group()
@@ -48,6 +48,9 @@ def policy(
     else:
         made = {"worker": lines.worker_policy, "control": lines.control_policy}
         printed = made[role](vhost, user)
+    if invocation.output is OutputFormat.JSON:
+        print_json(printed)
+        return
     for line in printed:
         click.echo(line)
 
@@ -81,7 +84,7 @@ def replay(invocation: Invocation, ids: tuple[str, ...], *, all_: bool) -> None:
     _check(ids, all_=all_)
     with invocation.operator() as operator:
         done: Done = operator.call(ReplayDeadLetters(ids=ids))
-    click.echo(printable(done.detail), err=True)
+    print_done(invocation.output, done.detail)
 
 
 @dead_letters.command()
@@ -93,7 +96,7 @@ def discard(invocation: Invocation, ids: tuple[str, ...], *, all_: bool) -> None
     _check(ids, all_=all_)
     with invocation.operator() as operator:
         done: Done = operator.call(DiscardDeadLetters(ids=ids))
-    click.echo(printable(done.detail), err=True)
+    print_done(invocation.output, done.detail)
 
 
 def _check(ids: tuple[str, ...], *, all_: bool) -> None:

@@ -8,7 +8,7 @@ import msgspec
 from config.show import show as as_toml
 from config.show import without_password
 from proxyd.cli.invocation import DEFAULT_CONFIG, Invocation, pass_invocation
-from proxyd.cli.output import OutputFormat, print_json
+from proxyd.cli.output import OutputFormat, print_done, print_json
 
 
 @click.group()
@@ -23,7 +23,7 @@ def check(invocation: Invocation) -> None:
     from proxyd.kinds import check_kinds  # noqa: PLC0415 - brings the database
 
     check_kinds(invocation.settings())
-    click.echo(f"{_source(invocation)}: the settings can be used", err=True)
+    print_done(invocation.output, f"{_source(invocation)}: the settings can be used")
 
 
 @config.command()

@@ -18,7 +18,7 @@ from control.requests import (
 )
 from proxyd.cli.errors import CommandFailedError
 from proxyd.cli.invocation import Invocation, pass_invocation
-from proxyd.cli.output import OutputFormat, print_fields, print_json, print_table
+from proxyd.cli.output import OutputFormat, print_done, print_fields, print_json, print_table
 from proxyd.cli.request import build
 from proxyd.cli.typed import Duration
 from recorder.session_info import TargetProtocol
@@ -122,4 +122,4 @@ def revoke(invocation: Invocation, credential_id: str) -> None:
     """Take a credential back; the sessions that it opened end."""
     with invocation.operator() as operator:
         operator.call(RevokeCredential(id=credential_id))
-    click.echo(f"revoked the credential {credential_id}", err=True)
+    print_done(invocation.output, f"revoked the credential {credential_id}")

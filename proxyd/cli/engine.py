@@ -8,7 +8,14 @@ import click
 
 from control.enrolment_requests import ApproveEngine, EngineSummary, ListEngines, RevokeEngine
 from proxyd.cli.invocation import Invocation, pass_invocation
-from proxyd.cli.output import OutputFormat, print_fields, print_json, print_table, printable
+from proxyd.cli.output import (
+    OutputFormat,
+    print_done,
+    print_fields,
+    print_json,
+    print_table,
+    printable,
+)
 from proxyd.cli.request import build
 from proxyd.cli.typed import from_stdin
 
@@ -36,7 +43,8 @@ def enrol(invocation: Invocation, *, site: str, afresh: bool) -> None:
     if afresh:
         forget(settings.state_dir)
     if engine_side.is_local(settings):
-        say("this node is every role, and enrols its own engine when it starts")
+        line = "this node is every role, and enrols its own engine when it starts"
+        print_done(invocation.output, line)
         return
     clock, keys = SystemClock(), engine_side.keys(settings)
     enroller = Enroller(settings.state_dir, keys, clock)
@@ -72,10 +80,11 @@ def rotate_key(invocation: Invocation) -> None:
     file = engine_side.keys(settings).signing_file
     file.read_or_make_successor()
     if engine_side.is_local(settings):
-        say(f"the next signing key is {file.successor_path}: it counts from the next start on")
+        new = f"the next signing key is {file.successor_path}: it counts from the next start on"
     else:
-        say("the new key is made: the running engine tells control, and signs with it then")
-    say("what the old key signed stays good, and is stored for 30 days yet")
+        new = "the new key is made: the running engine tells control, and signs with it then"
+    old = "what the old key signed stays good, and is stored for 30 days yet"
+    print_done(invocation.output, new, old)
 
 
 @engine.command("list")
@@ -117,7 +126,7 @@ def revoke(invocation: Invocation, engine_id: str) -> None:
     """End an engine, and its sessions; recordings of before still verify."""
     with invocation.operator() as operator:
         operator.call(RevokeEngine(id=engine_id))
-    say(f"revoked {engine_id}")
+    print_done(invocation.output, f"revoked {engine_id}")
 
 
 def say(text: str) -> None:

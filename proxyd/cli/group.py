@@ -14,7 +14,7 @@ from control.group_requests import (
     RevokeFromGroup,
 )
 from proxyd.cli.invocation import Invocation, pass_invocation
-from proxyd.cli.output import OutputFormat, print_json, print_table
+from proxyd.cli.output import OutputFormat, print_done, print_json, print_table
 from proxyd.cli.request import build
 
 
@@ -94,4 +94,4 @@ def list_(invocation: Invocation) -> None:
 def _do(invocation: Invocation, asked: GroupRequest, done: str) -> None:
     with invocation.operator() as operator:
         operator.call(asked)
-    click.echo(done, err=True)
+    print_done(invocation.output, done)

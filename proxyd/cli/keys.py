@@ -5,7 +5,7 @@ import click
 from control.proof_requests import RotateRecordingKey
 from control.requests import Done
 from proxyd.cli.invocation import Invocation, pass_invocation
-from proxyd.cli.output import printable
+from proxyd.cli.output import print_done
 
 
 @click.command("rotate-recording-key")
@@ -14,4 +14,4 @@ def rotate_recording_key(invocation: Invocation) -> None:
     """Make a new key for the recordings to come. The old ones go on to read the others."""
     with invocation.operator() as operator:
         done: Done = operator.call(RotateRecordingKey())
-    click.echo(printable(done.detail), err=True)
+    print_done(invocation.output, done.detail)

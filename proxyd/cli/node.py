@@ -12,7 +12,7 @@ from control.operator_client import RunningNode
 from control.requests import Done
 from proxyd.cli.errors import FAILED, UNREACHABLE, CommandFailedError
 from proxyd.cli.invocation import Invocation, pass_invocation
-from proxyd.cli.output import OutputFormat, print_fields, print_json, printable
+from proxyd.cli.output import OutputFormat, print_done, print_fields, print_json, printable
 from proxyd.cli.typed import from_stdin
 
 _ROLES: Final = ("all", "engine", "worker", "control")
@@ -34,8 +34,8 @@ def init(
             raise click.UsageError("an engine knows no users: leave --admin out")
         from control.state_folder import set_up_engine  # noqa: PLC0415
 
-        for line in set_up_engine(invocation.settings().state_dir) or [_NOTHING_TO_DO]:
-            click.echo(printable(line), err=True)
+        done = set_up_engine(invocation.settings().state_dir)
+        print_done(invocation.output, *(done or [_NOTHING_TO_DO]))
         return
     from control.state_dir import Initialiser  # noqa: PLC0415 - brings the database
     from proxyd.surroundings import credentials_dir  # noqa: PLC0415
@@ -46,8 +46,8 @@ def init(
     settings = invocation.settings()
     password = from_stdin("password") if password_stdin else None
     initialiser = Initialiser(settings, SystemClock(), credentials_dir=credentials_dir())
-    for line in initialiser.run(admin, password) or [_NOTHING_TO_DO]:
-        click.echo(printable(line), err=True)
+    done = initialiser.run(admin, password)
+    print_done(invocation.output, *(done or [_NOTHING_TO_DO]))
 
 
 @click.command()
@@ -133,7 +133,7 @@ def rotate_master_key(invocation: Invocation) -> None:
     """Make a new master key and wrap every secret's key with it."""
     with invocation.operator() as operator:
         done: Done = operator.call(RotateMasterKey())
-    click.echo(printable(done.detail), err=True)
+    print_done(invocation.output, done.detail)
 
 
 @click.command("rotate-control-key")
@@ -142,7 +142,7 @@ def rotate_control_key(invocation: Invocation) -> None:
     """Make a new signing key of control; it takes over once every engine knows it."""
     with invocation.operator() as operator:
         done: Done = operator.call(RotateControlKey())
-    click.echo(printable(done.detail), err=True)
+    print_done(invocation.output, done.detail)
 
 
 @click.command("rotate-storage-key")
@@ -151,4 +151,4 @@ def rotate_storage_key(invocation: Invocation) -> None:
     """Make a new key for receipts; it takes over once every engine knows it."""
     with invocation.operator() as operator:
         done: Done = operator.call(RotateStorageKey())
-    click.echo(printable(done.detail), err=True)
+    print_done(invocation.output, done.detail)

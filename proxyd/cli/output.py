@@ -41,6 +41,15 @@ def print_json(document: object) -> None:
     click.echo(_harmless(msgspec.json.encode(document)))
 
 
+def print_done(output: OutputFormat, *lines: str) -> None:
+    """Say what was done where there is nothing to hand over: on standard error for people."""
+    if output is OutputFormat.JSON:
+        print_json({"detail": "\n".join(lines)})
+        return
+    for line in lines:
+        click.echo(printable(line), err=True)
+
+
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print rows under headings, cut to the terminal's width; `None` is `-`."""
     from rich.console import Console  # noqa: PLC0415 - 0.1 s that JSON need not pay

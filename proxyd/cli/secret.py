@@ -21,7 +21,7 @@ from control.requests import (
 from proxyd.cli import secret_commands, secret_files
 from proxyd.cli.errors import UNREACHABLE, CommandFailedError
 from proxyd.cli.invocation import Invocation, pass_invocation
-from proxyd.cli.output import OutputFormat, print_fields, print_json, print_table
+from proxyd.cli.output import OutputFormat, print_done, print_fields, print_json, print_table
 from proxyd.cli.request import build
 from proxyd.cli.typed import from_stdin, key_file
 from recorder.session_info import Capture, RecordingMode, TargetProtocol
@@ -170,7 +170,7 @@ def remove(invocation: Invocation, name: str) -> None:
     """Forget a secret and who may reach it; its recordings stay."""
     with invocation.operator() as operator:
         operator.call(RemoveSecret(name=name))
-    click.echo(f"removed the secret {name}", err=True)
+    print_done(invocation.output, f"removed the secret {name}")
 
 
 @secret.command()

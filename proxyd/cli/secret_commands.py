@@ -14,7 +14,7 @@ from control.command_requests import (
     ShowBecome,
 )
 from proxyd.cli.invocation import Invocation, pass_invocation
-from proxyd.cli.output import OutputFormat, print_fields, print_json, print_table
+from proxyd.cli.output import OutputFormat, print_done, print_fields, print_json, print_table
 from proxyd.cli.request import build
 
 
@@ -59,7 +59,7 @@ def forget(invocation: Invocation, secret: str, name: str) -> None:
     """Take the rule or the menu's entry NAME of SECRET away."""
     with invocation.operator() as operator:
         operator.call(build(ForgetCommand, secret=secret, name=name))
-    click.echo(f"{secret} has {name} no more", err=True)
+    print_done(invocation.output, f"{secret} has {name} no more")
 
 
 @click.command()

@@ -11,7 +11,7 @@ from control.file_requests import (
     PutFileRule,
 )
 from proxyd.cli.invocation import Invocation, pass_invocation
-from proxyd.cli.output import OutputFormat, print_json, print_table
+from proxyd.cli.output import OutputFormat, print_done, print_json, print_table
 from proxyd.cli.request import build
 
 
@@ -60,7 +60,7 @@ def forget_file_rule(invocation: Invocation, secret: str, name: str) -> None:
     """Take the rule NAME about files of SECRET away."""
     with invocation.operator() as operator:
         operator.call(build(ForgetFileRule, secret=secret, name=name))
-    click.echo(f"{secret} has {name} no more", err=True)
+    print_done(invocation.output, f"{secret} has {name} no more")
 
 
 @click.command("file-rules")
@@ -94,4 +94,4 @@ def keep_files(invocation: Invocation, secret: str, size: str) -> None:
     with invocation.operator() as operator:
         operator.call(build(KeepFiles, secret=secret, files_bytes=kept))
     much = "as much as of other channels" if kept is None else f"{kept} bytes each way"
-    click.echo(f"{secret} keeps {much} of what files hold", err=True)
+    print_done(invocation.output, f"{secret} keeps {much} of what files hold")

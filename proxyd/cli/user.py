@@ -10,7 +10,7 @@ from control.account_requests import (
 )
 from control.requests import AddUser, DisableUser, ListUsers, UserSummary
 from proxyd.cli.invocation import Invocation, pass_invocation
-from proxyd.cli.output import OutputFormat, print_json, print_table
+from proxyd.cli.output import OutputFormat, print_done, print_json, print_table
 from proxyd.cli.request import build
 from proxyd.cli.typed import from_stdin
 from proxyd.cli.user_keys import keys
@@ -77,7 +77,7 @@ def set_password(
     request = build(SetPassword, name=name, password=password, must_change_password=not keep)
     with invocation.operator() as operator:
         operator.call(request)
-    click.echo(f"changed the password of {name}", err=True)
+    print_done(invocation.output, f"changed the password of {name}")
 
 
 @user.command("set-role")
@@ -88,7 +88,7 @@ def set_role(invocation: Invocation, name: str, role: str) -> None:
     """Make NAME a user, an auditor or an admin."""
     with invocation.operator() as operator:
         operator.call(SetRole(name=name, role=role))
-    click.echo(f"{name} is {role} now", err=True)
+    print_done(invocation.output, f"{name} is {role} now")
 
 
 @user.command("reset-totp")
@@ -98,7 +98,7 @@ def reset_totp(invocation: Invocation, name: str) -> None:
     """Forget the second factors of NAME: device, recovery codes, passkeys."""
     with invocation.operator() as operator:
         operator.call(ResetSecondFactor(name=name))
-    click.echo(f"{name} has no second factor any more", err=True)
+    print_done(invocation.output, f"{name} has no second factor any more")
 
 
 @user.command()
@@ -108,7 +108,7 @@ def enable(invocation: Invocation, name: str) -> None:
     """Let NAME in again."""
     with invocation.operator() as operator:
         operator.call(EnableUser(name=name))
-    click.echo(f"enabled the user {name}", err=True)
+    print_done(invocation.output, f"enabled the user {name}")
 
 
 @user.command()
@@ -118,7 +118,7 @@ def disable(invocation: Invocation, name: str) -> None:
     """Shut NAME out: credentials end, live sessions end."""
     with invocation.operator() as operator:
         operator.call(DisableUser(name=name))
-    click.echo(f"disabled the user {name}", err=True)
+    print_done(invocation.output, f"disabled the user {name}")
 
 
 user.add_command(keys)

@@ -12,7 +12,7 @@ from control.user_key_requests import (
     UserKeySummary,
 )
 from proxyd.cli.invocation import Invocation, pass_invocation
-from proxyd.cli.output import OutputFormat, print_json, print_table
+from proxyd.cli.output import OutputFormat, print_done, print_json, print_table
 from proxyd.cli.request import build
 from proxyd.cli.typed import Duration, from_stdin
 
@@ -84,7 +84,7 @@ def remove(invocation: Invocation, user: str, fingerprint: str) -> None:
     """Let USER no longer log on with the key of FINGERPRINT."""
     with invocation.operator() as operator:
         operator.call(RemoveUserKey(user=user, fingerprint=fingerprint))
-    click.echo(f"{user} may no longer log on with {fingerprint}", err=True)
+    print_done(invocation.output, f"{user} may no longer log on with {fingerprint}")
 
 
 @keys.command()
@@ -95,7 +95,7 @@ def demand(invocation: Invocation, user: str, policy: str) -> None:
     """Say what USER has to show: password or key, both, or a key."""
     with invocation.operator() as operator:
         operator.call(SetSSHLogin(user=user, policy=policy))
-    click.echo(f"{user} logs on with {policy}", err=True)
+    print_done(invocation.output, f"{user} logs on with {policy}")
 
 
 def _content(path: Path) -> str:

@@ -59,3 +59,32 @@ def test_one_thing_is_a_line_a_field(capsys: pytest.CaptureFixture[str]) -> None
         "started_at  2026-01-01T10:00:00Z",
         "ended_at    -",
     ]
+
+
+def test_every_act_answers_a_program_with_one_document(proxyd, answer):
+    def done(*arguments: str, typed: str = "") -> str:
+        return str(answer(*arguments, typed=typed)["detail"])
+
+    password = "Correct-Horse-9-Battery\n"
+    target = ("--protocol", "ssh", "--host", "h", "--port", "22", "--username", "root")
+    proxyd("secret", "add", "web", *target, "--password-stdin", typed="pw\n")
+    proxyd("user", "add", "ana", "--password-stdin", typed=password)
+    assert done("init") == "everything was set up already"
+    assert done("config", "check").endswith("the settings can be used")
+    assert done("group", "add", "ops") == "added: group ops"
+    assert done("access", "grant", "ana", "web") == "ana may reach web"
+    assert done("access", "demand", "web", "ticket") == "web demands ticket"
+    assert done("access", "revoke", "ana", "web") == "ana may no longer reach web"
+    assert done("secret", "keep-files", "web", "0").startswith("web keeps 0 bytes")
+    assert done("secret", "remove", "web") == "removed the secret web"
+    assert done("user", "keys", "demand", "ana", "either") == "ana logs on with either"
+    assert done("user", "set-role", "ana", "auditor") == "ana is auditor now"
+    assert "ana" in done("user", "set-password", "ana", "--password-stdin", typed=password)
+    assert done("user", "reset-totp", "ana") == "ana has no second factor any more"
+    assert done("user", "disable", "ana") == "disabled the user ana"
+    assert done("rotate-recording-key")
+
+
+def test_people_read_on_standard_error_what_was_done(proxyd):
+    told = proxyd("group", "add", "ops")
+    assert (told.stdout, told.stderr) == ("", "added: group ops\n")
