@@ -237,7 +237,7 @@ _REASONS: Final[tuple[tuple[type[Exception], str], ...]] = (
         asyncssh.PermissionDenied,
         (
             "{where} refused the stored credential; "
-            "an operator can try `proxyd secret test {secret}`"
+            "an operator gives another by `proxyd secret edit {secret}`"
         ),
     ),
     (asyncssh.KeyExchangeFailed, "{where} and proxyd have no algorithm in common: {why}"),

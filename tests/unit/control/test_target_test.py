@@ -55,7 +55,7 @@ async def test_a_wrong_password_is_told_and_not_repeated(target):
     tested = await log_on_once(login(port, "canary-wrong"), 5)
     assert (tested.ok, tested.host_key) == (False, key)
     assert "canary" not in tested.detail
-    assert tested.detail.endswith("an operator can try `proxyd secret test web1`")
+    assert tested.detail.endswith("an operator gives another by `proxyd secret edit web1`")
 
 
 async def test_another_host_key_gets_no_password(target):

@@ -91,6 +91,14 @@ async def test_a_target_that_offers_prompts_and_has_none_is_given_the_password_i
     assert await login.password_auth_requested() == "right"
 
 
+async def test_whoever_reads_that_a_credential_was_refused_reads_how_to_change_it():
+    with fake_target() as told:
+        target = Target(host="127.0.0.1", port=told.port, protocol=TargetProtocol.SSH)
+        credential = TargetCredential(username="root", password="wrong")
+        with pytest.raises(TargetUnreachableError, match="`proxyd secret edit web1"):
+            await ChannelWiring().dial(target, credential, keys(HostKeyPolicy.ANY), 10)
+
+
 async def test_a_target_that_did_ask_may_ask_again():
     credential = TargetCredential(username="root", password="right")
     login = TargetLogin(credential, keys(HostKeyPolicy.ANY))
