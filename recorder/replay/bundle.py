@@ -118,7 +118,7 @@ def check(
 ) -> Iterator[Finding]:
     """Yield what is wrong with a bundle whose members are `names`.
 
-    `storage_key` is the id of the key that is trusted to have exported it. None: the
+    `storage_key` is the key that is trusted to have exported it, or its id. None: the
     bundle's own word is taken for it, and the caller must show whose it is.
     """
     try:
@@ -129,7 +129,7 @@ def check(
         return
     if not _vouched(encoded, signature, manifest.storage_key):
         yield _whole(Problem.FORGED, "the manifest is not signed by the key that it names")
-    if storage_key not in {None, key_id(manifest.storage_key)}:
+    if storage_key not in {None, key_id(manifest.storage_key), manifest.storage_key.hex()}:
         yield _whole(
             Problem.FORGED,
             f"the bundle was exported under key {key_id(manifest.storage_key)}, not "

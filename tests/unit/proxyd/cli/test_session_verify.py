@@ -105,6 +105,7 @@ def test_a_bundle_is_verified_without_a_node(bundle: Path) -> None:
 
 def test_a_bundle_must_come_from_the_key_that_is_trusted(bundle: Path) -> None:
     assert verify_file(bundle, "--storage-key", STORAGE.key_id).exit_code == 0
+    assert verify_file(bundle, "--storage-key", STORAGE.public.hex()).exit_code == 0
     result = verify_file(bundle, "--storage-key", "0123456789abcdef")
     assert result.exit_code == 6
     assert "forged: the bundle was exported under key" in result.stdout
