@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Iterator
 from typing import Final
 
 import click
@@ -9,10 +10,12 @@ import click
 from control.enrolment_requests import RotateControlKey, RotateStorageKey
 from control.node_requests import AskStatus, RotateMasterKey, Status
 from control.operator_client import RunningNode
-from control.requests import Done
+from control.requests import AddUser, Done, ListUsers, UserSummary
+from control.state_lock import StateDirHeldError
 from proxyd.cli.errors import FAILED, UNREACHABLE, CommandFailedError
 from proxyd.cli.invocation import Invocation, pass_invocation
 from proxyd.cli.output import OutputFormat, print_done, print_fields, print_json, printable
+from proxyd.cli.request import build
 from proxyd.cli.typed import from_stdin
 
 _ROLES: Final = ("all", "engine", "worker", "control")
@@ -46,8 +49,28 @@ def init(
     settings = invocation.settings()
     password = from_stdin("password") if password_stdin else None
     initialiser = Initialiser(settings, SystemClock(), credentials_dir=credentials_dir())
-    done = initialiser.run(admin, password)
+    try:
+        done = initialiser.run(admin, password)
+    except StateDirHeldError:
+        if not _answers(RunningNode(settings.state_dir)):
+            raise
+        done = _beside_a_node(invocation, admin, password)
     print_done(invocation.output, *(done or [_NOTHING_TO_DO]))
+
+
+def _beside_a_node(
+    invocation: Invocation, admin: str | None, password: str | None
+) -> list[str]:
+    """Add the administrator through the node that runs: all else it had when it started."""
+    if admin is None or password is None:
+        return []
+    asked = build(AddUser, name=admin, password=password, role="admin")
+    with invocation.operator() as operator:
+        users: Iterator[UserSummary] = operator.stream(ListUsers())
+        if admin in {user.name for user in users}:
+            return []
+        operator.call(asked)
+    return [f"added the administrator {admin}"]
 
 
 @click.command()
