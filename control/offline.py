@@ -4,10 +4,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
+from pathlib import Path
 from typing import Self
 
 from sqlalchemy import func, select
 
+from config.errors import ConfigError
 from config.model import Settings
 from control import master_key
 from control.answers import Result, whole_answer
@@ -29,11 +31,23 @@ from control.trust import locate_control_key
 from control.vault import open_vault
 from control.wire import decode_request, encode_request
 from recorder.clock import SystemClock
-from storage.database import Database
+from storage.database import Database, supported_url
+from storage.errors import UnsupportedStoreError
 from storage.reader import Reader
 from storage.retention import Retention
 from storage.search import Search
 from storage.tables import ChunkRow, SessionRow
+
+
+def _look_for_database(settings: Settings) -> None:
+    # To open it would make it: an engine's node has none, and a lost one is no empty one.
+    try:
+        url = supported_url(settings.database_url)
+    except UnsupportedStoreError as error:
+        raise ConfigError(str(error)) from error
+    if url.drivername.startswith("sqlite") and not Path(url.database or "").exists():
+        text = f"{url.database} is not there: run `proxyd init`, or restore it from a backup"
+        raise ConfigError(text)
 
 
 @contextmanager
@@ -43,6 +57,7 @@ def open_operations(settings: Settings, live: LiveSessions) -> Iterator[Operatio
     Raises `ConfigError` where the node was never set up.
     """
     blobs = open_blob_store(settings)
+    _look_for_database(settings)
     with open_database(settings) as database:
         vault, clock = open_vault(database, master_key.locate(settings, None)), SystemClock()
         keys = StorageKeys(database, vault)

@@ -1,7 +1,8 @@
+import msgspec
 import pytest
 
 from config.errors import ConfigError
-from config.model import Settings
+from config.model import DatabaseSettings, Settings
 from control import requests as ask
 from control.errors import UnreachableError
 from control.live import NoLiveSessions
@@ -42,7 +43,19 @@ def test_a_live_session_needs_a_node(settings, session_id):
 
 def test_a_directory_without_a_vault_wants_init(tmp_path):
     with (
-        pytest.raises(ConfigError, match="run `proxyd init` first"),
+        pytest.raises(ConfigError, match="run `proxyd init`"),
         open_operations(Settings(state_dir=tmp_path), NoLiveSessions()),
     ):
         pass
+
+
+def test_a_database_that_is_not_there_is_not_made_by_looking_into_it(settings, tmp_path):
+    place = tmp_path / "gone.db"
+    table = DatabaseSettings(url=f"sqlite:///{place}")
+    lost = msgspec.structs.replace(settings, database=table)
+    with (
+        pytest.raises(ConfigError, match=r"gone\.db is not there: run `proxyd init`"),
+        open_operations(lost, NoLiveSessions()),
+    ):
+        pass
+    assert not place.exists()
