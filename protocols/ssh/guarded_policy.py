@@ -96,7 +96,7 @@ class GuardedPolicy(ChannelPolicy):
         refusal = refusal or super().client_asks(kind, rest)
         if refusal is None and kind == "exec":
             refusal = self._broken(Reader(rest).text())
-        if refusal is None and kind in _STARTS and self.transfers.any and not self._menu:
+        if refusal is None and self.transfers.any and not self._menu:
             return self._of_files(kind, rest)
         return refusal
 
@@ -114,9 +114,13 @@ class GuardedPolicy(ChannelPolicy):
         return super().client_asks("shell", b"")
 
     def _of_files(self, kind: str, rest: bytes) -> str | None:
+        if kind not in {*_STARTS, "pty-req"}:
+            return None
         if self.begun:
             # What judges its files is what was started first.
             return _ONCE
+        if kind == "pty-req":
+            return None
         detail = "" if kind == "shell" else Reader(rest).string().decode("utf-8", "replace")
         found = self.transfers.judge(kind, detail, terminal=self.terminal)
         if found is None:
