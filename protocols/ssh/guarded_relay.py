@@ -177,6 +177,13 @@ class GuardedRelay(WithholdingRelay):
             return False
         return super()._granted(side, channel, request)
 
+    def _answered(self, side: Side, payload: bytes, out: Out) -> bool:
+        passes = super()._answered(side, payload, out)
+        channel = self._channel(side, payload[1:5])
+        if channel.terminal_granted and isinstance(channel.guard, Guard):
+            channel.guard.granted()
+        return passes
+
     def _note(self, channel: Channel, request: packets.ChannelRequest) -> Answer:
         rules, transfers = self._guarded.rules, self._guarded.transfers
         match request.kind:

@@ -8,6 +8,7 @@ from samples.ssh_packets import (
     close,
     eof,
     execute,
+    failure,
     pty,
     request,
     success,
@@ -99,6 +100,18 @@ def test_nothing_is_sent_ahead_of_a_shell():
 def test_nothing_passes_as_what_only_targets_send(shell: Wire):
     with pytest.raises(RemoteProtocolError, match="standard error from a client"):
         shell.client(channel_error_data(TARGET_NUMBER, b"wipe\r"))
+
+
+@pytest.mark.parametrize("granted", [True, False])
+def test_an_interrupt_ends_a_line_only_where_there_is_a_terminal(granted: bool):  # noqa: FBT001
+    wire = guarded(RULES)
+    wire.client(pty(), request("shell"))
+    answer = success if granted else failure
+    wire.target(answer(CLIENT_NUMBER), success(CLIENT_NUMBER))
+    wire.client(channel_data(TARGET_NUMBER, b"wipe \x03\r"))
+    wire.sink.now_ms = 5000
+    wire.relay.pass_time()
+    assert bool(wire.recorded(CommandMatched)) is not granted
 
 
 def test_an_end_does_not_overtake_a_held_line(shell: Wire):
