@@ -118,6 +118,12 @@ def test_an_interrupt_ends_a_line_only_where_there_is_a_terminal(granted: bool):
     assert bool(wire.recorded(CommandMatched)) is not granted
 
 
+@pytest.mark.parametrize(("name", "passes"), [(b"LC_ALL", True), (b"TERMINFO", False)])
+def test_a_menu_takes_no_variable_that_names_files(name: bytes, passes: bool):  # noqa: FBT001
+    sent = guarded(MENU).client(request("env", string(name) + string(b"x"), reply=False))
+    assert bool(sent.to[Side.TARGET]) is passes
+
+
 def test_an_end_does_not_overtake_a_held_line(shell: Wire):
     shell.client(channel_data(TARGET_NUMBER, b"ls\rid\r"))
     assert shell.client(eof(TARGET_NUMBER)).to[Side.TARGET] == []
