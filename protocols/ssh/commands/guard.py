@@ -10,7 +10,7 @@ INVARIANT: a line that was not echoed is judged, and not told of.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Final
 
@@ -108,6 +108,14 @@ class Guard(LineGuard):
                     self._decide(self._readings(), self._told())
             elif not self._next_piece(at_ms):
                 return
+
+    def _decide(self, readings: Iterable[str], told: str) -> None:
+        readings = list(readings)
+        if told != HIDDEN and self._rules.judge(readings, told):
+            broken = [one for one in (told, *readings) if self._rules.judge([one], one)]
+            # Whoever is to approve it must not be told of something harmless.
+            told = told if told in broken else max(broken, key=len)
+        super()._decide(readings, told)
 
     def _next_piece(self, at_ms: int) -> bool:
         """Take what was typed up to the next Enter; False where nothing is left."""

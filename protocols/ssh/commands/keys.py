@@ -27,7 +27,7 @@ _ENTERS: Final = frozenset({b"\r", b"\n"})
 _MAY_RUN: Final = frozenset(
     {
         *(b"\x04", b"\x0f", b"\x1b#", b"\x18\x05", b"\x18e", b"\x18E"),
-        *(b"\x1ba", b"\x1bA", b"\x1bz", b"\x1bOM"),
+        *(b"\x1ba", b"\x1bA", b"\x1bz", b"\x1bv", b"\x1bOM"),
     }
 )
 _MAY_RUN_IN_VI: Final = frozenset({b"v", b"#"})

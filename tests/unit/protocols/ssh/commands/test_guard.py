@@ -274,3 +274,15 @@ def test_what_is_told_of_is_never_nothing(guard: Guard):
     guard.typed(5, b"\r")
     assert refused(guard)
     assert guard.found[0].command == "wipe^A^K"
+
+
+def test_what_is_told_of_is_what_breaks_the_rule():
+    guard = Guard(rules(), 80)
+    guard.shown(0, b"\r\n")
+    echoed(guard, 1, b"wipe")
+    guard.typed(3, b"\x01\x0b")
+    guard.shown(4, b"^A^K")
+    echoed(guard, 5, b"ls")
+    guard.typed(9, b"\r")
+    assert refused(guard)
+    assert "wipe" in guard.found[0].command

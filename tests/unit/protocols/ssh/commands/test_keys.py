@@ -79,7 +79,17 @@ def test_a_line_without_end_is_not_kept():
 @pytest.mark.parametrize(
     "key",
     [
-        *(b"\x04", b"\x0f", b"\x1b#", b"\x18\x05", b"\x18e", b"\x1ba", b"\x1bz", b"\x1bOM"),
+        *(
+            b"\x04",
+            b"\x0f",
+            b"\x1b#",
+            b"\x18\x05",
+            b"\x18e",
+            b"\x1ba",
+            b"\x1bz",
+            b"\x1bv",
+            b"\x1bOM",
+        ),
         *(b"\x1b[13u", b"\x1b[13;1:1u", b"\x1b[109;5u", b"\x1b[27;1;13~"),
         b"\x1b[13;28;13;1;0;1_",
     ],
