@@ -56,15 +56,20 @@ class PipedGuard(LineGuard):
     def finish(self, at_ms: int) -> None:
         """Judge a last line without an end, where nothing is before it."""
         del at_ms
-        if self.held is None and not self.waits:
+        if self.held is None and not self.waits and not self._ended:
             self._judge_rest()
 
     # --- inside
 
+    @property
+    def _ended(self) -> bool:
+        """Whether a line has just ended the session: nothing behind it runs."""
+        return any(found.action is RuleAction.END for found in self.found)
+
     def _go_on(self, at_ms: int) -> None:
         del at_ms
         for _ in range(_LINES):
-            if self.held:
+            if self.held or self._ended:
                 return
             end = self._queue.find(b"\n") + 1
             if not end:

@@ -147,3 +147,11 @@ def test_a_line_is_judged_as_appliances_take_it_that_edit_without_a_terminal(lin
     guard = PipedGuard(Rules([rule]))
     guard.typed(0, line + b"\n")
     assert guard.found
+
+
+def test_nothing_runs_behind_a_line_that_ends_the_session():
+    guard = guard_of("end")
+    guard.typed(0, b"ls\nwipe\npwd\nid")
+    guard.finish(1)
+    assert guard.take() == b"ls\n"
+    assert len(guard.found) == 1
