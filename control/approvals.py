@@ -175,8 +175,8 @@ def check_is_viewing(session: Session, request_id: UUID) -> None:
 
 
 def find(session: Session, request_id: UUID) -> AccessRequestRow:
-    """Return the request; raise `NotFoundError`."""
-    row = session.get(AccessRequestRow, request_id)
+    """Return the request, and let nobody else decide meanwhile; raise `NotFoundError`."""
+    row = session.get(AccessRequestRow, request_id, with_for_update=True)
     if row is None:
         raise NotFoundError(
             f"no request has the id {request_id}; `proxyd access requests` shows them"
@@ -243,6 +243,8 @@ def _standing(
             AccessRequestRow.expires_at > now,
         )
         .order_by(AccessRequestRow.state, AccessRequestRow.asked_at.desc())
+        # Who withdraws it at this moment waits, and then ends what it opens.
+        .with_for_update(read=True)
     )
     return session.scalars(query).first()
 

@@ -13,6 +13,7 @@ from storage.access_tables import AccessRequestRow
 
 WAITS_FOR: Final = dt.timedelta(hours=1)
 """How long a command waits."""
+_UNKNOWN: Final = "(a command whose text is not known)"
 _UNDECIDED: Final = "nobody has approved it within an hour"
 
 
@@ -29,6 +30,8 @@ def hold(session: Session, request: HoldCommand, command: str, now: dt.datetime)
     """Ask somebody, or say how that stands; raise `NotFoundError`."""
     of = sessions.find(session, request.session_id)
     if request.asked is None:
+        # Without a text it would be a request for the secret itself.
+        command = command.strip() or _UNKNOWN
         row = AccessRequestRow(
             id=uuid.uuid4(),
             user=of.user,

@@ -19,7 +19,7 @@ from protocols.rdp.acceptor import IO_CHANNEL, ClientSide
 from protocols.rdp.channel_terms import ChannelTerms
 from protocols.rdp.connector import TargetSide
 from protocols.rdp.typed_secrets import TypedSecrets
-from protocols.rdp.wire import logon_info, mcs, slowpath
+from protocols.rdp.wire import licensing, logon_info, mcs, slowpath
 from protocols.rdp.wire.errinfo import ErrorInfo
 from protocols.rdp.wire.framing import Splitter
 from protocols.rdp.wire.keys import keys_of
@@ -46,8 +46,6 @@ _INDICATION: Final = int(mcs.Domain.SEND_DATA_INDICATION)
 _DATA: Final = int(slowpath.Share.DATA)
 _SAVE_SESSION_INFO: Final = int(slowpath.ShareData.SAVE_SESSION_INFO)
 _LICENSING_FLAG: Final = 0x0080
-_LICENSING_FLAGS: Final = 0x0280
-"""With `SEC_LICENSE_ENCRYPT_CS`, which says what the server could have encrypted."""
 _REDIRECTION_FLAG: Final = 0x0400
 _SECURITY_BYTES: Final = 4
 """Of the header that licensing and a redirection without a share PDU begin with."""
@@ -284,11 +282,9 @@ class Relay:
         kind = slowpath.share_kind(packet, start)
         if kind == slowpath.Share.CONFIRM_ACTIVE:
             return capabilities.confirm_active(packet[start:])
-        if kind is None:
-            flags = int.from_bytes(packet[start : start + 2], "little")
-            if not flags & _LICENSING_FLAG or flags & ~_LICENSING_FLAGS:
-                # A second Client Info would be one with a password of the user's choice.
-                raise RemoteProtocolError("neither a share PDU nor licensing from the client")
+        if kind is None and not licensing.is_clients(packet[start:]):
+            # A second Client Info would be one with a password of the user's choice.
+            raise RemoteProtocolError("neither a share PDU nor licensing from the client")
         return None
 
     def _followed_of(self, packet: bytes) -> int | None:

@@ -69,6 +69,9 @@ class CommandReports:
                 _log.warning("command.hold_unasked", error=str(error))
             else:
                 asked = stands.asked
+                if self._over():
+                    # Whoever ended the session was quicker: nothing runs in it any more.
+                    break
                 if stands.approved is not None:
                     said = plain(stands.said)
                     relay.resolve(channel, found, approved=stands.approved, said=said)

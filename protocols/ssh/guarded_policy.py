@@ -1,5 +1,6 @@
 """What may be opened and asked for where a secret has a word to say about commands or files."""
 
+import re
 from typing import Final
 
 from bus.become import account_of
@@ -18,8 +19,8 @@ _OF_A_MENU: Final = frozenset(
         "winadj@putty.projects.tartarus.org",
     }
 )
-_HARMLESS_VARIABLES: Final = ("LANG", "LC_", "TERM")
-
+_HARMLESS_VARIABLES: Final = re.compile("LANG|LANGUAGE|LC_[A-Z_]+|TERM")
+"""`TERMINFO`, for one, names a file of the user's for programs to read."""
 
 _STARTS: Final = frozenset({"shell", "exec", "subsystem"})
 _PASSES: Final = frozenset({RuleAction.ALERT, RuleAction.HOLD})
@@ -96,7 +97,7 @@ class GuardedPolicy(ChannelPolicy):
         refusal = refusal or super().client_asks(kind, rest)
         if refusal is None and kind == "exec":
             refusal = self._broken(Reader(rest).text())
-        if refusal is None and kind in _STARTS and self.transfers.any and not self._menu:
+        if refusal is None and self.transfers.any and not self._menu:
             return self._of_files(kind, rest)
         return refusal
 
@@ -114,9 +115,13 @@ class GuardedPolicy(ChannelPolicy):
         return super().client_asks("shell", b"")
 
     def _of_files(self, kind: str, rest: bytes) -> str | None:
+        if kind not in {*_STARTS, "pty-req"}:
+            return None
         if self.begun:
             # What judges its files is what was started first.
             return _ONCE
+        if kind == "pty-req":
+            return None
         detail = "" if kind == "shell" else Reader(rest).string().decode("utf-8", "replace")
         found = self.transfers.judge(kind, detail, terminal=self.terminal)
         if found is None:
@@ -127,7 +132,7 @@ class GuardedPolicy(ChannelPolicy):
     def _off_menu(self, kind: str, rest: bytes) -> str | None:
         if kind not in _OF_A_MENU:
             return f"this secret permits what is on its menu: {self._names()}"
-        if kind == "env" and not Reader(rest).text().startswith(_HARMLESS_VARIABLES):
+        if kind == "env" and not _HARMLESS_VARIABLES.fullmatch(Reader(rest).text()):
             return "this secret permits what is on its menu, and no variables"
         if kind == "exec":
             permitted, self.permitted = self.permitted, None

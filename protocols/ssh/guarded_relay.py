@@ -7,6 +7,8 @@ Sessions of other secrets have `PacketRelay` itself, and pay nothing.
 from collections.abc import Iterator
 from typing import Final
 
+from msgspec import structs
+
 from bus.command_rules import CommandControl, RuleAction
 from bus.menu import MenuError, command, find
 from protocols.errors import RemoteProtocolError
@@ -177,6 +179,13 @@ class GuardedRelay(WithholdingRelay):
             return False
         return super()._granted(side, channel, request)
 
+    def _answered(self, side: Side, payload: bytes, out: Out) -> bool:
+        passes = super()._answered(side, payload, out)
+        channel = self._channel(side, payload[1:5])
+        if channel.terminal_granted and isinstance(channel.guard, Guard):
+            channel.guard.granted()
+        return passes
+
     def _note(self, channel: Channel, request: packets.ChannelRequest) -> Answer:
         rules, transfers = self._guarded.rules, self._guarded.transfers
         match request.kind:
@@ -185,11 +194,11 @@ class GuardedRelay(WithholdingRelay):
                 channel.guard = Guard(rules, columns)
             case "shell" if rules.any and channel.guard is None:
                 channel.guard = PipedGuard(rules)
+            case "exec" if self._become:
+                channel.becoming = Becoming(self._become, self._at_ms)
             case "exec" | "subsystem" if transfers.any:
                 detail = Reader(request.rest).text()
                 channel.guard = transfers.gate(request.kind, detail) or channel.guard
-            case "exec" if self._become:
-                channel.becoming = Becoming(self._become, self._at_ms)
             case "window-change" if channel.guard:
                 channel.guard.resize(Reader(request.rest).uint32())
         channel.begun |= request.kind in _STARTS
@@ -202,6 +211,11 @@ class GuardedRelay(WithholdingRelay):
         request = packets.ChannelRequest.read(payload_of(body))
         if self._become and request.kind == "shell":
             return _execute(request, self._become.command)
+        if self._become and request.kind == "pty-req":
+            # A password is typed on it: a key that interrupts, or erases, would tell of each
+            # session whether that is in it.
+            rest = packets.Terminal.read(request.rest).without_keys().write()
+            return body_of(structs.replace(request, rest=rest).write())
         if request.kind != "exec" or self._become:
             return body
         try:

@@ -251,6 +251,11 @@ class GlobalRequest(Struct, frozen=True):
                 return ""
 
 
+_PLAIN_MODES: Final = frozenset({42, 128, 129})
+"""That text is UTF-8 (RFC 8160), and the speeds."""
+_MODE_BYTES: Final = 5
+
+
 class Terminal(Struct, frozen=True):
     """The fields of a `pty-req`, RFC 4254 6.2."""
 
@@ -272,6 +277,14 @@ class Terminal(Struct, frozen=True):
         """Return what follows `want_reply`, without a size in pixels."""
         sizes = uint32(self.columns) + uint32(self.rows) + uint32(0) + uint32(0)
         return string(self.terminal.encode()) + sizes + string(self.modes)
+
+    def without_keys(self) -> "Terminal":
+        """Return it without modes (RFC 4254 8) that give keys or letters a meaning."""
+        modes = [
+            self.modes[at : at + _MODE_BYTES] for at in range(0, len(self.modes), _MODE_BYTES)
+        ]
+        plain = b"".join(mode for mode in modes if mode[0] in _PLAIN_MODES and mode[4:])
+        return Terminal(self.terminal, self.columns, self.rows, plain + b"\0")
 
 
 def channel_success(recipient: int) -> bytes:

@@ -230,6 +230,9 @@ class SFTPLedger:
         self._expect(ident, request)
 
     def _expect(self, ident: int, request: _Request) -> None:
+        if ident in self._requests:
+            # Nobody could tell whose contents an answer brings.
+            raise RemoteProtocolError("two SFTP requests with one number")
         self._requests[ident] = request
         if len(self._requests) > REQUESTS_LIMIT:
             raise RemoteProtocolError(f"more than {REQUESTS_LIMIT} unanswered SFTP requests")
@@ -245,7 +248,8 @@ class SFTPLedger:
     def _read(self, fields: bytes) -> Contents | None:
         request = self._requests.pop(int.from_bytes(fields[:4], "big"), None)
         if request is None or request.kind != Kind.READ or request.file is None:
-            return None
+            # A number that another request had as well hides whose contents these are.
+            raise RemoteProtocolError("file contents that answer no request")
         return request.file.down.at(request.offset)
 
     def _answered(self, kind: int, body: bytes) -> None:
@@ -257,6 +261,8 @@ class SFTPLedger:
             return
         request = self._requests.pop(number, None)
         if request is None:
+            if kind == Kind.HANDLE:
+                raise RemoteProtocolError("a file that was opened by no request")
             return
         if kind == Kind.HANDLE:
             self._opened(request, fields.string())

@@ -62,7 +62,6 @@ EDGES = {
     "protocols/rdp/login.py": "tests/e2e/test_rdp.py",
     "protocols/rdp/served_session.py": "tests/e2e/test_rdp.py",
     "protocols/ssh/accounts.py": "tests/e2e/test_terminal.py",
-    "protocols/ssh/command_reports.py": "tests/e2e/test_commands.py",
     "protocols/ssh/guarded_policy.py": "tests/e2e/test_commands.py",
     "proxyd/cli/secret_commands.py": "tests/e2e/test_commands.py",
     "proxyd/cli/secret_files.py": "tests/e2e/test_file_rules.py",

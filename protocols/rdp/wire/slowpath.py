@@ -9,7 +9,8 @@ SERVER_USER: Final = 1002
 """The channel that a server speaks from ([MS-RDPBCGR] 2.2.8.1.1.1.1, pduSource)."""
 _VERSION: Final = 0x10
 """In the bits above the type of a share PDU."""
-_TYPE_BITS: Final = 0x0F
+TYPE_BITS: Final = 0x0F
+"""Of the byte that says what a share PDU is."""
 _SHARE_ID: Final = 0x0001_03EA
 """Any would do before the client is active; this is what Windows sends."""
 SHARE_HEADER_BYTES: Final = 6
@@ -45,8 +46,8 @@ def share_kind(packet: bytes, start: int = 0) -> int | None:
     if size < SHARE_HEADER_BYTES or packet[start] | packet[start + 1] << 8 != size:
         return None
     kind = packet[start + 2]
-    if kind & ~_TYPE_BITS == _VERSION:
-        return kind & _TYPE_BITS
+    if kind & ~TYPE_BITS == _VERSION:
+        return kind & TYPE_BITS
     # A redirection alone has version zero (2.2.13.3.1).
     return kind if kind == Share.SERVER_REDIRECT else None
 

@@ -10,14 +10,15 @@ INVARIANT: a line that was not echoed is judged, and not told of.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Final
 
 from protocols.errors import RemoteProtocolError
+from protocols.ssh.commands.edited import MAX_CHARACTERS
 from protocols.ssh.commands.keys import TypedLine
 from protocols.ssh.commands.line_guard import HELD_LIMIT_BYTES, LineGuard
-from protocols.ssh.commands.row import Row
+from protocols.ssh.commands.row import MAX_CELLS, Row
 from protocols.ssh.commands.rules import HIDDEN, Rules
 
 QUIET_MS: Final = 150
@@ -27,13 +28,14 @@ UNECHOED_MS: Final = 300
 LIMIT_MS: Final = 2000
 """How long a line waits at the most."""
 _INTERRUPT: Final = b"\x03"
-_CARRIED: Final = 4096
-_ROW: Final = 4096
-"""Characters of what the screen shows that are judged, and of a paste at each newline."""
+_PASTED: Final = 4096
+"""Characters of a paste that are judged at each newline, besides the line."""
+_BLANKS = re.compile(r"[ \t]+")
 _TAILS: Final = 16
 """Places where a command may begin: each is a line more to be judged."""
 _TAIL = re.compile(r"[$#%>:\xbb\u276f] ?(?=\S)|': ")
 """Behind one of these a command may begin, where nobody knows the prompt."""
+_TOO_LONG: Final = f"not run: a line of more than {MAX_CHARACTERS} characters is not judged"
 _ASKS = re.compile(
     r"(?i)(?:pass\s?(?:word|phrase|wd|code)|kennwort|passwort|contrase\xf1a|mot de passe"
     r"|\b(?:pin|otp|totp|token|code|secret)\b)[^\n]{0,60}$"
@@ -63,6 +65,10 @@ class Guard(LineGuard):
     def waits(self) -> bool:
         """Whether time decides: an Enter waits for an echo."""
         return bool(self._enter) and self.held is None
+
+    def granted(self) -> None:
+        """Take it that there is a terminal, and not a mere pipe in its place."""
+        self._line.interruptible = True
 
     def resize(self, columns: int) -> None:
         """Take the terminal's width."""
@@ -96,9 +102,20 @@ class Guard(LineGuard):
             if self._enter:
                 if not self._settled(at_ms):
                     return
-                self._decide(self._readings(), self._told())
+                if self._line.overflowed or len(self._carried) > MAX_CHARACTERS:
+                    self._decide_unknown(_TOO_LONG)
+                else:
+                    self._decide(self._readings(), self._told())
             elif not self._next_piece(at_ms):
                 return
+
+    def _decide(self, readings: Iterable[str], told: str) -> None:
+        readings = list(readings)
+        if told != HIDDEN and self._rules.judge(readings, told):
+            broken = [one for one in (told, *readings) if self._rules.judge([one], one)]
+            # Whoever is to approve it must not be told of something harmless.
+            told = told if told in broken else max(broken, key=len)
+        super()._decide(readings, told)
 
     def _next_piece(self, at_ms: int) -> bool:
         """Take what was typed up to the next Enter; False where nothing is left."""
@@ -133,6 +150,9 @@ class Guard(LineGuard):
             return True
         if self._sure and (row.alternate or line.untouched or self._echoed):
             return True
+        if row.alternate and not line.ends:
+            # Where nobody works at a prompt, keys that run a line there are anything else.
+            return True
         waited_ms = at_ms - self._entered_ms
         if self._sure:
             return waited_ms >= UNECHOED_MS
@@ -164,32 +184,52 @@ class Guard(LineGuard):
 
     def _readings(self) -> list[str]:
         """Return every line that the target may take this for."""
-        text, shown = self._line.text.strip(), self._shown[:_ROW]
-        if self._line.pasting:
+        line, text, shown = self._line, self._line.text.strip(), self._shown[:MAX_CELLS]
+        if line.pasting:
             # What is before the last newline was judged there.
-            return [*text.split("\n")[-2:], self._carried + text[-_ROW:]]
+            readings = [*text.split("\n")[-2:], text[-_PASTED:], *line.others]
+            return [*readings, *(self._carried + one for one in readings[2:])]
         readings = [*text.split("\n"), text.replace("\\\n", ""), self._carried + text]
-        prompt = (self._prompt or "").rstrip()
-        if prompt and shown.startswith(prompt):
-            body = shown[len(prompt) :].strip()
+        body = self._body(shown)
+        if body is not None:
             readings += [body, self._carried + body]
-        elif not self._sure:
+        if not self._sure and (body is None or not self._prompt):
             tails = islice(_TAIL.finditer(shown), _TAILS)
             readings += [shown, *(shown[found.end() :] for found in tails)]
-        return readings
+        if line.edited and (body != text or not text):
+            # It is not sure that somebody heeds what the keys mean to a shell's line editor.
+            readings += [*line.others, *(self._carried + one for one in line.others)]
+        return [reading.lstrip("#") for reading in readings] + readings
+
+    def _body(self, shown: str) -> str | None:
+        """Return what the screen shows behind the prompt, as far as that is known."""
+        prompt = self._prompt
+        if prompt is None or not shown.startswith(prompt.rstrip()):
+            return None
+        if not prompt.rstrip() and (self._echoed and not self._line.edited):
+            # The prompt may have come behind what was typed.
+            return None
+        return shown[len(prompt.rstrip()) :].strip()
 
     def _told(self) -> str:
         text, shown = self._line.text.strip(), self._shown
-        if not self._sure:
-            prompt = (self._prompt or "").rstrip()
-            return shown[len(prompt) :].strip() if shown.startswith(prompt) else shown
-        if self._line.pasting:
+        if self._sure and self._line.pasting:
             return HIDDEN if _ASKS.search(shown) else text
-        return text if self._echoed or text in shown else HIDDEN
+        if self._sure and text and (self._echoed or text in shown):
+            return text
+        if self._sure and text:
+            return HIDDEN
+        prompt = (self._prompt or "").rstrip()
+        told = shown[len(prompt) :].strip() if shown.startswith(prompt) else shown
+        return told or text or HIDDEN
 
     def _release(self) -> None:
         self._due += self._enter
         line = self._line
+        if not line.ends:
+            # Perhaps it was run, and perhaps it goes on.
+            self._enter = b""
+            return
         if line.pasting:
             line.newline()
         else:
@@ -202,7 +242,8 @@ class Guard(LineGuard):
     def _carry(self, text: str) -> None:
         """Remember a line that goes on in the next."""
         backslashes = len(text) - len(text.rstrip("\\"))
-        self._carried = ((self._carried + text)[:-1] if backslashes % 2 else "")[-_CARRIED:]
+        carried = (self._carried + text)[:-1] if backslashes % 2 else ""
+        self._carried = _BLANKS.sub(" ", carried)
 
     def _give_up(self) -> None:
         """Have the target forget the line; what was typed behind it is forgotten with it."""

@@ -58,7 +58,13 @@ class LineGuard(ABC):
 
     def _decide(self, readings: Iterable[str], told: str) -> None:
         """Judge the line that is next."""
-        found = self._rules.judge(readings, told)
+        self._follow(self._rules.judge(readings, told))
+
+    def _decide_unknown(self, refused: str) -> None:
+        """Refuse the line that is next, which cannot be judged."""
+        self._follow(self._rules.unknown(refused))
+
+    def _follow(self, found: Found | None) -> None:
         if found:
             self.found.append(found)
         action = found.action if found else None

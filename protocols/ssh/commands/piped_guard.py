@@ -4,14 +4,21 @@ A line that waits holds up those behind it. The window of the target bounds them
 no room for what it has not got.
 """
 
+import re
 from typing import Final
 
+from bus.command_rules import RuleAction
 from protocols.errors import RemoteProtocolError
+from protocols.ssh.commands.keys import TypedLine
 from protocols.ssh.commands.line_guard import HELD_LIMIT_BYTES, LineGuard
 from protocols.ssh.commands.rules import Rules
 
 _PARTIAL_BYTES: Final = 64 * 1024
-"""No command is as long; what is so was sent to something else."""
+"""Of a line that are judged at a time: what is longer was hardly sent to a shell."""
+_BEFORE_CHARACTERS: Final = 256 * 1024
+"""Of the same line, without its blanks, that the rest is judged together with."""
+_BLANKS = re.compile(r"\s+")
+_KEYS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _LINES: Final = 4096
 """Lines that are judged at a time: a window of them was held up, and others share the loop."""
 
@@ -25,6 +32,8 @@ class PipedGuard(LineGuard):
         """What is yet to be judged."""
         self._whole = bytearray()
         """The line that is next: one that goes on in the next, as far as it has come."""
+        self._before = ""
+        """What has gone on of it already."""
 
     @property
     def waits(self) -> bool:
@@ -47,15 +56,20 @@ class PipedGuard(LineGuard):
     def finish(self, at_ms: int) -> None:
         """Judge a last line without an end, where nothing is before it."""
         del at_ms
-        if self.held is None and not self.waits:
+        if self.held is None and not self.waits and not self._ended:
             self._judge_rest()
 
     # --- inside
 
+    @property
+    def _ended(self) -> bool:
+        """Whether a line has just ended the session: nothing behind it runs."""
+        return any(found.action is RuleAction.END for found in self.found)
+
     def _go_on(self, at_ms: int) -> None:
         del at_ms
         for _ in range(_LINES):
-            if self.held:
+            if self.held or self._ended:
                 return
             end = self._queue.find(b"\n") + 1
             if not end:
@@ -82,8 +96,15 @@ class PipedGuard(LineGuard):
         self._judge()
 
     def _judge(self) -> None:
-        text = self._whole.decode("utf-8", "replace").replace("\\\n", "").rstrip("\r\n")
-        self._decide([text], text)
+        whole = self._whole.decode("utf-8", "replace").replace("\\\n", "")
+        text = whole.rstrip("\r\n")
+        line = self._before + text
+        decided = len(self.found)
+        self._before = ""
+        self._decide([line, text, *_as_typed(text)], text)
+        stopped = any(found.action is not RuleAction.ALERT for found in self.found[decided:])
+        if not whole.endswith("\n") and not stopped:
+            self._before = _BLANKS.sub(" ", line)[-_BEFORE_CHARACTERS:]
 
     def _release(self) -> None:
         self._due += self._whole
@@ -92,3 +113,14 @@ class PipedGuard(LineGuard):
     def _give_up(self) -> None:
         self.swallowed_bytes += len(self._whole)
         self._whole.clear()
+
+
+def _as_typed(text: str) -> set[str]:
+    """Return what a line is to targets that edit it as on a terminal, as appliances may."""
+    readings: set[str] = set()
+    if _KEYS.search(text):
+        for part in re.split("[\r\x0f]", text):
+            line = TypedLine()
+            list(line.feed(part.encode()))
+            readings |= {line.text, *line.others}
+    return readings

@@ -67,4 +67,19 @@ class Rules:
             return None
         broken = [rule for rule, matches in self._rules if any(map(matches, readings))]
         broken.sort(key=lambda rule: _GRAVITY.index(rule.action), reverse=True)
-        return Found(broken[0].action, tuple(broken), told[:MAX_TOLD])
+        return Found(broken[0].action, tuple(broken), _told(told))
+
+    def unknown(self, refused: str) -> Found | None:
+        """Return what a line breaks that nobody can judge; None where no rule is graver."""
+        grave = [rule for rule, _ in self._rules if rule.action is not RuleAction.ALERT]
+        if not grave:
+            return None
+        return Found(RuleAction.NOTICE, tuple(grave[:1]), HIDDEN, refused)
+
+
+def _told(text: str) -> str:
+    """Cut what is told of, and say so: somebody may have to approve it."""
+    if len(text) <= MAX_TOLD:
+        return text
+    more = f" [of {len(text)} characters]"
+    return text[: MAX_TOLD - len(more)] + more

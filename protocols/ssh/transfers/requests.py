@@ -1,6 +1,6 @@
 """What a request on a channel is about to do with files, as far as its command tells.
 
-    subsystem sftp, sftp-server     judged request by request
+    subsystem sftp, sftp-server     judged request by request, where systems have it
     scp -t                          an upload, judged file by file where rules go by paths
     scp -f                          a download of what it names
     rsync --server [--sender]       an upload [a download]
@@ -27,7 +27,10 @@ Gate = SFTPGate | SCPGate
 
 _UPLOAD, _DOWNLOAD = Direction.UPLOAD, Direction.DOWNLOAD
 _PLAIN: Final = r"[A-Za-z0-9_./@%+,=:~-]"
-_SFTP_SERVER: Final = re.compile(r"(/[A-Za-z0-9_.-]+)*/sftp-server")
+_SFTP_SERVER: Final = re.compile(
+    # Anywhere else it could be somebody's own program.
+    r"/usr/(?:local/)?lib(?:exec|64)?/(?:openssh/|ssh/|misc/)?sftp-server"
+)
 _PLAIN_SCP: Final = re.compile(rf"(?:{_PLAIN}|[ '\"])*")
 _RSYNC: Final = re.compile(
     # Without -s: what is asked for would come on the channel. `e` has the rest for itself.
@@ -58,6 +61,10 @@ class Transfers:
 
     def judge(self, kind: str, detail: str, *, terminal: bool) -> Found | None:
         """Say why something may not be started, if it may not."""
+        if terminal and kind != "shell":
+            # A terminal edits what passes (erase, kill, literal next): what runs would read
+            # something else than what was judged.
+            return self._judge_both(f"a {kind} {detail} on a terminal")
         if kind == "exec" and not _is_sftp(kind, detail):
             return self._judge_command(detail)
         # At a terminal somebody looks; without one, a shell is a command like any other.

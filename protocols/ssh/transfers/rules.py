@@ -4,6 +4,7 @@ A path is judged by its name alone, without `.` and `..`: links on the target ar
 """
 
 import posixpath
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -11,11 +12,18 @@ from bus.command_rules import CommandRule, RuleAction
 from bus.file_rules import EVERYTHING, Direction, FileRule, FileVerdict, glob_matcher
 from protocols.ssh.commands.rules import MAX_TOLD, Found
 
+_DRIVE = re.compile("[A-Za-z]:")
 BOTH: Final = (Direction.UPLOAD, Direction.DOWNLOAD)
 
 
 def whole_path(path: str, start: str | None) -> str | None:
-    """Return `path` from `/`, or None where it is not known where it starts."""
+    """Return `path` from `/`, or None where it is not known where it starts.
+
+    So it is where targets differ: a NUL ends a path for some, and Windows takes a backslash
+    for a slash and begins anew at a drive.
+    """
+    if "\0" in path or "\\" in path or _DRIVE.match(path):
+        return None
     if not path.startswith("/"):
         if start is None:
             return None

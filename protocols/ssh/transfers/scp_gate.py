@@ -15,7 +15,7 @@ from typing import Final
 from bus.file_rules import Direction
 from protocols.errors import RemoteProtocolError
 from protocols.ssh.commands.rules import Found
-from protocols.ssh.scp_ledger import DEPTH_LIMIT, LINE_LIMIT_BYTES, SCPCommand
+from protocols.ssh.scp_ledger import DEPTH_LIMIT, SCPCommand
 from protocols.ssh.transfers.gate import FileGate
 from protocols.ssh.transfers.rules import FileRules, whole_path
 from protocols.ssh.transfers.sftp_gate import REFUSALS_LIMIT
@@ -23,8 +23,11 @@ from protocols.ssh.transfers.sftp_gate import REFUSALS_LIMIT
 HELD_LIMIT_BYTES: Final = 4 * 1024 * 1024
 """More than any target lets a client send ahead."""
 ANSWERS_LIMIT: Final = 16
+_LINE_LIMIT_BYTES: Final = 2000
+"""What some targets have room for: they take the rest of a longer one for another line."""
 _REFUSED: Final = b"\x01proxyd: refused\n"
-_LINE = re.compile(rb"([CD])[0-7]{4,5} ([0-9]{1,19}) ([^/\n]+)\n\Z")
+# A size of 19 digits may be none for a target: less than nothing.
+_LINE = re.compile(rb"([CD])[0-7]{4,5} ([0-9]{1,18}) ([^/\n]+)\n\Z")
 
 
 class _Expects(enum.Enum):
@@ -128,8 +131,8 @@ class SCPGate(FileGate):
         taken_bytes = self._queue.find(b"\n") + 1 or len(self._queue)
         self._line += self._queue[:taken_bytes]
         del self._queue[:taken_bytes]
-        if len(self._line) > LINE_LIMIT_BYTES:
-            raise RemoteProtocolError(f"an SCP line of more than {LINE_LIMIT_BYTES} bytes")
+        if len(self._line) > _LINE_LIMIT_BYTES:
+            raise RemoteProtocolError(f"an SCP line of more than {_LINE_LIMIT_BYTES} bytes")
         if self._line.endswith(b"\n"):
             line, self._line = bytes(self._line), bytearray()
             self._said(line)
@@ -187,4 +190,4 @@ class SCPGate(FileGate):
 
 
 def _text(name: bytes) -> str:
-    return name.decode("utf-8", "backslashreplace")
+    return name.decode("utf-8", "replace")

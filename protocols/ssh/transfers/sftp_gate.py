@@ -24,6 +24,10 @@ from protocols.ssh.transfers.rules import BOTH, FileRules, whole_path
 REFUSALS_LIMIT: Final = 1000
 """On one channel: each is recorded and told of."""
 _HEAD: Final = struct.Struct(">IB")
+_NUMBERED: Final = struct.Struct(">IBI")
+"""With the number that the answer repeats."""
+_NUMBERS_LIMIT: Final = 4096
+"""Clients ask where they start at first."""
 _SPOKEN: Final = 3
 """The version that everybody speaks, and the only one that is read here."""
 _READ, _WRITE = 1, 2
@@ -69,13 +73,15 @@ class SFTPGate(FileGate):
         self._start: str | None = None
         """Where relative paths start, as the target says."""
         self._start_asked: int | None = None
+        self._numbers: set[int] = set()
+        """Of the requests before that: an answer to one of them says nothing of the start."""
         self._refusals = 0
         self._answers = MessageCutter(
             Kind.DATA, frozenset({Kind.VERSION, Kind.NAME}), self._answered, _skipped
         )
         self._judges: dict[int, Callable[[int, Reader], Found | None]] = {
             Kind.OPEN: self._opened,
-            Kind.REALPATH: self._located,
+            Kind.REALPATH: lambda _ident, _fields: None,
             Kind.RENAME: self._renamed,
             Kind.SYMLINK: self._linked,
             Kind.FSETSTAT: self._file_changed,
@@ -115,10 +121,11 @@ class SFTPGate(FileGate):
         if len(head) == _HEAD.size:
             if length_bytes < 1 + len(uint32(0)) or length_bytes > MESSAGE_LIMIT_BYTES:
                 raise RemoteProtocolError(f"an SFTP request of {length_bytes} bytes")
-            if kind not in _PASSING:
-                self._needed_bytes = 4 + length_bytes
-                return
-            self._passing_bytes = length_bytes - 1
+            self._needed_bytes = _NUMBERED.size if kind in _PASSING else 4 + length_bytes
+            return
+        if kind in _PASSING:
+            self._number(_NUMBERED.unpack_from(head)[2])
+            self._passing_bytes = 4 + length_bytes - len(head)
             self._due += head
         else:
             self._due += self._judged(kind, bytes(head))
@@ -131,6 +138,9 @@ class SFTPGate(FileGate):
         if kind == Kind.INIT:
             # A client that offers more would speak what nobody here reads.
             return message[: _HEAD.size] + uint32(min(ident, _SPOKEN)) + fields.rest()
+        is_first = self._number(ident)
+        if kind == Kind.REALPATH and is_first and fields.string() in {b".", b""}:
+            self._start_asked = ident
         judge = self._judges.get(kind)
         against = judge(ident, fields) if judge else self._unknown(f"request {kind}")
         if against is None:
@@ -145,6 +155,21 @@ class SFTPGate(FileGate):
         unknown = bytes((Kind.EXTENDED,)) + uint32(ident) + string(b"-" * filler_bytes)
         return message[:4] + unknown
 
+    def _number(self, ident: int) -> bool:
+        """Take note of a request; say whether no other has had its number.
+
+        Of two with one number nobody knows whose an answer is, and a client could have the
+        start be anywhere.
+        """
+        if self._start is not None:
+            return False
+        if ident == self._start_asked:
+            self._start_asked = None
+        if ident in self._numbers or len(self._numbers) >= _NUMBERS_LIMIT:
+            return False
+        self._numbers.add(ident)
+        return True
+
     def _linked(self, _ident: int, fields: Reader) -> Found | None:
         target, link = fields.string(), fields.string()
         # Where it leads counts, and nobody but the target knows that.
@@ -156,10 +181,6 @@ class SFTPGate(FileGate):
 
     def _changed(self, _ident: int, fields: Reader) -> Found | None:
         return self._of(_UPLOAD, fields.string())
-
-    def _located(self, ident: int, fields: Reader) -> None:
-        if fields.string() in {b".", b""}:
-            self._start_asked = ident
 
     def _extended(self, ident: int, fields: Reader) -> Found | None:
         name = fields.string()
@@ -190,7 +211,7 @@ class SFTPGate(FileGate):
         return self._rules.judge(direction, self._whole(path), _text(path))
 
     def _whole(self, path: bytes) -> str | None:
-        return whole_path(_text(path), self._start)
+        return whole_path(path.decode("utf-8", "replace"), self._start)
 
     def _unknown(self, told: str) -> Found | None:
         return self._rules.judge(_DOWNLOAD, None, told) or self._rules.judge(
@@ -204,7 +225,7 @@ class SFTPGate(FileGate):
             if number > _SPOKEN:
                 raise RemoteProtocolError(f"SFTP version {number}: only {_SPOKEN} is judged")
         elif number == self._start_asked and fields.uint32() == 1:
-            self._start, self._start_asked = _text(fields.string()), None
+            self._start, self._start_asked = fields.text(), None
 
 
 def _text(path: bytes) -> str:

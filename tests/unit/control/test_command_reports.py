@@ -53,6 +53,13 @@ def hold(database, clock, live):
     return hold
 
 
+def test_a_command_without_text_is_no_request_for_the_secret(database, clock, live):
+    request = HoldCommand(session_id=live, rule="r", sealed_command=b"")
+    with database.transaction() as session:
+        held = command_reports.hold(session, request, " ", clock.now())
+        assert approvals.find(session, held.asked).command.strip()
+
+
 def test_a_report_is_a_row_of_the_trail(database, clock, live):
     report = CommandReport(
         session_id=live, rule="r", action="notice", outcome="refused", sealed_command=b""

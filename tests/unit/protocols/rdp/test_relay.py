@@ -173,6 +173,21 @@ def test_a_demand_behind_another_share_pdu_is_reduced_too(relay: Relay):
     assert relay.receive(Side.TARGET, mcs.send_indication(1002, 1003, both)).data == seen
 
 
+@pytest.mark.parametrize("size_bytes", [0x80, 0x280])
+def test_no_share_pdu_of_a_client_passes_for_licensing(relay: Relay, size_bytes: int):
+    codecs = active([(Capability.BITMAP_CODECS, bytes(5))], confirm=True)
+    first = share(slowpath.Share.DATA, bytes(size_bytes - slowpath.SHARE_HEADER_BYTES))
+    with pytest.raises(RemoteProtocolError):
+        relay.receive(Side.CLIENT, mcs.send_request(USER, IO_CHANNEL, first + codecs))
+    padded = active(
+        [(Capability.BITMAP_CODECS, bytes(size_bytes - len(codecs) + 5))], confirm=True
+    )
+    older = padded[:2] + bytes([padded[2] & 0x0F]) + padded[3:]
+    assert len(older) == size_bytes
+    with pytest.raises(RemoteProtocolError):
+        relay.receive(Side.CLIENT, mcs.send_request(USER, IO_CHANNEL, older))
+
+
 def test_an_auto_reconnect_cookie_loses_its_secret(relay: Relay, sink: Sink):
     secret = bytes(range(1, 17))
     cookie = b"\x1c\0\0\0\1\0\0\0\1\0\0\0" + secret

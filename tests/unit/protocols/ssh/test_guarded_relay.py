@@ -8,12 +8,14 @@ from samples.ssh_packets import (
     close,
     eof,
     execute,
+    failure,
     pty,
     request,
     success,
 )
 
 from bus.command_rules import CommandControl, CommandRule, MenuEntry, RuleAction
+from bus.file_rules import Direction, FileRule, FileVerdict
 from protocols.errors import RemoteProtocolError
 from protocols.ssh.becoming import QUIET_MS, SETTLED_MS, become
 from protocols.ssh.channels import Limits, Out, Side
@@ -21,13 +23,16 @@ from protocols.ssh.commands.rules import Found
 from protocols.ssh.guarded_policy import GuardedPolicy
 from protocols.ssh.guarded_relay import GuardedRelay
 from protocols.ssh.packets import (
+    ChannelRequest,
     Message,
     Reader,
+    Terminal,
     body_of,
     channel_data,
     channel_error_data,
     payload_of,
     string,
+    uint32,
     window_adjust,
 )
 from recorder.events import (
@@ -99,6 +104,24 @@ def test_nothing_is_sent_ahead_of_a_shell():
 def test_nothing_passes_as_what_only_targets_send(shell: Wire):
     with pytest.raises(RemoteProtocolError, match="standard error from a client"):
         shell.client(channel_error_data(TARGET_NUMBER, b"wipe\r"))
+
+
+@pytest.mark.parametrize("granted", [True, False])
+def test_an_interrupt_ends_a_line_only_where_there_is_a_terminal(granted: bool):  # noqa: FBT001
+    wire = guarded(RULES)
+    wire.client(pty(), request("shell"))
+    answer = success if granted else failure
+    wire.target(answer(CLIENT_NUMBER), success(CLIENT_NUMBER))
+    wire.client(channel_data(TARGET_NUMBER, b"wipe \x03\r"))
+    wire.sink.now_ms = 5000
+    wire.relay.pass_time()
+    assert bool(wire.recorded(CommandMatched)) is not granted
+
+
+@pytest.mark.parametrize(("name", "passes"), [(b"LC_ALL", True), (b"TERMINFO", False)])
+def test_a_menu_takes_no_variable_that_names_files(name: bytes, passes: bool):  # noqa: FBT001
+    sent = guarded(MENU).client(request("env", string(name) + string(b"x"), reply=False))
+    assert bool(sent.to[Side.TARGET]) is passes
 
 
 def test_an_end_does_not_overtake_a_held_line(shell: Wire):
@@ -224,13 +247,13 @@ def test_nobody_is_asked_for_a_client_that_has_closed(piped: Wire):
 PASSWORD = b"canary-Tr0ub4dor-3"
 
 
-def as_root(allowed: str = "shell") -> Wire:
+def as_root(allowed: str = "shell", control: CommandControl = CommandControl()) -> Wire:  # noqa: B008
     """A session whose shells become root, with a terminal asked for."""
     wire = Wire()
-    policy = GuardedPolicy(frozenset({allowed}), CommandControl(), "su - root")
+    policy = GuardedPolicy(frozenset({allowed}), control, "su - root")
     terms = RecordingTerms(mask_typed=False)
     whom = become("su - root", PASSWORD.decode(), 10)
-    wire.relay = GuardedRelay(policy, CommandControl(), terms, Limits(), wire.sink, whom)
+    wire.relay = GuardedRelay(policy, control, terms, Limits(), wire.sink, whom)
     wire.open_session()
     wire.client(pty())
     wire.target(success(CLIENT_NUMBER))
@@ -266,6 +289,24 @@ def test_a_shell_becomes_another_account_and_nobody_sees_the_password():
     assert b"".join(each.data for each in wire.recorded(ClientData)) == b"id\r"
     assert PASSWORD not in repr(wire.sink.events).encode()
     assert data_of(wire.client(channel_data(TARGET_NUMBER, b"ls\r")).to[Side.TARGET]) == b"ls\r"
+
+
+def test_no_key_of_the_users_choice_tells_what_is_in_the_password():
+    wire = as_root()
+    interrupts, utf_8 = b"\x01" + uint32(ord("T")), b"\x2a" + uint32(1)
+    asked = Terminal("xterm", 80, 24, interrupts + utf_8 + b"\0")
+    [body] = wire.client(request("pty-req", asked.write())).to[Side.TARGET]
+    assert Terminal.read(ChannelRequest.read(payload_of(body)).rest).modes == utf_8 + b"\0"
+
+
+def test_rules_about_files_keep_nobody_from_becoming_another():
+    rule = FileRule(
+        name="f", verdict=FileVerdict.REFUSE, directions=(Direction.DOWNLOAD,), glob="**"
+    )
+    wire = as_root(control=CommandControl(files=(rule,)))
+    wire.client(request("shell"))
+    wire.target(success(CLIENT_NUMBER), channel_data(CLIENT_NUMBER, b"Password: "))
+    assert data_of(pass_time(wire, QUIET_MS)[Side.TARGET]) == PASSWORD + b"\n"
 
 
 def test_the_room_that_the_password_took_is_not_the_clients():

@@ -281,10 +281,33 @@ def test_it_gives_up_once_and_ignores_the_rest(turns):
 def test_answers_to_nothing_are_ignored():
     assert not play(
         SFTPLedger(),
-        ("target", status(1) + handle(2) + contents(3, b"x") + message(104, 4, bytes(4))),
+        ("target", status(1) + message(104, 4, bytes(4))),
         (
             "client",
             write(5, 0, b"x", b"no handle") + close(6, b"none") + read(7, 0, 1, b"none"),
         ),
-        ("target", status(5) + status(6) + contents(7, b"x")),
+        ("target", status(5) + status(6) + status(7, 4)),
     )
+
+
+@pytest.mark.parametrize("answer", [handle(2), contents(3, b"x")])
+def test_what_nobody_asked_for_is_said_to_be_unreadable(answer: bytes):
+    [touched] = play(SFTPLedger(), ("target", answer))
+    assert touched.operation == "unreadable"
+
+
+OPENED = (("client", opened(1, b"/etc/shadow", 1)), ("target", handle(1)))
+
+
+@pytest.mark.parametrize(
+    "turns",
+    [
+        (*OPENED, ("client", read(5, 0, 9) + close(5)), ("target", contents(5, b"x"))),
+        (*OPENED, ("client", message(17, 5) + read(5, 0, 9)), ("target", status(5, 2)),
+         ("target", contents(5, b"x"))),
+        (("client", message(17, 5) + opened(5, b"/etc/shadow", 1)), ("target", status(5, 2)),
+         ("target", handle(5))),
+    ],
+)  # fmt: skip
+def test_what_a_doubled_number_hides_is_said_to_be_unreadable(turns):
+    assert "unreadable" in [each.operation for each in play(SFTPLedger(), *turns)]

@@ -181,3 +181,108 @@ def test_judging_takes_little_time_whatever_is_on_the_screen():
     guard.tick(guards.LIMIT_MS + 1)
     assert time.process_time() - begun < 3
     assert guard.take().endswith(b"\x1b[A\r")
+
+
+def refused(guard: Guard, at_ms: int = 10_000) -> bool:
+    guard.tick(at_ms)
+    return bool(guard.found)
+
+
+@pytest.mark.parametrize(
+    "key", [b"\x04", b"\x0f", b"\x1b#", b"\x18\x05", b"\x18e", b"\x1ba", b"\x1b[13u"]
+)
+@pytest.mark.parametrize("paste", [b"", b"\x1b[200~"])
+def test_nothing_but_a_judged_line_is_run_by_a_lesser_known_key(
+    guard: Guard, key: bytes, paste: bytes
+):
+    guard.typed(1, paste + b"wipe" + key)
+    assert refused(guard)
+    assert guard.take() == paste + b"wipe" + key[:-1] + b"\x03"
+
+
+def test_a_comment_is_judged_as_what_it_could_become():
+    guard = Guard(Rules([CommandRule(name="r", pattern="^wipe", action=RuleAction.NOTICE)]), 80)
+    guard.shown(0, b"$ ")
+    guard.typed(1, b"#wipe\x1b1\x1b#")
+    assert refused(guard)
+
+
+def test_a_key_that_ran_nothing_has_not_ended_the_line(guard: Guard):
+    echoed(guard, 1, b"wip")
+    guard.typed(3, b"\x04e\r")
+    assert refused(guard)
+
+
+def test_what_is_recalled_behind_a_line_that_was_run_is_judged(guard: Guard):
+    echoed(guard, 1, b"ls")
+    guard.typed(5, b"\x0f")
+    assert guard.take() == b"ls\x0f"
+    guard.shown(6, b"\r\n$ wipe")
+    guard.typed(7, b"\r")
+    assert refused(guard)
+
+
+@pytest.mark.parametrize("prompt", [b"$ ", b"", b"ls"])
+@pytest.mark.parametrize("line", [b"wipe \x01\x0bls", b"wipe \x15ls", b"wipXe\x1b[D\x7f"])
+@pytest.mark.parametrize("begins", [b"\x1b[?1049h", b"\r\n"])
+def test_keys_are_judged_as_text_where_no_line_editor_shows_that_it_took_them(
+    line: bytes, prompt: bytes, begins: bytes
+):
+    guard = Guard(rules(), 80)
+    guard.shown(0, begins + prompt)
+    guard.typed(1, line + b"\r")
+    assert refused(guard)
+
+
+def test_a_line_that_was_edited_is_judged_by_what_is_left_of_it(guard: Guard):
+    guard.typed(1, b"wipe\x15ls")
+    guard.shown(2, b"wipe\b\b\b\b\x1b[Kls")
+    guard.typed(3, b"\r")
+    assert guard.take() == b"wipe\x15ls\r"
+    assert not guard.found
+
+
+def test_a_long_line_is_judged_to_its_end(guard: Guard):
+    guard.typed(1, b": " + b"a" * 20_000 + b"; wipe; " + b"a" * 20_000 + b"\r")
+    assert refused(guard)
+
+
+def test_a_line_beyond_measure_is_not_run(guard: Guard):
+    guard.typed(1, b"a" * 70_000 + b"\r")
+    assert refused(guard)
+    assert "characters" in guard.found[0].refusal
+
+
+def test_a_line_that_goes_on_and_on_is_judged_as_one():
+    guard = Guard(Rules([CommandRule(name="r", pattern=r"wi\s+pe", action=RuleAction.END)]), 80)
+    guard.shown(0, b"$ ")
+    guard.typed(1, b"wi\\\r" + b"          \\\r" * 1000 + b"pe\r")
+    for at_ms in range(0, 2000 * guards.UNECHOED_MS, guards.UNECHOED_MS):
+        guard.tick(at_ms)
+    assert guard.found
+
+
+def test_a_long_paste_is_judged_to_its_end(guard: Guard):
+    guard.typed(1, b"\x1b[200~" + b"ls -l\r" * 3000 + b"wipe\r\x1b[201~")
+    assert refused(guard)
+
+
+def test_what_is_told_of_is_never_nothing(guard: Guard):
+    echoed(guard, 1, b"wipe")
+    guard.typed(3, b"\x01\x0b")
+    guard.shown(4, b"^A^K")
+    guard.typed(5, b"\r")
+    assert refused(guard)
+    assert guard.found[0].command == "wipe^A^K"
+
+
+def test_what_is_told_of_is_what_breaks_the_rule():
+    guard = Guard(rules(), 80)
+    guard.shown(0, b"\r\n")
+    echoed(guard, 1, b"wipe")
+    guard.typed(3, b"\x01\x0b")
+    guard.shown(4, b"^A^K")
+    echoed(guard, 5, b"ls")
+    guard.typed(9, b"\r")
+    assert refused(guard)
+    assert "wipe" in guard.found[0].command

@@ -1,6 +1,7 @@
 import pytest
 
-from protocols.ssh.commands.keys import MAX_CHARACTERS, TypedLine
+from protocols.ssh.commands.edited import MAX_CHARACTERS
+from protocols.ssh.commands.keys import TypedLine
 
 
 def typed(*keys: bytes) -> TypedLine:
@@ -73,3 +74,64 @@ def test_a_line_without_end_is_not_kept():
     line = typed(b"x" * (MAX_CHARACTERS + 5))
     assert len(line.text) == MAX_CHARACTERS
     assert not line.plain
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *(
+            b"\x04",
+            b"\x0f",
+            b"\x1b#",
+            b"\x18\x05",
+            b"\x18e",
+            b"\x1ba",
+            b"\x1bz",
+            b"\x1bv",
+            b"\x1bOM",
+        ),
+        *(b"\x1b[13u", b"\x1b[13;1:1u", b"\x1b[109;5u", b"\x1b[27;1;13~"),
+        b"\x1b[13;28;13;1;0;1_",
+    ],
+)
+def test_a_key_that_may_run_a_line_comes_back_alone(key: bytes):
+    for cut in range(1, len(key) + 1):
+        line = TypedLine()
+        pieces = [*line.feed(b"ls" + key[:cut]), *line.feed(key[cut:])]
+        assert [entered for _, entered in pieces].count(True) == 1
+        assert b"".join(piece for piece, _ in pieces) == b"ls" + key
+        assert not line.ends
+        assert line.text == "ls"
+
+
+@pytest.mark.parametrize("keys", [b"\x1b1#", b"\x1bhv", b"\x1b\x1b[Dv"])
+def test_behind_an_escape_letters_may_run_a_line(keys: bytes):
+    assert (keys, True) in list(TypedLine().feed(keys))
+    assert list(TypedLine().feed(b"v#")) == [(b"v#", False)]
+
+
+def test_a_letter_of_seven_bits_and_one_more_may_run_a_comment():
+    assert next(iter(TypedLine().feed(b"#ls\xb1\xa3"))) == (b"#ls\xb1\xa3", True)
+    assert list(TypedLine().feed("ls £ã".encode())) == [("ls £ã".encode(), False)]
+
+
+@pytest.mark.parametrize(
+    ("keys", "other"),
+    [
+        (b"ls \x01\x0b", "ls "),
+        (b"lsz\x7f \x01\x0b", "ls "),
+        (b"ls\x15", "ls"),
+        (b"ls\x03", "ls"),
+        (b"\x1b[200~lz\x7fs", "ls"),
+        (b"\x1b[200~xls\x1b[H\x1b[3~", "ls"),
+    ],
+)
+def test_what_a_line_is_to_others_than_a_shells_editor_is_known(keys: bytes, other: str):
+    assert other in typed(keys).others
+
+
+def test_half_a_letter_is_none_of_the_next_line():
+    line = typed(b"a\xe2")
+    line.begin()
+    list(line.feed(b"ls"))
+    assert line.text == "ls"

@@ -126,3 +126,32 @@ def test_long_lines_that_waited_are_judged_as_they_would_have_been(guard: PipedG
     assert len(guard.found) == 2
     guard.resolve(11, approved=True)
     assert guard.take().endswith(b"wipe\n" + b"y" * 100_000)
+
+
+@pytest.mark.parametrize("filler", [b" ", b" \\\n", b"a"])
+def test_a_long_line_is_judged_as_one(filler: bytes):
+    rule = CommandRule(name="r", pattern="wi.* pe", action=RuleAction.NOTICE)
+    guard = PipedGuard(Rules([rule]))
+    guard.typed(0, b"wi" + filler * 70_000)
+    guard.typed(0, b" pe\n")
+    while guard.waits:
+        guard.tick(1)
+    assert guard.found
+    guard.typed(0, b"wi\n pe\n")
+    assert len(guard.found) == 1, "these are two"
+
+
+@pytest.mark.parametrize("line", [b"wiX\x08pe", b"show\rwipe x\rshow", b"wipX\x1b[D\x1b[3~e"])
+def test_a_line_is_judged_as_appliances_take_it_that_edit_without_a_terminal(line: bytes):
+    rule = CommandRule(name="r", pattern="^wipe", action=RuleAction.NOTICE)
+    guard = PipedGuard(Rules([rule]))
+    guard.typed(0, line + b"\n")
+    assert guard.found
+
+
+def test_nothing_runs_behind_a_line_that_ends_the_session():
+    guard = guard_of("end")
+    guard.typed(0, b"ls\nwipe\npwd\nid")
+    guard.finish(1)
+    assert guard.take() == b"ls\n"
+    assert len(guard.found) == 1

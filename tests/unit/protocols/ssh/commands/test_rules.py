@@ -29,6 +29,14 @@ def test_any_reading_of_a_line_counts_and_what_is_told_has_an_end():
     found = Rules([rule("a", "^wipe")]).judge(["x", "wipe it"], "w" * 9999)
     assert found
     assert len(found.command) == MAX_TOLD
+    assert found.command.endswith("www [of 9999 characters]"), "somebody may have to approve it"
+
+
+def test_what_cannot_be_judged_is_refused_where_a_rule_refuses_anything():
+    found = Rules([rule("a", "x", "alert"), rule("b", "y", "end")]).unknown("why")
+    assert found
+    assert (found.action, found.rules[0].name, found.refusal) == (RuleAction.NOTICE, "b", "why")
+    assert Rules([rule("a", "x", "alert")]).unknown("why") is None
 
 
 @pytest.mark.parametrize("pattern", ["(", "a(?=b)", "x" * 1001, r"\p{Nope}"])

@@ -53,6 +53,8 @@ NOBODY_KNOWS = [
     "git-upload-pack 'x' ; id",
     "test -x /usr/lib/sftp-server && exec /usr/lib/sftp-server",
     "sudo /usr/lib/sftp-server",
+    "/srv/in/sftp-server",
+    "/usr/lib/../../srv/in/sftp-server",
     "",
 ]
 
@@ -116,3 +118,17 @@ def test_an_upload_by_scp_is_judged_file_by_file_where_paths_count():
     assert isinstance(BY_PATH.gate("exec", "scp -t /srv/x"), SCPGate)
     assert BY_PATH.gate("exec", "scp -f /srv/x") is None
     assert NO_DOWNLOADS.gate("exec", "scp -t /srv/x") is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "detail"),
+    [
+        ("subsystem", "sftp"),
+        ("exec", "/usr/lib/openssh/sftp-server"),
+        ("exec", "scp -t /srv/x"),
+        ("exec", "git-upload-pack 'x'"),
+    ],
+)
+def test_no_files_cross_on_a_terminal_which_edits_what_was_judged(kind: str, detail: str):
+    assert BY_PATH.judge(kind, detail, terminal=False) is None or "git" in detail
+    assert BY_PATH.judge(kind, detail, terminal=True)

@@ -106,3 +106,12 @@ def test_an_answer_to_nothing_ends_the_session():
 def test_what_is_no_scp_ends_the_session(data: bytes):
     with pytest.raises(RemoteProtocolError):
         gate().typed(0, data)
+
+
+def test_a_line_that_targets_read_in_different_ways_is_not_sent():
+    it = gate(verdict="refuse", glob="/**/*.key")
+    assert send(it, b"C0644 3 a.key\0x\n") == b"", "some end a name at a NUL"
+    with pytest.raises(RemoteProtocolError):
+        send(it, b"C0644 3 " + b"a" * 2039 + b"C0644 3 b.key x\n")
+    with pytest.raises(RemoteProtocolError):
+        send(gate(), b"C0644 9999999999999999999 a\n")

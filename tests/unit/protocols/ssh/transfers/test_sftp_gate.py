@@ -142,6 +142,33 @@ def test_detours_and_relative_paths_lead_to_the_same_file():
     assert not passes(it, open_file("../../etc/shadow", READ))
 
 
+def named(path: bytes, ident: int) -> bytes:
+    return message(Kind.NAME, ident, uint32(1) + string(path) + string(b"drwx") + uint32(0))
+
+
+@pytest.mark.parametrize("kind", [Kind.REALPATH, Kind.READLINK, Kind.STAT])
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_client_cannot_have_relative_paths_start_where_it_likes(kind: Kind, order: int):
+    it = gate("allow", "/srv/in/**", UP)
+    asked = [message(kind, 5, string(b"/srv/in")), message(Kind.REALPATH, 5, string(b"."))]
+    for each in asked[::order]:
+        assert passes(it, each)
+    it.shown(0, named(b"/srv/in", 5) + named(b"/home/a", 5))
+    assert not passes(it, open_file(".bashrc", WRITE))
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/etc/shadow\0/../../srv/in/x", "/srv/in/..\\..\\etc", "C:/Windows/x", "a\\..\\..\\b"],
+)
+def test_a_path_that_targets_read_in_different_ways_is_not_known(path: str):
+    it = gate("allow", "/srv/in/**", UP)
+    assert passes(it, message(Kind.REALPATH, 5, string(b".")))
+    it.shown(0, named(b"/srv/in", 5))
+    assert passes(it, open_file("x", WRITE))
+    assert not passes(it, open_file(path, WRITE))
+
+
 def test_another_name_gives_no_more_than_the_first_did():
     it = gate("allow", "/srv/**", DOWN)
     old_new = string(b"/etc/shadow") + string(b"/srv/shadow")
