@@ -21,7 +21,9 @@ _PLAIN_COLUMNS, _PLAIN_ROWS = 80, 24
 _RECENT_BYTES = 16 * 1024
 """Plain text scrolls: no more of a chunk than this can still be on a screen."""
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[^\[\]])")
-_UNPRINTABLE = bytes({*range(0x20), 0x7F} - set(b"\t\n\x0b\x0c\r\x1b"))
+_WORDS = re.compile(r"[^\x00-\x1f\x7f-\x9f\ufffd]{6,}")
+"""What may be text among bytes that are none; shorter ones come up by chance."""
+_NO_TEXT = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f\ufffd]")
 
 Tell = Callable[[int, str, str], None]
 """Is told `at_ms`, the kind and the text of a line."""
@@ -148,7 +150,8 @@ class Channel:
             (self._state.errors, "output"),
             (self._state.typed, "input"),
         ):
-            self._tell(at_ms, kind, text.line)
+            for part in _parts(text.line):
+                self._tell(at_ms, kind, part)
             text.line = ""
         if self._terminal is not None:
             self._terminal.tell_shown(with_cursor=True)
@@ -228,19 +231,19 @@ class Channel:
             text.line = ""
             self._tell(at_ms, kind, _MORE_TEXT)
             return
-        unprintable = len(data) - len(data.translate(None, _UNPRINTABLE))
-        decoded = text.decode(data)
-        if (unprintable + decoded.count("\ufffd")) * 10 > len(decoded):
-            text.line = ""
-            return
-        *lines, rest = re.split(r"\r*\n|\r", text.line + decoded)
-        for line in lines:
-            for part in _parts(_ESCAPES.sub("", line)):
+        *lines, rest = re.split(r"\r*\n|\r", text.line + text.decode(data))
+        whole = len(rest) - len(rest) % MAX_LINE
+        for line in [*lines, rest[:whole]]:
+            for part in _parts(line):
                 self._tell(at_ms, kind, part)
-        text.line = rest[-MAX_LINE:]
+        text.line = rest[whole:]
 
 
 def _parts(line: str) -> Iterator[str]:
+    """Give a line in pieces; of one that is no text what may be text in it."""
+    if len(_NO_TEXT.findall(line)) * 10 > len(line):
+        line = " ".join(_WORDS.findall(line))
+    line = _ESCAPES.sub("", line)
     for start in range(0, len(line), MAX_LINE):
         yield line[start : start + MAX_LINE]
 

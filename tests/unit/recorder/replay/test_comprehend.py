@@ -171,10 +171,27 @@ def test_what_acts_on_a_terminal_is_not_in_a_line():
     assert of_kind(lines, "command") == [(1, "echo  ]0;owned   gpj.exe")]
 
 
-def test_binary_output_is_not_indexed():
-    assert (
-        of_kind(without_terminal("exec", b"tar", target(5, bytes(range(256)))), "output") == []
-    )
+def test_of_binary_output_words_alone_are_indexed():
+    noise = bytes(byte for number in range(256) for byte in (number, 0xFE, 0x01))
+    lines = without_terminal("exec", b"tar", target(5, noise))
+    assert of_kind(lines, "output") == []
+    lines = without_terminal("exec", b"tar", target(5, noise + b"secrets.txt" + noise))
+    assert of_kind(lines, "output") == [(5, "secrets.txt")]
+
+
+def test_nothing_hides_behind_a_few_control_bytes():
+    lines = without_terminal("exec", b"cat", target(5, b"begun "), target(6, b"gone\n\0\1bin"))
+    assert of_kind(lines, "output") == [(6, "begun gone")]
+    hidden = target(5, b"\0" + "überwiesen".encode() + b"\0" * 9 + b"payroll\n")
+    lines = without_terminal("exec", b"cat", hidden)
+    assert of_kind(lines, "output") == [(5, "überwiesen payroll")]
+
+
+def test_a_line_without_an_end_is_indexed_from_its_beginning():
+    lines = without_terminal("exec", b"cat", target(5, b"first " + b"." * 3000 + b" last"))
+    found = " ".join(text for _, text in of_kind(lines, "output"))
+    assert found.startswith("first ")
+    assert found.endswith(" last")
 
 
 def test_sftp_packets_are_not_indexed_but_its_files_are():
