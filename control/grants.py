@@ -245,6 +245,10 @@ def _objections(
 def _take_use(session: Session, entitled: _Entitled, now: dt.datetime) -> bool:
     """Count one use, or the grace of a used-up pair, unless another login has taken it."""
     credential = entitled.credential
+    # Who revokes it at this moment waits, and then ends what it opens.
+    session.refresh(credential, with_for_update=True)
+    if credential.revoked_at is not None:
+        return False
     if credential.used >= credential.uses:
         return reconnects.take(session, credential, Act(entitled.user.name, now))
     taken = session.execute(

@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from sqlalchemy import select
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from bus.contract import DenialReason, Denied, Grant, TargetCredential
 from bus.proof import proof
@@ -49,6 +50,19 @@ def test_a_credential_is_sealed_to_the_enrolled_engine_as_well(grants, issue, da
     assert CANARY.encode() in opened
     with pytest.raises(SealError):
         Opener().open(inner, credential_info(grant.session_id))
+
+
+def test_a_credential_that_is_revoked_while_it_is_judged_opens_nothing(
+    grants, issue, clock, monkeypatch
+):
+    def revoked_by_another(session: Session, _engine_id: str) -> bool:
+        revoking = update(CredentialRow).values(revoked_at=clock.now())
+        session.execute(revoking.execution_options(synchronize_session=False))
+        return True
+
+    issued = issue()
+    monkeypatch.setattr(engines, "stays_active", revoked_by_another)
+    assert isinstance(grants.redeem(presented(issued)), Denied)
 
 
 def test_the_session_is_listed_from_its_grant_on(grants, issue, database):
