@@ -23,7 +23,7 @@ _RECENT_BYTES = 16 * 1024
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[^\[\]])")
 _WORDS = re.compile(r"[^\x00-\x1f\x7f-\x9f\ufffd]{6,}")
 """What may be text among bytes that are none; shorter ones come up by chance."""
-_NO_TEXT = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f\ufffd]")
+_UNPRINTABLE = bytes({*range(0x20), 0x7F} - set(b"\t\n\x0b\x0c\r\x1b"))
 
 Tell = Callable[[int, str, str], None]
 """Is told `at_ms`, the kind and the text of a line."""
@@ -241,11 +241,19 @@ class Channel:
 
 def _parts(line: str) -> Iterator[str]:
     """Give a line in pieces; of one that is no text what may be text in it."""
-    if len(_NO_TEXT.findall(line)) * 10 > len(line):
+    if not _is_text(line):
         line = " ".join(_WORDS.findall(line))
     line = _ESCAPES.sub("", line)
     for start in range(0, len(line), MAX_LINE):
         yield line[start : start + MAX_LINE]
+
+
+def _is_text(line: str) -> bool:
+    if line.isprintable() and "\ufffd" not in line:
+        return True
+    encoded = line.encode()
+    unprintable = len(encoded) - len(encoded.translate(None, _UNPRINTABLE))
+    return (unprintable + line.count("\ufffd")) * 10 <= len(line)
 
 
 def _unescaped(command: str) -> str:
