@@ -241,19 +241,19 @@ class Channel:
 
 def _parts(line: str) -> Iterator[str]:
     """Give a line in pieces; of one that is no text what may be text in it."""
-    if not _is_text(line):
-        line = " ".join(_WORDS.findall(line))
-    line = _ESCAPES.sub("", line)
+    line = _ESCAPES.sub("", _words(line))
     for start in range(0, len(line), MAX_LINE):
         yield line[start : start + MAX_LINE]
 
 
-def _is_text(line: str) -> bool:
+def _words(line: str) -> str:
     if line.isprintable() and "\ufffd" not in line:
-        return True
+        return line
     encoded = line.encode()
-    unprintable = len(encoded) - len(encoded.translate(None, _UNPRINTABLE))
-    return (unprintable + line.count("\ufffd")) * 10 <= len(line)
+    left_bytes = len(encoded.translate(None, _UNPRINTABLE))
+    if (len(encoded) - left_bytes + line.count("\ufffd")) * 10 <= len(line):
+        return line
+    return " ".join(_WORDS.findall(line)) if left_bytes else ""
 
 
 def _unescaped(command: str) -> str:
