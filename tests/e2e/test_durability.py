@@ -261,7 +261,9 @@ def test_a_full_disk_ends_the_session_and_loses_nothing(
     done = login.run("head -c 200000000 /dev/urandom", seconds=90)
     assert done.status != 0
     assert 0 < len(done.stdout) < 200_000_000
-    assert "record" in done.stderr.decode()
+    # A client that is behind with reading may be cut off before it comes to the words.
+    assert "record" in done.stderr.decode() or not done.stderr
+    assert "recording.lost" in daemon.log.read_text()
     assert daemon.process is not None
     assert daemon.process.poll() is None
     run([program("mount"), "-o", "remount,size=400m", str(small_disk)])
