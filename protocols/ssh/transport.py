@@ -11,6 +11,7 @@ INVARIANT: while a leg is re-keying, what is sent to it is held in order, never 
 """
 
 import asyncio
+import contextlib
 import functools
 import inspect
 import time
@@ -34,6 +35,8 @@ HELD_LIMIT_BYTES: Final = 256 * 1024
 """What a leg may send before the relay stands."""
 FLUSH_LIMIT_S: Final = 30
 """How long a leg that is being closed may take to read what it was sent."""
+FAREWELL_LIMIT_BYTES: Final = 16 * 1024 * 1024
+"""What a leg may still send while it is to read that it is over."""
 
 _IGNORE = 2
 _KEX_FIRST, _KEX_LAST = 30, 49
@@ -51,6 +54,41 @@ def install() -> None:
         asyncssh_encryption._enc_params[name] = (PacketGCM, cipher_name)
 
 
+class Farewell(asyncio.Protocol):
+    """The end of a connection whose peer is to read what it was sent last.
+
+    A socket that is closed over what it has not read is reset, and a reset takes from the
+    peer what it has not read either (RFC 9293 section 3.10.4, RFC 2525 section 2.17). So a
+    peer that may be sending is heard, and what it says thrown away, until it hangs up.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._limit = loop.call_later(FLUSH_LIMIT_S, transport.abort)
+        self._left_bytes = FAREWELL_LIMIT_BYTES
+
+    def take(self, *, reading: bool) -> None:
+        """Close once all is sent; `reading` says to wait until the peer hangs up, too."""
+        self._transport.set_protocol(self)
+        if not reading:
+            self._transport.close()
+        elif not self._transport.is_closing():
+            # Where the peer is gone already, reading finds out.
+            with contextlib.suppress(OSError):
+                self._transport.write_eof()
+            self._transport.resume_reading()
+
+    def data_received(self, data: bytes) -> None:
+        """Throw away what comes too late, unless it never ends."""
+        self._left_bytes -= len(data)
+        if self._left_bytes < 0:
+            self._transport.abort()
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """Forget the time limit."""
+        self._limit.cancel()
+
+
 class Leg(SSHConnection):
     """What both legs add to asyncssh's connection; mixed in before its class."""
 
@@ -63,7 +101,6 @@ class Leg(SSHConnection):
         self._paced: Leg | None = None
         self.on_closed: Callable[[Exception | None], None] | None = None
         """Is called once when the leg is gone, with what ended it."""
-        self._closing: asyncio.TimerHandle | None = None
         self._deferred_bytes = 0
         self._clogged = False
         """Whether the peer reads more slowly than we write."""
@@ -153,8 +190,7 @@ class Leg(SSHConnection):
             return
         self._send_disconnect(code, text, "en-US")
         self._transport = None
-        transport.close()
-        self._closing = self._loop.call_later(FLUSH_LIMIT_S, transport.abort)
+        Farewell(transport, self._loop).take(reading=self._auth_complete)
         self._loop.call_soon(self._cleanup, None)
 
     # --- asyncio's protocol
@@ -164,12 +200,6 @@ class Leg(SSHConnection):
         super().connection_made(transport)
         if self._transport:
             self._transport.set_write_buffer_limits(high=WAITING_LIMIT_BYTES)
-
-    def connection_lost(self, exc: Exception | None = None) -> None:
-        """Forget the time limit of a close that is over."""
-        if self._closing:
-            self._closing.cancel()
-        super().connection_lost(exc)
 
     def pause_writing(self) -> None:
         """Slow the other leg down: this one cannot send as fast."""
