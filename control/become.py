@@ -35,7 +35,9 @@ def put(session: Session, request: SetBecome) -> BecomeSummary:
     if request.with_secret is not None:
         given = secrets.find(session, request.with_secret)
         if given.credential_kind != "password":
-            raise InvalidError(f"`{given.name}` holds no password that could be typed")
+            raise InvalidError(
+                f"`{given.name}` holds a key, and no password that could be typed: name another"
+            )
         row.with_secret_id = given.id
     session.flush()
     return show(session, request.secret)

@@ -211,7 +211,11 @@ class SecretOperations:
             act.note(session, "secret.tested", request.name)
         tested = self.node.tester.test(login)
         return ask.SecretTested(
-            name=request.name, ok=tested.ok, detail=tested.detail, host_key=tested.host_key
+            name=request.name,
+            ok=tested.ok,
+            refused=tested.refused,
+            detail=tested.detail,
+            host_key=tested.host_key,
         )
 
 

@@ -56,6 +56,8 @@ class TestedTarget(Struct, frozen=True, kw_only=True):
 
     __test__ = False  # Not a test class, whatever pytest thinks of its name.
     ok: bool
+    refused: bool = False
+    """Whether the target was reached, and did not take the credential."""
     detail: str
     host_key: str | None = None
 

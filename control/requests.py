@@ -126,10 +126,11 @@ class SecretSummary(Struct, frozen=True, kw_only=True):
 
 
 class SecretTested(Struct, frozen=True, kw_only=True):
-    """How a dial went."""
+    """How a dial went. `refused`: the target is there, and does not take the credential."""
 
     name: str
     ok: bool
+    refused: bool = False
     detail: str
     host_key: str | None = None
 
@@ -366,6 +367,7 @@ class Done(Struct, frozen=True, kw_only=True):
 
 
 SecretRequest = AddSecret | EditSecret | ListSecrets | ShowSecret | RemoveSecret | TestSecret
+UserRequest = AddUser | ListUsers | DisableUser
 CredentialRequest = IssueCredential | ListCredentials | RevokeCredential
 OperatorRequest = (
     SecretRequest
@@ -373,9 +375,7 @@ OperatorRequest = (
     | ApprovalRequest
     | CommandRequest
     | FileRequest
-    | AddUser
-    | ListUsers
-    | DisableUser
+    | UserRequest
     | GrantAccess
     | RevokeAccess
     | ListAccess

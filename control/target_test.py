@@ -26,7 +26,10 @@ class OneDial:
 async def log_on_once(login: TargetLogin, limit_s: float) -> TestedTarget:
     """Return how it went with an SSH target."""
     # Every command line imports this module; few dial, and asyncssh takes its time.
-    from protocols.errors import TargetUnreachableError  # noqa: PLC0415
+    from protocols.errors import (  # noqa: PLC0415
+        CredentialRefusedError,
+        TargetUnreachableError,
+    )
     from protocols.ssh.channel_wiring import ChannelWiring  # noqa: PLC0415
     from protocols.ssh.target import HostKeys, line_of  # noqa: PLC0415
 
@@ -36,19 +39,23 @@ async def log_on_once(login: TargetLogin, limit_s: float) -> TestedTarget:
         _accept_unpinned,
         secret_name=login.secret_name,
     )
-    ok, detail = True, _TAKEN
+    ok, refused, detail = True, False, _TAKEN
     try:
         leg = await ChannelWiring().dial(login.target, login.credential, keys, limit_s)
         leg.abort()
     except TargetUnreachableError as error:
+        refused = isinstance(error, CredentialRefusedError)
         ok, detail = False, str(error)
     shown = None if keys.came is None else line_of(keys.came)
-    return TestedTarget(ok=ok, detail=detail, host_key=shown)
+    return TestedTarget(ok=ok, refused=refused, detail=detail, host_key=shown)
 
 
 async def log_on_to_desktop(login: TargetLogin, settings: RDPSettings) -> TestedTarget:
     """Return how it went with an RDP target."""
-    from protocols.errors import TargetUnreachableError  # noqa: PLC0415
+    from protocols.errors import (  # noqa: PLC0415
+        CredentialRefusedError,
+        TargetUnreachableError,
+    )
     from protocols.rdp.certificates import TargetCertificates  # noqa: PLC0415
     from protocols.rdp.dialler import dial  # noqa: PLC0415
     from protocols.rdp.probe import Probe  # noqa: PLC0415
@@ -66,18 +73,19 @@ async def log_on_to_desktop(login: TargetLogin, settings: RDPSettings) -> Tested
         password=login.credential.password or "",
     )
     probe = Probe(credential, login.target.host)
-    ok, detail = True, _TAKEN
+    ok, refused, detail = True, False, _TAKEN
     try:
         leg = await dial(login.target, probe, certificates, settings)
         leg.abort()
     except TargetUnreachableError as error:
+        refused = isinstance(error, CredentialRefusedError)
         ok, detail = False, str(error)
     if ok and not probe.proved:
         detail = (
             "the target was reached and its certificate accepted; it does not offer NLA, so "
             "only a session shows whether it takes the credential"
         )
-    return TestedTarget(ok=ok, detail=detail, host_key=certificates.came)
+    return TestedTarget(ok=ok, refused=refused, detail=detail, host_key=certificates.came)
 
 
 async def _accept_unpinned(host_key: str) -> tuple[str, ...]:

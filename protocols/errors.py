@@ -31,3 +31,7 @@ class TargetUnreachableError(ProtocolsError):
     The message is shown to the user: it names the target and the next step, and
     holds no credential.
     """
+
+
+class CredentialRefusedError(TargetUnreachableError):
+    """The target is there, and does not take the stored credential."""

@@ -44,7 +44,7 @@ WORDS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
 follow a target that sends it to another host."""
 DYNAMIC_CHANNELS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
-        "audio": frozenset({"AUDIO_PLAYBACK_DVC"}),
+        "audio": frozenset({sound_channel.DYNAMIC_NAME}),
         "microphone": frozenset({"AUDIO_INPUT"}),
         "dynamic": frozenset({"ECHO", "Microsoft::Windows::RDS::DisplayControl"}),
     }

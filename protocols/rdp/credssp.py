@@ -13,7 +13,7 @@ import spnego
 from msgspec import Struct
 from spnego.exceptions import SpnegoError
 
-from protocols.errors import RemoteProtocolError, TargetUnreachableError
+from protocols.errors import CredentialRefusedError, RemoteProtocolError, TargetUnreachableError
 from protocols.rdp.ntlm import NTLMAcceptor, SealedSession
 from protocols.rdp.steps import ProofWanted, Refused, Send, Step
 from protocols.rdp.wire import ntlm
@@ -179,12 +179,12 @@ class CredSSPInitiator:
     def receive(self, message: bytes) -> tuple[bytes, bool]:
         """Take an answer; return the next TSRequest, and whether it is the last one.
 
-        Raises `TargetUnreachableError` where the target refuses the credential or shows
-        another key than its certificate's.
+        Raises `CredentialRefusedError` where the target refuses the credential, and
+        `TargetUnreachableError` where it shows another key than its certificate's.
         """
         request = TSRequest.read(message)
         if request.error_code:
-            raise TargetUnreachableError(_refusal(request.error_code))
+            raise CredentialRefusedError(_refusal(request.error_code))
         try:
             if self._version is None:
                 return self._bind(request), False

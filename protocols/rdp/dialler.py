@@ -64,7 +64,7 @@ async def dial(
             "stored credential?"
         ) from error
     except TargetUnreachableError as error:
-        raise TargetUnreachableError(f"{where}: {error}") from error
+        raise type(error)(f"{where}: {error}") from error
     else:
         kept, leg = leg, None
         return kept

@@ -8,7 +8,9 @@ is not negotiated, nor another way than this connection.
 from typing import Final
 
 from protocols.errors import RemoteProtocolError
+from protocols.rdp import sound_channel
 from protocols.rdp.followed import Passed, Refusals
+from protocols.rdp.sound_channel import DynamicSound
 from protocols.rdp.wire import dynamic
 from protocols.rdp.wire.dynamic import Command, Header
 from protocols.rdp.wire.virtual_channel import HEADER_BYTES, Pieces, pieces
@@ -33,6 +35,7 @@ class DynamicChannels:
         """By whether they are the client's."""
         self._held: dict[bool, list[bytes]] = {True: [], False: []}
         self._open: set[int] = set()
+        self._sounds: dict[int, DynamicSound] = {}
         self._closing: dict[int, bool] = {}
         """Those that one side has closed, by whether it is the client."""
 
@@ -64,7 +67,9 @@ class DynamicChannels:
         header = dynamic.read_header(message)
         match header.command:
             case Command.DATA | Command.DATA_FIRST if header.channel in self._open:
-                return Passed(held)
+                sound = self._sounds.get(header.channel) if from_client else None
+                cleaned = sound.cleaned(message, header) if sound else message
+                return Passed(held if cleaned == message else self._cut(cleaned))
             case Command.CREATE if not from_client:
                 return self._asked(at_ms, held, message, header)
             case Command.CREATE if header.channel in self._open:
@@ -91,6 +96,8 @@ class DynamicChannels:
             answer = self._cut(dynamic.not_created(message, header))
             return Passed([], answer, self._refusals.tell(at_ms, name))
         self._open.add(header.channel)
+        if name == sound_channel.DYNAMIC_NAME:
+            self._sounds[header.channel] = DynamicSound()
         granted = ForwardGranted(at_ms=at_ms, request="dynamic channel", detail=name)
         return Passed(held, events=[granted])
 
@@ -101,6 +108,7 @@ class DynamicChannels:
 
     def _forget(self, channel: int) -> None:
         self._open.discard(channel)
+        self._sounds.pop(channel, None)
         self._closing.pop(channel, None)
 
     def _cut(self, message: bytes) -> list[bytes]:

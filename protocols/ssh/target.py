@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 import asyncssh
 
 from bus.contract import HostKeyPolicy, TargetCredential
-from protocols.errors import TargetUnreachableError
+from protocols.errors import CredentialRefusedError, TargetUnreachableError
 from protocols.ssh import algorithms
 from recorder.session_info import Target
 
@@ -202,7 +202,7 @@ async def dial(
         text = f"{where} did not answer within {limit_s:g} s; check host, port and firewall"
         raise TargetUnreachableError(text) from None
     except Exception as error:  # asyncssh hands on whatever a broken packet made it raise
-        raise login.failure or TargetUnreachableError(_explain(error, where, keys)) from error
+        raise login.failure or _failure(error, where, keys) from error
     finally:
         login.forget()
 
@@ -256,6 +256,12 @@ _REASONS: Final[tuple[tuple[type[Exception], str], ...]] = (
     (ValueError, "{where} does not speak SSH as expected: {why}"),
 )
 """The first class that fits tells the user what happened; no text holds the credential."""
+
+
+def _failure(error: Exception, where: str, keys: HostKeys) -> TargetUnreachableError:
+    refused = isinstance(error, asyncssh.PermissionDenied)
+    kind = CredentialRefusedError if refused else TargetUnreachableError
+    return kind(_explain(error, where, keys))
 
 
 def _explain(error: Exception, where: str, keys: HostKeys) -> str:

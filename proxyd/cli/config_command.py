@@ -20,9 +20,13 @@ def config() -> None:
 @pass_invocation
 def check(invocation: Invocation) -> None:
     """Read the settings; exit with 78 where they cannot be used."""
-    from proxyd.kinds import check_kinds  # noqa: PLC0415 - brings the database
+    # They bring the database and TLS.
+    from proxyd.kinds import check_kinds  # noqa: PLC0415
+    from proxyd.named_files import check_named_files  # noqa: PLC0415
 
-    check_kinds(invocation.settings())
+    settings = invocation.settings()
+    check_kinds(settings)
+    check_named_files(settings)
     print_done(invocation.output, f"{_source(invocation)}: the settings can be used")
 
 

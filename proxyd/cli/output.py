@@ -74,6 +74,8 @@ def print_fields(fields: dict[str, object]) -> None:
 
 
 def _cell(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(_cell, value)) or "-"
     if isinstance(value, dt.datetime):
         return f"{value.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
     return "-" if value is None else printable(str(value))

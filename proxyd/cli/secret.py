@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
@@ -19,7 +19,7 @@ from control.requests import (
     TestSecret,
 )
 from proxyd.cli import secret_commands, secret_files
-from proxyd.cli.errors import UNREACHABLE, CommandFailedError
+from proxyd.cli.errors import DENIED, UNREACHABLE, CommandFailedError
 from proxyd.cli.invocation import Invocation, pass_invocation
 from proxyd.cli.output import OutputFormat, print_done, print_fields, print_json, print_table
 from proxyd.cli.request import build
@@ -40,9 +40,13 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[_Command], _Command]:
     return decorate
 
 
+_PORTS: Final = {TargetProtocol.SSH.value: 22, TargetProtocol.RDP.value: 3389}
+
 _described = _options(
     click.option("--host", help="Name or address of the target."),
-    click.option("--port", type=click.IntRange(1, 65535)),
+    click.option(
+        "--port", type=click.IntRange(1, 65535), help="Of a new secret: 22 (SSH) or 3389 (RDP)."
+    ),
     click.option("--username", help="Who logs on to the target."),
     click.option("--domain", help="Windows domain (RDP)."),
 )
@@ -102,7 +106,8 @@ def secret() -> None:
 @pass_invocation
 def add(invocation: Invocation, /, name: str, **given: Any) -> None:  # noqa: ANN401
     """Add a secret NAME: a credential and the target it opens."""
-    for option in ("host", "port", "username"):
+    given["port"] = given["port"] or _PORTS[given["protocol"]]
+    for option in ("host", "username"):
         if given[option] is None:
             raise click.UsageError(f"missing option --{option}")
     if not given["password_stdin"] and given["key_file"] is None:
@@ -158,9 +163,7 @@ def show(invocation: Invocation, name: str) -> None:
     if invocation.output is OutputFormat.JSON:
         print_json(summary)
         return
-    fields = {field: getattr(summary, field) for field in summary.__struct_fields__}
-    joined = {field: ", ".join(fields[field]) or None for field in ("host_keys", "channels")}
-    print_fields(fields | joined)
+    print_fields({field: getattr(summary, field) for field in summary.__struct_fields__})
 
 
 @secret.command()
@@ -185,7 +188,8 @@ def test(invocation: Invocation, name: str) -> None:
     elif tested.ok:
         print_fields({"secret": name, "result": tested.detail, "host key": tested.host_key})
     if not tested.ok:
-        raise CommandFailedError(f"secret {name}: {tested.detail}", UNREACHABLE)
+        code = DENIED if tested.refused else UNREACHABLE
+        raise CommandFailedError(f"secret {name}: {tested.detail}", code)
 
 
 for more in (

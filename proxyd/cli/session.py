@@ -6,6 +6,7 @@ import click
 
 from control.pause_requests import PauseSession, ResumeSession
 from control.requests import (
+    Done,
     ListSessions,
     MessageSession,
     SearchHit,
@@ -204,9 +205,9 @@ def release(invocation: Invocation, session_id: str) -> None:
     _report(invocation, done, f"session {chosen} is no longer held")
 
 
-def _report(invocation: Invocation, done: object, line: str) -> None:
+def _report(invocation: Invocation, done: Done, line: str) -> None:
     if invocation.output is OutputFormat.JSON:
-        print_json(done)
+        print_json(Done(detail=done.detail or line))
     else:
         click.echo(line)
 

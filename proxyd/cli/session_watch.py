@@ -10,6 +10,7 @@ import click
 
 from control.errors import ControlError, NotFoundError
 from control.live_requests import FollowSession, LiveFrames
+from proxyd.cli.errors import CommandFailedError
 from proxyd.cli.invocation import Invocation, Operator, pass_invocation
 from proxyd.cli.keyboard import Keyboard, keyboard
 from proxyd.cli.output_file import STANDARD_OUTPUT
@@ -44,7 +45,7 @@ def watch(invocation: Invocation, session_id: str, *, channel: int | None, out: 
     with invocation.operator() as operator:
         session = find(operator, session_id)
         if not session.live:
-            raise click.UsageError(
+            raise CommandFailedError(
                 f"session {session.summary.id} is {session.summary.state}: use `session play`"
             )
         if session.is_desktop:

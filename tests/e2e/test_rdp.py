@@ -412,8 +412,10 @@ def test_an_operator_tests_a_secret_before_anybody_uses_it(
         protocol="rdp",
     )
     bad = desktops.cli("secret", "test", "mistyped", check=False)
-    assert bad.status == 5
-    assert "refused the stored credential" in bad.said or "ended the connection" in bad.said
+    # FreeRDP 2 hangs up where Windows says why.
+    refused = "refused the stored credential" in bad.said
+    assert refused or "ended the connection" in bad.said
+    assert bad.status == (4 if refused else 5)
 
 
 def test_a_killed_daemon_leaves_what_the_user_saw(desktops: Daemon, view: View) -> None:

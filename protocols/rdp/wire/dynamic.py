@@ -68,6 +68,18 @@ def not_created(message: bytes, header: Header) -> bytes:
     return bytes([Command.CREATE << 4 | width]) + number + _FAILED.to_bytes(4, "little")
 
 
+def read_data(message: bytes, header: Header) -> tuple[int, int | None]:
+    """Return where a message's data begin, and the whole size where it says so (2.2.3)."""
+    if header.command != Command.DATA_FIRST:
+        return header.size_bytes, None
+    reader = Reader(message, header.size_bytes)
+    width = message[0] >> 2 & 0b11
+    if width >= len(_ID_BYTES):
+        raise RemoteProtocolError("data of a dynamic channel without a size")
+    whole_bytes = int.from_bytes(reader.take(_ID_BYTES[width]), "little")
+    return reader.offset, whole_bytes
+
+
 def of_version_2(message: bytes) -> bytes:
     """Return capabilities of no more than version 2: the next one compresses (2.2.1)."""
     if len(message) < _VERSION.stop:

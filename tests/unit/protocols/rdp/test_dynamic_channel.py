@@ -131,3 +131,37 @@ def test_a_message_without_an_end_is_an_error(channels: DynamicChannels) -> None
 def test_a_channel_that_rests_is_let_rest(channels: DynamicChannels) -> None:
     signal = numbers(0, 0x40)
     assert channels.take(3, signal, from_client=False).onward == [signal]
+
+
+SOUND = "AUDIO_PLAYBACK_DVC"
+FORMATS = b"\7\0\x20\0" + numbers(3, 0xFFFF, 0) + b"%b" + b"\1\0\0\6\0\0"
+
+
+@pytest.fixture
+def heard() -> DynamicChannels:
+    channels = DynamicChannels(frozenset({SOUND}))
+    target(channels, create(1, SOUND))
+    client(channels, created(1))
+    return channels
+
+
+def test_no_sound_is_sent_past_the_recording(heard: DynamicChannels) -> None:
+    named, none = b"\x30\x01" + FORMATS % b"\x15\xb3", b"\x30\x01" + FORMATS % b"\0\0"
+    assert client(heard, named).onward == cut(none)
+    assert target(heard, named).onward == cut(named)
+    later = b"\x30\x01" + bytes(4)
+    assert client(heard, later).onward == cut(later)
+
+
+def test_no_sound_is_sent_past_it_either_where_its_formats_come_in_parts(
+    heard: DynamicChannels,
+) -> None:
+    def first(port: bytes) -> bytes:
+        return b"\x24\x01" + (24 + 4).to_bytes(2, "little") + FORMATS % port
+
+    # What looks like formats within a message is none.
+    rest = b"\x30\x01\7\1\1\1"
+    assert client(heard, first(b"\x15\xb3")).onward == cut(first(b"\0\0"))
+    assert client(heard, rest).onward == cut(rest)
+    with pytest.raises(RemoteProtocolError, match="cut off"):
+        client(heard, rest)

@@ -46,6 +46,14 @@ def test_what_this_version_lacks_is_found_before_anything_starts(
     assert "FAIL  settings: " in proxyd("doctor").stdout
 
 
+def test_a_file_that_the_settings_name_is_looked_at(proxyd, config_path):
+    with config_path.open("a") as settings:
+        settings.write('[rdp]\nca_file = "/nowhere/ca.pem"\n')
+    result = proxyd("config", "check")
+    assert result.exit_code == 78
+    assert "rdp.ca_file: /nowhere/ca.pem is not there" in result.stderr
+
+
 def test_a_file_that_is_not_there_is_named(proxyd, config_path):
     config_path.unlink()
     result = proxyd("config", "check")

@@ -152,3 +152,12 @@ def test_a_name_that_is_taken_is_said(web, proxyd):
 def test_masking_is_switched_off_by_its_short_name_too(web, answer):
     assert answer("secret", "edit", "web", "--no-mask")["mask_typed"] is False
     assert answer("secret", "edit", "web", "--mask-typed")["mask_typed"] is True
+
+
+@pytest.mark.parametrize(("protocol", "port"), [("ssh", 22), ("rdp", 3389)])
+def test_a_target_is_where_its_protocol_is_at_home_unless_a_port_says_otherwise(
+    proxyd, answer, protocol, port
+):
+    where = ("--protocol", protocol, "--host", "web1", "--username", "root")
+    proxyd("secret", "add", "web", *where, "--password-stdin", typed="pw\n")
+    assert answer("secret", "show", "web")["port"] == port

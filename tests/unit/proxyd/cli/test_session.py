@@ -125,7 +125,8 @@ def test_a_session_is_ended_with_a_reason(run: Run, node: NodeInMemory) -> None:
 
 
 def test_a_user_is_told_something(run: Run, node: NodeInMemory) -> None:
-    assert run("session", "message", "7a3c", "five minutes left").exit_code == 0
+    told = run("--output", "json", "session", "message", "7a3c", "five minutes left")
+    assert json.loads(told.stdout) == {"detail": f"session {OTHER} was shown the message"}
     assert node.told == [MessageSession(id=OTHER, text="five minutes left")]
 
 

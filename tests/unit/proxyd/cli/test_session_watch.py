@@ -47,7 +47,7 @@ def test_a_session_that_is_over_is_not_watched() -> None:
     node = live(b"", stored=1, heard_from=0)
     node.sessions[SESSION] = summary(state="finished")
     result = watch(node)
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "use `session play`" in result.stderr
 
 
