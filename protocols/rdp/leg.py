@@ -39,6 +39,8 @@ class Leg(asyncio.BufferedProtocol):
         """Of whoever reads."""
         self._room = asyncio.Event()
         self._room.set()
+        self._parting = False
+        """Whether what comes is not heard any more."""
         self._gone = False
         """Whether nothing will come any more."""
         self._lost = asyncio.Event()
@@ -67,6 +69,8 @@ class Leg(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take what came."""
+        if self._parting:
+            return
         with memoryview(self._buffer) as buffer:
             self._came.append(bytes(buffer[:nbytes]))
         self._came_bytes += nbytes
@@ -186,15 +190,31 @@ class Leg(asyncio.BufferedProtocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def part(self, words: bytes) -> None:
+        """Say last words, upon which the peer is to hang up, and hear it no more."""
+        self.write(words)
+        self._parting = True
+        self._came.clear()
+        if not self._reading and self._transport is not None:
+            self._reading = True
+            self._transport.resume_reading()
+
     async def close(self) -> None:
         """Let the peer read our last words, if it does so soon, and close."""
         if self._transport is None:
             return
+        if self._parting:
+            # To close over what was not read is to reset, and that takes away what the peer
+            # has not read either: on Windows all of it, elsewhere from who finds it sending.
+            await self._lost_soon()
         self._transport.close()
+        await self._lost_soon()
+        self._transport.abort()
+
+    async def _lost_soon(self) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_S):
                 await self._lost.wait()
-        self._transport.abort()
 
     @property
     def _socket(self) -> socket.socket | None:

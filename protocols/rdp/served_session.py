@@ -358,7 +358,7 @@ class ServedSession:
                 _log.warning("session.end_unrecorded", error=str(error))
         if code is not None:
             told = relay.farewell(code) if relay else self._granted.acceptor.denial(code)
-            self._granted.leg.write(told)
+            self._granted.leg.part(told)
 
     async def _close_legs(self) -> None:
         async with asyncio.TaskGroup() as tasks:

@@ -28,6 +28,7 @@ from peers.freerdp import (
 from peers.light_rdp import connected, log_on
 from peers.link import link_to
 from peers.needed import answers, wait_until
+from peers.userland import stop
 from peers.xrdp import XRDP
 
 from protocols.errors import TargetUnreachableError
@@ -247,6 +248,23 @@ def test_an_operator_ends_a_session_and_its_user_reads_that(
     [last] = ended.events("session_ended")
     assert last["detail"] == "maintenance"
     assert ended.verify() == 0
+
+
+def test_who_moves_the_mouse_while_his_session_ends_reads_why(
+    desktops: Daemon, desk: Display, view: View
+) -> None:
+    moves = [word for at in range(4000) for word in ("mousemove", str(at % 900), "300")]
+    for _ in range(3):
+        viewer = view(rdp_login(desktops, "shadow"))
+        viewer.shows(SHADOW_DESKTOP)
+        session = desktops.live()
+        moving = desk.start(["xdotool", *moves], desk.folder / "xdotool.log")
+        time.sleep(0.2)
+        desktops.cli("session", "terminate", session.id, "--reason", "maintenance")
+        assert viewer.wait() > 0
+        stop(moving)
+        assert "ERRINFO_RPC_INITIATED_DISCONNECT" in viewer.said
+        assert desktops.recorded().row["end_reason"] == "terminated"
 
 
 def test_a_target_with_another_certificate_gets_no_credential(

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import ssl
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -38,6 +39,17 @@ async def connected() -> Both:
     near = await accepted
     server.close()
     dialled.write(b"hello")
+    return near, dialled
+
+
+async def accepted_from_a_thread() -> tuple[Leg, socket.socket]:
+    """The same, but whoever dialled reads only when told to."""
+    loop = asyncio.get_running_loop()
+    accepted: asyncio.Future[Leg] = loop.create_future()
+    server = await loop.create_server(lambda: Leg(accepted.set_result), "127.0.0.1", 0)
+    dialled = socket.create_connection(server.sockets[0].getsockname()[:2], timeout=10)
+    near = await accepted
+    server.close()
     return near, dialled
 
 
@@ -83,8 +95,39 @@ async def a_slow_reader_is_waited_for(
     await near.close()
 
 
+async def last_words_are_read_by_who_goes_on_sending(
+    contexts: tuple[ssl.SSLContext, ssl.SSLContext],
+) -> None:
+    near, dialled = await accepted_from_a_thread()
+    ours, theirs = contexts
+
+    def begin() -> ssl.SSLSocket:
+        return theirs.wrap_socket(dialled)
+
+    def go_on_sending(peer: ssl.SSLSocket) -> bytes:
+        with peer:
+            for _ in range(20):
+                peer.sendall(bytes(100_000))
+            return peer.recv(64)
+
+    peer, _ = await asyncio.gather(asyncio.to_thread(begin), near.start_tls(ours))
+    async with asyncio.TaskGroup() as tasks:
+        going_on = tasks.create_task(asyncio.to_thread(go_on_sending, peer))
+        await near.read()
+        near.part(b"last words")
+        await near.close()
+    assert going_on.result() == b"last words"
+
+
 @pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
-@pytest.mark.parametrize("happens", [much_arrives, a_slow_reader_is_waited_for])
+@pytest.mark.parametrize(
+    "happens",
+    [
+        much_arrives,
+        a_slow_reader_is_waited_for,
+        last_words_are_read_by_who_goes_on_sending,
+    ],
+)
 def test_what_is_written_arrives_whole_on_either_loop(
     contexts: tuple[ssl.SSLContext, ssl.SSLContext],
     loop: Callable[[], asyncio.AbstractEventLoop],
