@@ -109,16 +109,20 @@ async def test_a_feed_that_breaks_off_is_no_end():
 async def test_the_hole_before_the_feed_is_closed_once_its_chunk_is_stored():
     first = chunk([*shell_opening(), out(1, b"before ")])
     stored = Stored([], (0, None))
+    resets: asyncio.Queue[bytes] = asyncio.Queue()
 
     async def quiet() -> AsyncIterator[bytes]:
+        assert b"before" not in await resets.get()
         stored.kept.append(first)
-        await asyncio.sleep(0.5)
+        assert b"before" in await resets.get()
         yield encode_burst([ENDED])
 
-    frames = await sent(Watch(SESSION, None, stored, quiet(), SystemClock()))
-    resets = [frame for frame in frames if frame[0] == 1]
-    assert b"before" not in resets[0]
-    assert b"before" in resets[-1]
+    async def send(frame: bytes) -> None:
+        if frame[0] == 1:
+            resets.put_nowait(frame)
+
+    async with asyncio.timeout(10):
+        await Watch(SESSION, None, stored, quiet(), SystemClock()).run(send)
 
 
 async def test_a_watcher_who_is_gone_ends_the_watch():

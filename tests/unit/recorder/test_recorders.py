@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 from samples.chunks import INFO, KEYS, SESSION
-from samples.recordings import SMALL, engine, info, shown, until
+from samples.recordings import SMALL, engine, info, shown, until, waiting_chunks
 
 from config.model import OnLoss, RecorderSettings
 from recorder.chunk import decrypt_frames, read_frames
@@ -69,10 +69,15 @@ async def test_only_the_last_chunk_says_why_the_session_ended(tmp_path: Path):
 
 
 async def test_what_an_engine_still_records_when_it_stops_is_ended_and_sealed(tmp_path: Path):
+    sessions = SESSION, UUID(int=8)
     async with engine(tmp_path) as running:
-        await running.start()
-        await running.start(info(UUID(int=8)))
-    assert running.spool.unshipped_chunks == 2 - running.shipper.shipped_chunks
+        for session_id in sessions:
+            await running.start(info(session_id))
+    for session_id in sessions:
+        [chunk] = running.store.chunks.get(session_id) or waiting_chunks(
+            running.spool, session_id
+        )
+        assert chunk.header.end_reason is EndReason.ENGINE_STOPPED
     assert running.recorders.live_sessions == ()
 
 
