@@ -36,7 +36,7 @@ def put(session: Session, request: SetBecome) -> BecomeSummary:
         given = secrets.find(session, request.with_secret)
         if given.credential_kind != "password":
             raise InvalidError(
-                f"`{given.name}` holds a key, and no password that could be typed: name another"
+                f"`{given.name}` holds no password that could be typed: name another secret"
             )
         row.with_secret_id = given.id
     session.flush()
