@@ -33,6 +33,8 @@ WAITING_LIMIT_BYTES: Final = 1024 * 1024
 """What may wait to be sent, or for new keys, before the other leg is read no more."""
 HELD_LIMIT_BYTES: Final = 256 * 1024
 """What a leg may send before the relay stands."""
+TURN_BYTES: Final = 32 * 1024
+"""A leg that was read so much of at once waits until the other one was looked at."""
 FLUSH_LIMIT_S: Final = 30
 """How long a leg that is being closed may take to read what it was sent."""
 FAREWELL_LIMIT_BYTES: Final = 16 * 1024 * 1024
@@ -218,6 +220,11 @@ class Leg(SSHConnection):
 
     def data_received(self, data: bytes, datatype: Any = None) -> None:  # noqa: ANN401
         """Take what was read."""
+        if len(data) >= TURN_BYTES and not self._pauses:
+            # libuv reads on while there is more: the other leg, whose windows this one
+            # waits for, would not be heard for megabytes.
+            self.pause("turn")
+            self._loop.call_soon(self.resume, "turn")
         if self._receive and self._recv_handler == self._recv_pkthdr:
             self._relay(data, self._inpbuf)
         else:

@@ -12,7 +12,13 @@ from samples.ssh_packets import opening
 
 from protocols.ssh import client_leg, private_names, transport
 from protocols.ssh.packets import Message, body_of
-from protocols.ssh.transport import FAREWELL_LIMIT_BYTES, Farewell, TargetLeg, install
+from protocols.ssh.transport import (
+    FAREWELL_LIMIT_BYTES,
+    TURN_BYTES,
+    Farewell,
+    TargetLeg,
+    install,
+)
 
 
 def private_uses() -> set[str]:
@@ -80,6 +86,18 @@ async def test_a_leg_reads_on_when_its_last_reason_to_wait_is_gone():
     leg.resume("peer")
     assert not fake.reading
     leg.resume("recording")
+    assert fake.reading
+
+
+async def test_a_leg_that_much_was_read_of_at_once_lets_the_other_have_its_turn():
+    leg = TargetLeg(options())
+    fake = FakeTransport()
+    leg._transport, leg._recv_handler = fake, lambda: False
+    leg.data_received(bytes(TURN_BYTES - 1))
+    assert fake.reading
+    leg.data_received(bytes(TURN_BYTES))
+    assert not fake.reading
+    await asyncio.sleep(0)
     assert fake.reading
 
 
