@@ -2,7 +2,6 @@
 
 import enum
 import hashlib
-from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Final, Protocol
 
@@ -252,8 +251,8 @@ class Channel:
         self.becoming: Becoming | None = None
         """Where the secret becomes somebody else: how far that is."""
         self.captures: dict[Stream, Capture] = {}
-        self.answers: tuple[deque[Answer], deque[Answer]] = (deque(), deque())
-        """By the side that asked, oldest first."""
+        self.answers: tuple[list[Answer], list[Answer]] = ([], [])
+        """By the side that asked, oldest first. No deques: an empty one takes 760 bytes."""
         self.closed_by: set[Side] = set()
 
     def grant(self, size_bytes: int) -> int:

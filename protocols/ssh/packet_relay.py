@@ -375,7 +375,7 @@ class PacketRelay:
         answers = channel.answers[side.other]
         if not answers:
             raise RemoteProtocolError("an answer that nobody asked for")
-        if answers.popleft() is Answer.TERMINAL:
+        if answers.pop(0) is Answer.TERMINAL:
             channel.terminal_granted |= payload[0] == Message.CHANNEL_SUCCESS
             if not channel.terminal_granted and Answer.TERMINAL not in answers:
                 self._events += channel.without_terminal(self._at_ms)
@@ -387,7 +387,7 @@ class PacketRelay:
         """Send the refusals whose turn has come to the side that asked."""
         answers = channel.answers[side]
         while answers and answers[0] is Answer.REFUSAL:
-            answers.popleft()
+            answers.pop(0)
             out.to[side].append(body_of(packets.channel_failure(channel.numbers[side])))
 
     def _closed(self, side: Side, payload: bytes, _out: Out) -> bool:

@@ -31,7 +31,7 @@ ATTRIBUTES: Final[tuple[str, ...]] = (
     *("_pktlen",),
     *("_recv_encryption", "_recv_handler", "_recv_macsize", "_recv_seq", "_rekey_bytes"),
     *("_rekey_bytes_sent", "_rekey_seconds", "_rekey_time", "_send_encryption", "_send_seq"),
-    *("_strict_kex", "_transport"),
+    *("_strict_kex", "_transport", "_client_kexinit", "_server_kexinit", "_server_sig_algs"),
 )
 """What a connection sets on itself when it is made."""
 

@@ -1,6 +1,5 @@
 """Requests: what each leaves in the recording, and the global ones with their answers."""
 
-from collections import deque
 from typing import Final
 
 from msgspec import Struct
@@ -110,7 +109,7 @@ class GlobalAsks:
 
     def __init__(self, policy: ChannelPolicy) -> None:
         self._policy = policy
-        self._waiting: tuple[deque[_Waiting], deque[_Waiting]] = (deque(), deque())
+        self._waiting: tuple[list[_Waiting], list[_Waiting]] = ([], [])
 
     def ping(self) -> bytes:
         """Return the body of a request to the target that anybody has to answer."""
@@ -148,7 +147,7 @@ class GlobalAsks:
         waiting = self._waiting[side.other]
         if not waiting:
             raise RemoteProtocolError("an answer that nobody asked for")
-        answered = waiting.popleft()
+        answered = waiting.pop(0)
         if answered.ours:
             return self._refusals(side.other), []
         request = answered.request
@@ -162,6 +161,6 @@ class GlobalAsks:
     def _refusals(self, side: Side) -> list[bytes]:
         waiting, due = self._waiting[side], []
         while waiting and waiting[0].refused:
-            waiting.popleft()
+            waiting.pop(0)
             due.append(body_of(packets.request_failure()))
         return due

@@ -136,7 +136,14 @@ class Leg(SSHConnection):
         """
         self._receive, self._ignored = receive, ignored
         self._paced = paced
+        self._forget_the_login()
         self._loop.call_soon(self._recv_data)
+
+    def _forget_the_login(self) -> None:
+        """Drop 6 KB that nobody asks for again: the next key exchange tells them anew."""
+        self._server_sig_algs = set()
+        if self._kex_complete:
+            self._client_kexinit = self._server_kexinit = b""
 
     def pause(self, reason: str) -> None:
         """Read no more until `resume` was called with the same reason."""

@@ -140,6 +140,7 @@ async def test_packets_after_the_login_go_to_the_relay_and_not_to_asyncssh(ciphe
     async with asyncio.timeout(10):
         await chosen.waiter
         leg.take_over(lambda bodies: [got.put_nowait(body) for body in bodies], leg)
+        assert leg._client_kexinit + leg._server_kexinit == b""
         leg.send_bodies([body_of(opening("session"))])
         while (body := await got.get())[1] == Message.GLOBAL_REQUEST:
             continue
