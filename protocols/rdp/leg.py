@@ -187,7 +187,8 @@ class Leg(asyncio.BufferedProtocol):
 
     def abort(self) -> None:
         """Close at once."""
-        if self._transport is not None:
+        # Python before 3.11.5 cannot abort TLS that is over.
+        if self._transport is not None and not self._lost.is_set():
             self._transport.abort()
 
     def part(self, words: bytes) -> None:
@@ -209,7 +210,7 @@ class Leg(asyncio.BufferedProtocol):
             await self._lost_soon()
         self._transport.close()
         await self._lost_soon()
-        self._transport.abort()
+        self.abort()
 
     async def _lost_soon(self) -> None:
         with contextlib.suppress(TimeoutError):
