@@ -9,7 +9,7 @@ import msgspec
 
 from config.errors import ConfigError
 from config.model import Settings
-from config.secret import is_there
+from config.secret import find_secret, is_there
 from control.web.certificate import SELF_SIGNED, PageCertificate
 
 _KEPT_SECRET: Final = ("password_file", "client_secret_file", "credentials_file")
@@ -26,12 +26,8 @@ def check_named_files(settings: Settings) -> None:
             raise ConfigError(f"{key}: {path} is not there; name a file that is")
         if path.is_dir():
             raise ConfigError(f"{key}: {path} is a directory; name a file")
-        mode = path.stat().st_mode
-        if key.endswith(_KEPT_SECRET) and mode & 0o077:
-            raise ConfigError(
-                f"{key}: {path} is open to others (mode {mode & 0o777:04o}): "
-                f"`chmod 600 {path}`, and change the secret if others could log on here"
-            )
+        if key.endswith(_KEPT_SECRET):
+            find_secret(key, path, None)
     page = settings.control
     if page.tls != SELF_SIGNED:
         given = PageCertificate(settings.state_dir, page.tls, settings.public_host)
