@@ -15,14 +15,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from protocols.errors import RemoteProtocolError
-from protocols.ssh.packets import MAX_PACKET_BYTES, body_of, payload_of
-
-MAX_IGNORED_BYTES = 2 * 1024 * 1024 + 64 * 1024
-"""The largest packet of any kind, for SSH_MSG_IGNORE's sake.
-
-While a terminal does not echo, OpenSSH's server hides that by an ignored packet as large
-as what was typed; a paste can make that as large as the channel's window.
-"""
+from protocols.ssh.packets import MAX_IGNORED_BYTES, MAX_PACKET_BYTES, body_of, payload_of
 
 _TAG_BYTES = 16
 _COUNTER_MASK = 0xFFFFFFFFFFFFFFFF

@@ -16,6 +16,12 @@ from protocols.errors import RemoteProtocolError
 
 MAX_PACKET_BYTES: Final = 256 * 1024 + 1024
 """The largest packet we take: OpenSSH's own limit and room for its framing."""
+MAX_IGNORED_BYTES: Final = 2 * 1024 * 1024 + 64 * 1024
+"""The largest packet of any kind, for SSH_MSG_IGNORE's sake.
+
+While a terminal does not echo, OpenSSH's server hides that by an ignored packet as large
+as what was typed; a paste can make that as large as the channel's window.
+"""
 
 _BLOCK_BYTES = 16
 """Bodies are padded to this; every cipher that we offer is content with it."""

@@ -20,6 +20,7 @@ from protocols.ssh.packets import Message, channel_data, string, uint32
 pytestmark = pytest.mark.peers
 
 MIB = 1024 * 1024
+IGNORE = 2
 SECRET = "canary-of-the-target-4b7e"
 ESCAPES = b"bye \x1b]0;owned\x07\x1b[2J\r\nroot# \xe2\x80\xae" + b"A" * 30_000
 
@@ -249,3 +250,30 @@ async def test_what_a_target_may_not_ask_never_reaches_the_client(
         await asyncio.to_thread(
             wait_until, lambda: rss_bytes(daemon.pid) - held < 4 * MIB, "memory is kept"
         )
+
+
+# --- what OpenSSH's server may send, and no other packet may
+
+
+async def test_an_ignored_packet_may_be_as_large_as_a_window(relaying: Daemon):
+    """A terminal that does not echo answers a paste with one (ADR 9)."""
+
+    class Welcoming(asyncssh.SSHServer):
+        def begin_auth(self, username: str) -> bool:
+            return username != "bob"
+
+    def hide_an_echo(process: asyncssh.SSHServerProcess[str]) -> None:
+        process.channel.get_connection().send_packet(IGNORE, string(bytes(2 * MIB)))
+        process.stdout.write("whole\n")
+        process.exit(0)
+
+    async with asyncssh.listen(
+        "127.0.0.1",
+        0,
+        server_factory=Welcoming,
+        server_host_keys=[asyncssh.generate_private_key("ssh-ed25519")],
+        process_factory=hide_an_echo,
+    ) as acceptor:
+        login = await asyncio.to_thread(login_to, relaying, acceptor.get_port())
+        done = await visit(login)
+    assert (done.text, done.status) == ("whole", 0)

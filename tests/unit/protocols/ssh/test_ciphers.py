@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols.errors import RemoteProtocolError
-from protocols.ssh.ciphers import MAX_IGNORED_BYTES, PacketGCM, PacketOpener
-from protocols.ssh.packets import body_of, channel_data, payload_of
+from protocols.ssh.ciphers import PacketGCM, PacketOpener
+from protocols.ssh.packets import MAX_IGNORED_BYTES, body_of, channel_data, payload_of
 
 KEY, IV = bytes(range(32)), bytes(range(12))
 PAYLOADS = st.lists(
