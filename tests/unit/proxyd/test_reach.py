@@ -1,13 +1,15 @@
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
+from samples.recordings import until
 
 from bus.errors import BusUnavailableError
 from bus.memory import MemoryBus
 from proxyd import reach as reach_module
 from proxyd.reach import StorageReach
-from recorder.clock import SystemClock
+from recorder.clock import ManualClock, SystemClock
+from recorder.ports import Clock
 
 
 @pytest.fixture(autouse=True)
@@ -19,11 +21,11 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 class Asked:
     """A bus that counts, and an engine that notes what it is told."""
 
-    def __init__(self, bus: MemoryBus, limit_s: float) -> None:
+    def __init__(self, bus: MemoryBus, limit_s: float, clock: Clock) -> None:
         self.told: list[str] = []
         self.reach = StorageReach(
             bus,
-            SystemClock(),
+            clock,
             limit_s=limit_s,
             out_of_reach=lambda: self.told.append("out of reach"),
             back=lambda: self.told.append("back"),
@@ -44,34 +46,51 @@ async def run_for(seconds: float, reach: StorageReach) -> None:
         return
 
 
+async def run_until(condition: Callable[[], object], reach: StorageReach) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        asking = tasks.create_task(reach.run())
+        await until(condition)
+        asking.cancel()
+
+
 async def test_storage_that_answers_is_in_reach(bus):
     bus.store(lambda _: pytest.fail("nothing is shipped"))
-    asked = Asked(bus, 0.02)
+    asked = Asked(bus, 0.02, SystemClock())
     await run_for(0.1, asked.reach)
     assert asked.reach.unreachable_s == 0
     assert asked.told == []
 
 
 async def test_silence_is_measured_from_the_first_question_without_answer(bus):
-    asked = Asked(bus, 0.1)
-    await run_for(0.07, asked.reach)
-    assert 0.05 < asked.reach.unreachable_s < 0.1
+    clock = ManualClock()
+    asked = Asked(bus, 60, clock)
+    await run_for(0.05, asked.reach)
+    clock.advance(59)
+    await run_for(0.05, asked.reach)
+    assert asked.reach.unreachable_s == 59
     assert asked.told == []
-    await run_for(0.08, asked.reach)
+
+
+async def test_silence_until_the_limit_is_told(bus):
+    asked = Asked(bus, 0.05, SystemClock())
+    await run_until(lambda: asked.told, asked.reach)
     assert asked.told == ["out of reach"]
 
 
 async def test_an_answer_in_time_calls_the_alarm_off(bus):
-    asked = Asked(bus, 0.2)
+    asked = Asked(bus, 60, SystemClock())
     await run_for(0.05, asked.reach)
     bus.store(lambda _: pytest.fail("nothing is shipped"))
-    await run_for(0.3, asked.reach)
+    await run_until(lambda: asked.told, asked.reach)
     assert asked.told == ["back"]
     assert asked.reach.unreachable_s == 0
+    alarm = asked.reach._alarm
+    assert alarm is not None
+    assert alarm.cancelled()
 
 
 async def test_the_reason_is_in_the_log(bus, capsys):
     with pytest.raises(BusUnavailableError):
         await bus.reach_storage()
-    await run_for(0.03, Asked(bus, 1).reach)
+    await run_for(0.03, Asked(bus, 60, SystemClock()).reach)
     assert "storage.unreachable" in "".join(capsys.readouterr())

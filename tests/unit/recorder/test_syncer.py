@@ -1,6 +1,5 @@
 import asyncio
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -85,16 +84,14 @@ async def test_a_segment_that_was_sealed_meanwhile_is_not_synced(spool: Spool):
 
 
 async def test_a_hurried_round_does_not_wait_for_the_interval(spool: Spool):
-    syncer = Syncer(spool, sync_interval_ms=1000)
+    syncer = Syncer(spool, sync_interval_ms=3_600_000)
     syncer.start()
     await asyncio.sleep(0.05)
     segment = begun(spool)
     segment.append(BURST)
     syncer.mark(segment, unexpected)
-    began_s = time.monotonic()
     syncer.hurry()
     await until(lambda: not segment.unsynced)
-    assert time.monotonic() - began_s < 0.5
     await syncer.stop()
     segment.close()
 
