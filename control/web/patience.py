@@ -5,6 +5,7 @@ from collections import Counter
 from typing import Any, ClassVar, Final
 
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 HEAD_LIMIT_S: Final = 10.0
 """How long a connection may take for the head of a request, the first or a later one."""
@@ -59,9 +60,14 @@ class PatientProtocol(H11Protocol):
         super().connection_lost(exc)
         self._stop_waiting()
         self._stop_awaiting_reader()
-        self.from_source[self._source] -= 1
-        if self.from_source[self._source] <= 0:
-            del self.from_source[self._source]
+        self.forget(self._source)
+
+    @classmethod
+    def forget(cls, source: str) -> None:
+        """Count one connection of `source` less."""
+        cls.from_source[source] -= 1
+        if cls.from_source[source] <= 0:
+            del cls.from_source[source]
 
     def _await_head(self) -> None:
         self._deadline = self.loop.call_later(HEAD_LIMIT_S, self._give_up)
@@ -96,3 +102,12 @@ class PatientProtocol(H11Protocol):
     def _is_answering(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle  # None before the first request.
         return cycle is not None and not cycle.response_complete
+
+
+class PatientSocket(WebSocketsSansIOProtocol):
+    """Uvicorn's WebSocket, which takes a connection over from `PatientProtocol`."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection: who made it is told of its end no more."""
+        super().connection_lost(exc)
+        PatientProtocol.forget(self.client[0] if self.client else "")

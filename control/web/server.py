@@ -19,7 +19,7 @@ from control.passkeys import Passkeys
 from control.web.app import make_app
 from control.web.certificate import PageCertificate
 from control.web.page import Page
-from control.web.patience import PatientProtocol
+from control.web.patience import PatientProtocol, PatientSocket
 
 __all__ = ["Page", "PageServer", "Passkeys", "provider_of"]
 
@@ -74,7 +74,7 @@ class PageServer:
         config = uvicorn.Config(
             app,
             http=PatientProtocol,
-            ws="websockets-sansio",
+            ws=PatientSocket,
             ws_max_size=_MESSAGE_BYTES,
             lifespan="off",
             log_config=None,
