@@ -15,6 +15,7 @@ import pika.credentials
 from config.errors import ConfigError
 from config.model import BusSettings
 from config.redacted import Redacted
+from config.secret import check_private
 
 Broker = pika.ConnectionParameters
 PASSWORD: Final = "bus-password"  # noqa: S105 - the name of a credential
@@ -61,7 +62,7 @@ def parameters(
         connection_attempts=1,
         socket_timeout=_CONNECT_TIMEOUT_S,
         stack_timeout=_HANDSHAKE_TIMEOUT_S,
-        ssl_options=_tls(settings, host) if url.scheme == "amqps" else None,
+        ssl_options=tls_options(settings),
         client_properties={"connection_name": name},
     )
 
@@ -73,11 +74,17 @@ def _port(url: str) -> int | None:
         raise ConfigError(f"bus.url: {error}") from error
 
 
-def _tls(settings: BusSettings, host: str) -> pika.SSLOptions:
+def tls_options(settings: BusSettings) -> pika.SSLOptions | None:
+    """Return whom to believe and what to show, None without TLS; raise `ConfigError`."""
+    url = urlsplit(settings.url)
+    if url.scheme != "amqps":
+        return None
     context = ssl.create_default_context(cafile=_readable("bus.ca_file", settings.ca_file))
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     certificate = _readable("bus.certificate_file", settings.certificate_file)
     key = _readable("bus.key_file", settings.key_file)
+    if settings.key_file is not None:
+        check_private("bus.key_file", settings.key_file)
     if certificate is not None:
         try:
             context.load_cert_chain(certificate, key)
@@ -88,7 +95,7 @@ def _tls(settings: BusSettings, host: str) -> pika.SSLOptions:
             ) from error
     elif key is not None:
         raise ConfigError("bus.key_file stands alone: name its bus.certificate_file")
-    return pika.SSLOptions(context, host)
+    return pika.SSLOptions(context, url.hostname)
 
 
 def _readable(setting: str, path: Path | None) -> str | None:

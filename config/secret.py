@@ -49,6 +49,16 @@ def read_secret(name: str, file: Path | None, environ: Mapping[str, str]) -> Red
     return secret
 
 
+def check_private(setting: str, path: Path) -> None:
+    """Raise `ConfigError` where others than its owner may read the private key in `path`."""
+    mode = path.stat().st_mode
+    if mode & 0o077:
+        raise ConfigError(
+            f"{setting}: {path} is open to others (mode {mode & 0o777:04o}): "
+            f"`chmod 600 {path}`, and replace the key if others could log on here"
+        )
+
+
 def _read(path: Path, name: str, *, kept_by_systemd: bool) -> Redacted[str]:
     try:
         with path.open(encoding="utf-8") as file:

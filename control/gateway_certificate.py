@@ -11,7 +11,8 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from config.errors import ConfigError
-from config.model import Settings
+from config.model import RDPSettings, Settings
+from config.secret import check_private
 from control.self_signed import CertificateFiles, make_self_signed
 
 _CERTIFICATE: Final = "rdp_certificate.pem"
@@ -25,12 +26,16 @@ def usable_certificate(settings: Settings, now: dt.datetime) -> tuple[Path, Path
 
     Raises `ConfigError` where the settings name one of the two only, or where one is missing.
     """
-    given = settings.rdp.certificate_file, settings.rdp.key_file
-    match given:
+    return given_certificate(settings.rdp) or _kept(settings, now)
+
+
+def given_certificate(settings: RDPSettings) -> tuple[Path, Path] | None:
+    """Return what the settings name, None where they name nothing; raise `ConfigError`."""
+    match settings.certificate_file, settings.key_file:
         case (Path() as certificate, Path() as key):
-            return _existing(certificate), _private(_existing(key))
+            return _existing(certificate), _private(key)
         case (None, None):
-            return _kept(settings, now)
+            return None
     raise ConfigError("rdp.certificate_file and rdp.key_file belong together: give both")
 
 
@@ -40,7 +45,7 @@ def _kept(settings: Settings, now: dt.datetime) -> tuple[Path, Path]:
         private = generate_private_key(public_exponent=65537, key_size=_RSA_BITS)
         files = CertificateFiles(certificate, key)
         make_self_signed(files, private, [settings.public_host], now, _VALID)
-    return _existing(certificate), _private(_existing(key))
+    return _existing(certificate), _private(key)
 
 
 def _existing(path: Path) -> Path:
@@ -50,6 +55,5 @@ def _existing(path: Path) -> Path:
 
 
 def _private(path: Path) -> Path:
-    if path.stat().st_mode & 0o077:
-        raise ConfigError(f"{path} is open to others: `chmod 600 {path}`")
+    check_private("rdp.key_file", _existing(path))
     return path

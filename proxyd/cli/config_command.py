@@ -26,8 +26,9 @@ def check(invocation: Invocation) -> None:
 
     settings = invocation.settings()
     check_kinds(settings)
-    check_named_files(settings)
-    print_done(invocation.output, f"{_source(invocation)}: the settings can be used")
+    warnings = [f"warning: {text}" for text in check_named_files(settings)]
+    done = f"{_source(invocation)}: the settings can be used"
+    print_done(invocation.output, *warnings, done)
 
 
 @config.command()

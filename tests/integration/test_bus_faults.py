@@ -451,6 +451,7 @@ async def over_tls(bus: OnBroker, **files: Path) -> RabbitEngineBus:
 async def test_over_tls_both_ends_show_a_certificate(bus: OnBroker, tmp_path: Path):
     authority = bus.vhost.broker.authority
     ours = authority.sign("engine-3")
+    ours.key.chmod(0o600)
     bus.control.answer(answered)
     files = {"certificate_file": ours.certificate, "key_file": ours.key}
     async with await over_tls(bus, ca_file=authority.file, **files) as engine:

@@ -1,4 +1,5 @@
 import pytest
+from peers.certificates import Authority
 
 from bus.amqp import is_amqp, parameters
 from config.errors import ConfigError
@@ -48,7 +49,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
 
 def test_a_key_without_its_certificate_is_refused(tmp_path):
     key = tmp_path / "bus.key"
-    key.touch()
+    key.touch(mode=0o600)
     with pytest.raises(ConfigError, match="stands alone"):
         parameters(BusSettings(url="amqps://u@host", key_file=key), PASSWORD, "n")
 
@@ -58,6 +59,17 @@ def test_a_certificate_that_is_none_is_refused(tmp_path):
     file.write_text("no certificate")
     with pytest.raises(ConfigError, match="do not fit together"):
         parameters(BusSettings(url="amqps://u@host", certificate_file=file), PASSWORD, "n")
+
+
+def test_a_key_that_others_may_read_is_refused(tmp_path):
+    ours = Authority(tmp_path).sign("bus")
+    ours.key.chmod(0o640)
+    files = {"certificate_file": ours.certificate, "key_file": ours.key}
+    settings = BusSettings(url="amqps://u@host", **files)
+    with pytest.raises(ConfigError, match=r"bus\.key_file: .*bus\.key is open to others"):
+        parameters(settings, PASSWORD, "n")
+    ours.key.chmod(0o600)
+    assert parameters(settings, PASSWORD, "n").ssl_options is not None
 
 
 @pytest.mark.parametrize(("url", "is_one"), [("memory:", False), ("amqps://u@h", True)])

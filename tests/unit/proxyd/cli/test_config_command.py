@@ -1,6 +1,7 @@
 import tomllib
 
 import pytest
+from peers.certificates import Authority
 
 
 def test_good_settings_are_said_to_be_good(proxyd, config_path):
@@ -52,6 +53,20 @@ def test_a_file_that_the_settings_name_is_looked_at(proxyd, config_path):
     result = proxyd("config", "check")
     assert result.exit_code == 78
     assert "rdp.ca_file: /nowhere/ca.pem is not there" in result.stderr
+
+
+def test_what_the_daemon_would_do_without_is_a_warning(proxyd, config_path, tmp_path):
+    made = Authority(tmp_path).sign("publisher")
+    made.key.chmod(0o644)
+    with config_path.open("a") as settings:
+        settings.write(f'[rdp]\nsigning_certificate_file = "{made.certificate}"\n')
+        settings.write(f'signing_key_file = "{made.key}"\n')
+    result = proxyd("config", "check")
+    assert result.exit_code == 0
+    [warning, done] = result.stderr.splitlines()
+    assert warning.startswith("warning: ")
+    assert f"{made.key} is open to others" in warning
+    assert "the settings can be used" in done
 
 
 def test_a_file_that_is_not_there_is_named(proxyd, config_path):
