@@ -5,14 +5,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from msgspec import Struct
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from control import retention_requests as ask
 from control import sessions
 from control.audit import Act
 from control.errors import ConflictError, InvalidError, NotFoundError
+from control.own_account import TERMINAL
 from control.requests import Done
 from storage.database import Database
 from storage.retention import Deleted, Retention, Rule, rules, set_rule, unset_rule
+from storage.tables import SecretRow, SessionRow
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,8 @@ class RetentionOperations:
             raise InvalidError("a rule is the default, or of one site, or of one secret")
         rule = Rule(scope=request.scope, name=request.name, days=request.days)
         with self.database.transaction() as session:
+            if rule.scope == "secret":
+                _check_known(session, rule.name)
             set_rule(session, rule)
             kept = "for ever" if rule.days is None else f"{rule.days} days"
             self.act(who).note(session, "retention.set", _name(rule.scope, rule.name), kept)
@@ -100,6 +106,19 @@ class RetentionOperations:
                 self.act(who).note(session, "blobs.swept", "orphans", detail)
         found = orphans.delete(request.days) if request.delete else orphans.find(request.days)
         return (ask.OrphanBlob(key=key) for key in found)
+
+
+def _check_known(session: Session, secret: str) -> None:
+    """Raise `NotFoundError` where no secret is so named, and none was that has recordings."""
+    named = select(SecretRow.id).where(SecretRow.name == secret)
+    recorded = select(SessionRow.id).where(SessionRow.secret == secret)
+    if secret != TERMINAL and not any(
+        session.scalar(query.limit(1)) for query in (named, recorded)
+    ):
+        raise NotFoundError(
+            f"no secret is named `{secret}`, and no recording is of one that was; "
+            "`proxyd secret list` shows them, `proxyd secret add` makes one"
+        )
 
 
 def _name(scope: str, name: str) -> str:

@@ -1,16 +1,17 @@
 import datetime as dt
 
 import pytest
-from samples.chunks import KEYS, SESSION, Signers, three_chunks
+from samples.chunks import INFO, KEYS, SESSION, Signers, three_chunks
 from sqlalchemy import select
 
 from control import retention_requests as ask
 from control.audit import Act
 from control.errors import ConflictError, InvalidError, NotFoundError
+from control.own_account import TERMINAL
 from control.retention import RetentionOperations
 from control.sessions import find_recording
 from storage.blobs import DatabaseBlobs
-from storage.retention import Retention
+from storage.retention import Retention, Rule, set_rule
 from storage.tables import AuditRow, SessionRow
 from storage.writer import Writer
 
@@ -47,6 +48,24 @@ def test_rules_are_made_changed_shown_and_removed(do, database):
         ("retention.set", "secret web", "for ever"),
         ("retention.unset", "secret web", ""),
     ]
+
+
+def test_a_rule_is_for_a_secret_that_is_there_or_whose_recordings_are(do, issue):
+    do(ask.SetRetention(scope="secret", name="web1", days=7))
+    do(ask.SetRetention(scope="secret", name=INFO.secret_name, days=7))
+    do(ask.SetRetention(scope="secret", name=TERMINAL, days=7))
+    with pytest.raises(NotFoundError, match=r"`wbe1`, and no recording is of") as raised:
+        do(ask.SetRetention(scope="secret", name="wbe1", days=7))
+    assert "`proxyd secret list`" in str(raised.value)
+    names = [rule.name for rule in do(ask.ShowRetention())]
+    assert sorted(names) == sorted([TERMINAL, INFO.secret_name, "web1"])
+
+
+def test_a_rule_for_a_name_that_nothing_knows_can_be_removed(do, database):
+    with database.transaction() as session:
+        set_rule(session, Rule(scope="secret", name="wbe1", days=7))
+    do(ask.UnsetRetention(scope="secret", name="wbe1"))
+    assert list(do(ask.ShowRetention())) == []
 
 
 @pytest.mark.parametrize(("scope", "name"), [("default", "web"), ("site", "")])

@@ -18,7 +18,7 @@ def recorded(state):
     return str(SESSION)
 
 
-def test_rules_are_set_shown_and_unset(proxyd, answer):
+def test_rules_are_set_shown_and_unset(proxyd, answer, recorded):
     assert proxyd("retention", "set", "--default", "--days", "90").exit_code == 0
     assert "kept for ever" in proxyd("retention", "set", "--secret", "web", "--forever").stdout
     assert answer("retention", "show") == [
@@ -28,6 +28,13 @@ def test_rules_are_set_shown_and_unset(proxyd, answer):
     assert "90 days" in proxyd("retention", "show").stdout
     assert proxyd("retention", "unset", "--default").exit_code == 0
     assert proxyd("retention", "unset", "--default").exit_code == 3
+
+
+def test_a_rule_for_a_secret_that_nothing_knows_is_not_made(proxyd, answer):
+    result = proxyd("retention", "set", "--secret", "wbe", "--days", "7")
+    assert result.exit_code == 3
+    assert "no secret is named `wbe`" in result.stderr
+    assert answer("retention", "show") == []
 
 
 @pytest.mark.parametrize(
