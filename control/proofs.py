@@ -23,6 +23,7 @@ from recorder.tree_head import LogProof, TreeHead, bundle_text, decode_head, enc
 from storage import session_log
 from storage.database import Database
 from storage.signers import StoredSigners
+from storage.tables import SessionRow
 
 _HEADS = "*.head.json"
 
@@ -46,6 +47,7 @@ class Proofs:
             row = sessions.find(session, session_id)
             entry = session_log.entry(session, session_id)
             problems = self._problems(session)
+            problems += map(_denial, session_log.denied(session, session_id))
             if entry is None:
                 log = None
                 if row.signed and row.last_sequence is not None:
@@ -90,6 +92,7 @@ class Proofs:
                 )
             for row in session_log.unlogged(session):
                 problems.append(f"session {row.id} has ended and is not in the log")
+            problems += map(_denial, session_log.denied(session))
             size = len(session_log.leaves(session))
         return LogChecked(size=size, heads=len(self._heads()), problems=tuple(problems))
 
@@ -147,6 +150,14 @@ class Proofs:
         if self._head_dir is None or not self._head_dir.is_dir():
             return []
         return [(path, _read(path)) for path in sorted(self._head_dir.glob(_HEADS))]
+
+
+def _denial(row: SessionRow) -> str:
+    end = "without a last chunk" if row.last_sequence is None else "with its last chunk"
+    return (
+        f"session {row.id} has ended by the log of sessions, and not by its row in the store "
+        f"({row.state}, {end}): the row was altered, or put back to an older state"
+    )
 
 
 def _read(path: Path) -> TreeHead | None:

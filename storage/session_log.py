@@ -6,6 +6,7 @@ owner does not write.
 """
 
 import datetime as dt
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import func, select, text
@@ -18,6 +19,8 @@ from storage.tables import ChunkRow, LogRow, SessionRow
 
 _LOCK = 0x70726F78
 """Names the advisory lock that makes several workers append one after the other."""
+_ENDED: Final = ("finished", "interrupted")
+"""The states that a session can have whose end has arrived; nothing brings it back."""
 
 
 def append(session: Session, session_id: UUID, last_digest: Digest, at: dt.datetime) -> None:
@@ -37,6 +40,19 @@ def append(session: Session, session_id: UUID, last_digest: Digest, at: dt.datet
 def entry(session: Session, session_id: UUID) -> LogRow | None:
     """Return the entry of a session, where it has ended."""
     return session.scalar(select(LogRow).where(LogRow.session_id == session_id))
+
+
+def denied(session: Session, session_id: UUID | None = None) -> list[SessionRow]:
+    """Return the sessions in the log, or this one, that have not ended by their own row."""
+    query = (
+        select(SessionRow)
+        .join(LogRow, SessionRow.id == LogRow.session_id)
+        .where(SessionRow.state.not_in(_ENDED) | SessionRow.last_sequence.is_(None))
+        .order_by(LogRow.position)
+    )
+    if session_id is not None:
+        query = query.where(SessionRow.id == session_id)
+    return list(session.scalars(query))
 
 
 def leaves(session: Session, limit: int | None = None) -> list[bytes]:

@@ -181,6 +181,24 @@ def test_a_session_without_its_end_contradicts_the_log(proofs, writer, database)
     assert "is not stored any more" in proofs.check_log().problems[0]
 
 
+@pytest.mark.parametrize(
+    "untrue", [{"state": "live"}, {"state": "lost"}, {"last_sequence": None}]
+)
+def test_a_session_that_was_made_to_go_on_after_its_end_contradicts_the_log(
+    proofs, writer, database, untrue
+):
+    for number in (1, 2):
+        end(writer, number)
+    with database.transaction() as session:
+        row = session.get_one(SessionRow, UUID(int=1))
+        for column, value in untrue.items():
+            setattr(row, column, value)
+    for problems in (proofs.of(UUID(int=1)).problems, proofs.check_log().problems):
+        [problem] = problems
+        assert f"session {UUID(int=1)} has ended by the log of sessions" in problem
+    assert proofs.of(UUID(int=2)).problems == ()
+
+
 def test_a_folder_that_cannot_be_written_is_told(
     database, keys, clock, writer, tmp_path, capsys
 ):

@@ -33,3 +33,10 @@ def test_a_live_session_may_lack_its_end():
     one = summary(state="live", chunks=2)
     proof = msgspec.structs.replace(node.proof(one), last_digest=None)
     assert findings_of(one, proof, chunks[:2]) == []
+
+
+def test_a_session_whose_end_is_logged_may_not_lack_it_whatever_the_store_says():
+    node, chunks = stored()
+    proof = node.proof(summary(chunks=3))
+    findings = findings_of(summary(state="live", chunks=2), proof, chunks[:2])
+    assert [finding.problem.value for finding in findings] == ["truncated", "log differs"]
