@@ -25,8 +25,9 @@ from config.schema import (
     is_table,
     looks_like,
     suggestion,
+    wanted,
 )
-from config.show import without_password
+from config.show import as_toml
 
 _PREFIX = "PROXYD_"
 
@@ -137,10 +138,9 @@ def _convert(
     try:
         return msgspec.convert(value, KEYS[table][key], strict=strict, dec_hook=_to_path)
     except msgspec.ValidationError as error:
-        given = without_password(str(value))
-        raise ConfigError(
-            f"{where} cannot be {given!r}: expected {allowed(table, key)}"
-        ) from error
+        # What comes from the environment is text in any case.
+        expected = wanted(table, key, value) if strict else allowed(table, key)
+        raise ConfigError(f"{where} cannot be {as_toml(value)}: expected {expected}") from error
 
 
 def _to_path(kind: type, value: object) -> Path:

@@ -2,17 +2,21 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct, inspect
 
 from config.model import Settings
 
-_MANY: dict[type[inspect.Type], str] = {
-    inspect.VarTupleType: "a list, each item",
-    inspect.DictType: "a table of names, each with",
-}
+_NOUNS: Final = {inspect.BoolType: "true or false", inspect.CustomType: "a path"}
+_WITH_QUOTES: Final = (
+    inspect.StrType,
+    inspect.CustomType,
+    inspect.EnumType,
+    inspect.LiteralType,
+)
+_WITHOUT_QUOTES: Final = (inspect.IntType, inspect.FloatType, inspect.BoolType)
 ABOVE = ""
 """Stands for the place above the first table."""
 
@@ -48,6 +52,16 @@ def allowed(table: str, key: str) -> str:
     return _describe(inspect.type_info(KEYS[table][key]))
 
 
+def wanted(table: str, key: str, given: object) -> str:
+    """Return what the setting may be, and whether what stands in the file lacks quotes."""
+    words, kind = allowed(table, key), _bare(inspect.type_info(KEYS[table][key]))
+    if isinstance(kind, _WITH_QUOTES) and not isinstance(given, str):
+        return "text in quotes" + f", {words}".removesuffix(", text")
+    if isinstance(kind, _WITHOUT_QUOTES) and isinstance(given, str):
+        return f"{words}, without quotes"
+    return words
+
+
 def looks_like(word: str, known: Iterable[str]) -> bool:
     """Say whether `word` is most likely one of `known` with a slip in it."""
     return bool(get_close_matches(word, known, n=1, cutoff=0.8))
@@ -59,23 +73,36 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     return f"did you mean `{meant[0]}`?" if meant else f"known are {', '.join(sorted(known))}"
 
 
+def _bare(kind: inspect.Type) -> inspect.Type:
+    """Return the type without what is said about it, and without None."""
+    match kind:
+        case inspect.Metadata(type=inner):
+            return _bare(inner)
+        case inspect.UnionType(types=types):
+            return _bare(next(one for one in types if not isinstance(one, inspect.NoneType)))
+    return kind
+
+
 def _describe(kind: inspect.Type) -> str:
     match kind:
         case inspect.Metadata(extra_json_schema={"description": str(description)}):
             return description
-        case inspect.VarTupleType(item_type=item) | inspect.DictType(value_type=item):
-            return f"{_MANY[type(kind)]} {_describe(item)}"
-        case inspect.UnionType(types=types):
-            return _describe(
-                next(one for one in types if not isinstance(one, inspect.NoneType))
-            )
+        case inspect.VarTupleType() | inspect.DictType():
+            return _describe_many(kind)
+        case inspect.UnionType():
+            return _describe(_bare(kind))
         case inspect.EnumType() | inspect.LiteralType():
             return f"one of {', '.join(_words(kind))}"
         case inspect.IntType() | inspect.FloatType():
             return _describe_number(kind)
-    return {inspect.BoolType: "true or false", inspect.CustomType: "a path"}.get(
-        type(kind), "text"
-    )
+    return _NOUNS.get(type(kind), "text")
+
+
+def _describe_many(kind: inspect.VarTupleType | inspect.DictType) -> str:
+    if isinstance(kind, inspect.DictType):
+        return f"a table of names, each with {_describe(kind.value_type)}"
+    least = f" of at least {kind.min_length}" if kind.min_length else ""
+    return f"a list{least}, each item {_describe(kind.item_type)}"
 
 
 def _words(kind: inspect.EnumType | inspect.LiteralType) -> list[str]:

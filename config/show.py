@@ -1,5 +1,6 @@
 """Writes settings as TOML, the way `proxyd config show` prints them."""
 
+import datetime as dt
 import json
 import re
 from collections.abc import Mapping
@@ -25,6 +26,24 @@ def show(settings: Settings) -> str:
     return "\n".join(blocks)
 
 
+def as_toml(value: object) -> str:
+    """Return a value as a TOML file has it. Passwords in addresses are starred out."""
+    match value:
+        case bool():
+            return json.dumps(value)
+        case int() | float() | dt.date() | dt.time():
+            return str(value)
+        case tuple() | list():
+            return f"[{', '.join(as_toml(item) for item in value)}]"
+        case dict():
+            pairs = (f"{as_toml(name)} = {as_toml(item)}" for name, item in value.items())
+            return f"{{ {', '.join(pairs)} }}" if value else "{}"
+        case _:
+            # JSON's strings are TOML's, but for DEL, which TOML wants escaped.
+            text = json.dumps(without_password(str(value)), ensure_ascii=False)
+            return text.replace("\x7f", "\\u007f")
+
+
 def without_password(text: str) -> str:
     """Return `text` with the password of an address in it starred out."""
     return _URL_PASSWORD.sub(r"\1:***", text)
@@ -36,19 +55,4 @@ def _show_keys(table: Struct, keys: Mapping[str, Any]) -> str:
 
 
 def _show_key(name: str, value: object) -> str:
-    return f"# {name} is not set" if value is None else f"{name} = {_toml(value)}"
-
-
-def _toml(value: object) -> str:
-    match value:
-        case bool() | int() | float():
-            return json.dumps(value)
-        case tuple():
-            return f"[{', '.join(_toml(item) for item in value)}]"
-        case dict():
-            pairs = (f"{_toml(name)} = {_toml(item)}" for name, item in value.items())
-            return f"{{ {', '.join(pairs)} }}" if value else "{}"
-        case _:
-            # JSON's strings are TOML's, but for DEL, which TOML wants escaped.
-            text = json.dumps(without_password(str(value)), ensure_ascii=False)
-            return text.replace("\x7f", "\\u007f")
+    return f"# {name} is not set" if value is None else f"{name} = {as_toml(value)}"
