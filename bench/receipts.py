@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
-from peers.daemon import Json
 from peers.needed import cpu_s, rss_bytes
 from peers.postgresql import private_server
 from peers.rabbitmq import RabbitMQ, new_vhost
+from peers.recording import Json
 from peers.site import Site
 
 from bench.figures import Figure, median, quantile

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from peers.daemon import Daemon, Login
+from peers.daemon import Daemon
+from peers.login import Login
 from peers.needed import environment
 from peers.openssh import OpenSSHServer, add_bastion, start_openssh, target_userland
 from peers.userland import stop

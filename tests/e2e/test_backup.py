@@ -6,11 +6,12 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from peers.daemon import Daemon, MakeDaemon, Recording
+from peers.daemon import Daemon, MakeDaemon
 from peers.needed import ROOT, environment
 from peers.openssh import OpenSSHServer
 from peers.output import Output, run
 from peers.postgresql import PostgreSQLServer
+from peers.recording import Recording
 
 KEPT = ("master.key", "control-signing-key", "ssh_host_ed25519_key", "ssh_host_rsa_key")
 """What the table says to keep a copy of, beside the database and the blobs."""

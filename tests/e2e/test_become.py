@@ -1,10 +1,12 @@
 """Sessions that become another account by `su` or `sudo`, with a password that nobody sees."""
 
 import pytest
-from peers.daemon import Daemon, Login, MakeDaemon, Recording
+from peers.daemon import Daemon, MakeDaemon
+from peers.login import Login
 from peers.needed import wait_until
 from peers.openssh import OpenSSHServer
 from peers.output import run
+from peers.recording import Recording
 from peers.terminal import OpenTerminal, Terminal
 
 pytestmark = pytest.mark.peers

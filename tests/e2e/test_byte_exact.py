@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from peers.daemon import Daemon, Json, Login, Recording
+from peers.daemon import Daemon
+from peers.login import Login
 from peers.needed import environment
 from peers.openssh import OpenSSHServer
 from peers.output import run
+from peers.recording import Json, Recording
 
 pytestmark = [pytest.mark.peers, pytest.mark.timeout(240)]
 

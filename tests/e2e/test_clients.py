@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 from peers.asyncssh_client import connect
-from peers.daemon import Daemon, Login
+from peers.daemon import Daemon
 from peers.dropbear import Dbclient, DropbearServer
+from peers.login import Login
 from peers.needed import environment, program, wait_until
 from peers.openssh import OpenSSHServer
 from peers.output import run

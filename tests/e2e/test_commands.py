@@ -8,10 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from peers.daemon import Daemon, Login, MakeDaemon, Recording
+from peers.daemon import Daemon, MakeDaemon
+from peers.login import Login
 from peers.needed import wait_until
 from peers.openssh import OpenSSHServer
 from peers.output import run
+from peers.recording import Recording
 from peers.terminal import OpenTerminal, Terminal
 from samples.shell_lines import COMPLETED, KEY, PROMPT_KINDS, Entered, corpus
 

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import av
 import pytest
-from peers.daemon import Daemon, MakeDaemon, Recording
+from peers.daemon import Daemon, MakeDaemon
 from peers.display import Display
 from peers.freerdp import Shadow, rdp_login
 from peers.needed import wait_until
+from peers.recording import Recording
 from peers.stopwatch import Screen
 from peers.xrdp import XRDP
 from samples.desktops import Watched

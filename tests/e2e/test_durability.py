@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from peers.daemon import Daemon, Login, MakeDaemon
+from peers.daemon import Daemon, MakeDaemon
+from peers.login import Login
 from peers.needed import environment, files_under, program, rss_bytes, wait_until, wanted
 from peers.openssh import OpenSSHServer
 from peers.output import run

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from peers.daemon import Daemon, Login, MakeDaemon
+from peers.daemon import Daemon, MakeDaemon
+from peers.login import Login
 from peers.needed import program, wait_until
 from peers.openssh import OpenSSHServer
 from peers.output import run

@@ -9,12 +9,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from peers.daemon import Daemon, Json, Login, MakeDaemon
+from peers.daemon import Daemon, MakeDaemon
 from peers.dropbear import DropbearServer
+from peers.login import Login
 from peers.needed import environment, program, wait_until
 from peers.openssh import OpenSSHServer
 from peers.output import Output, run
 from peers.putty import Putty
+from peers.recording import Json
 from peers.terminal import OpenTerminal
 
 pytestmark = pytest.mark.peers

@@ -10,7 +10,8 @@ from contextlib import ExitStack, asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
-from peers.daemon import Daemon, Login, MakeDaemon
+from peers.daemon import Daemon, MakeDaemon
+from peers.login import Login
 from peers.needed import cpu_s, rss_bytes, wait_until
 from peers.openssh import OpenSSHServer
 from peers.raw_ssh import RawPeer, RawTarget, Stranger, raw_client, raw_target, stranger

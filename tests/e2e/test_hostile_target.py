@@ -9,7 +9,8 @@ from itertools import count
 
 import asyncssh
 import pytest
-from peers.daemon import Daemon, Login, MakeDaemon
+from peers.daemon import Daemon, MakeDaemon
+from peers.login import Login
 from peers.needed import cpu_s, rss_bytes, wait_until
 from peers.output import Output
 from peers.raw_ssh import RawPeer, raw_client, raw_target

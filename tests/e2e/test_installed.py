@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from peers.daemon import SETTINGS, Daemon, Login
+from peers.daemon import SETTINGS, Daemon
+from peers.login import Login
 from peers.machine import Machine
 from peers.needed import ROOT, environment, wait_until
 from peers.openssh import OpenSSHServer

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from peers.daemon import Daemon, Login
+from peers.daemon import Daemon
+from peers.login import Login
 from peers.machine import Machine
 from peers.needed import free_port, wait_until
 from peers.openssh import OpenSSHServer

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 from peers.crowd import Busy, Crowd
-from peers.daemon import Json
 from peers.needed import wait_until, wanted
 from peers.postgresql import PostgreSQLServer, database_name
+from peers.recording import Json
 from peers.site import Site
 
 from proxyd.cli import main

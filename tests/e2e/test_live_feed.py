@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 import pika
 import pytest
-from peers.daemon import Recording
 from peers.needed import environment, wait_until
+from peers.recording import Recording
 from peers.site import Site, Typist
 from peers.terminal import OpenTerminal, Terminal
 

@@ -3,9 +3,11 @@
 import re
 
 import pytest
-from peers.daemon import Daemon, Login, Recording
+from peers.daemon import Daemon
+from peers.login import Login
 from peers.needed import program
 from peers.openssh import OpenSSHServer
+from peers.recording import Recording
 from peers.terminal import OpenTerminal, Terminal
 
 pytestmark = pytest.mark.peers

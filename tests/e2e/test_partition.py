@@ -8,11 +8,11 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from peers.daemon import Json, Recording
 from peers.namespace import HOST, Namespace
 from peers.needed import wait_until
 from peers.openssh import OpenSSHServer
 from peers.rabbitmq import RabbitMQ, VirtualHost, new_vhost
+from peers.recording import Json, Recording
 from peers.site import LATEST_S, QUICK, Node, Site, Typist
 
 pytestmark = pytest.mark.peers

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from peers.daemon import Daemon, Login
+from peers.daemon import Daemon
+from peers.login import Login
 from peers.needed import answers, environment, free_port, program, wait_until
 from peers.openssh import OpenSSHServer, make_key
 from peers.output import run

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from peers.certificates import Authority
-from peers.daemon import Daemon, MakeDaemon, Recording
+from peers.daemon import Daemon, MakeDaemon
 from peers.disk import Disk
 from peers.display import Display
 from peers.freerdp import (
@@ -28,6 +28,7 @@ from peers.freerdp import (
 from peers.light_rdp import connected, log_on
 from peers.link import link_to
 from peers.needed import answers, wait_until
+from peers.recording import Recording
 from peers.userland import stop
 from peers.xrdp import XRDP
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from peers.daemon import Daemon, MakeDaemon, Recording
+from peers.daemon import Daemon, MakeDaemon
 from peers.display import Display
 from peers.freerdp import rdp_login, work
 from peers.rdesktop import RDesktop
+from peers.recording import Recording
 from peers.xrdp import XRDP, running_xrdp
 
 pytestmark = pytest.mark.peers

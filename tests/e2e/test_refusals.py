@@ -12,8 +12,9 @@ from pathlib import Path
 
 import asyncssh
 import pytest
-from peers.daemon import Daemon, Login, MakeDaemon
+from peers.daemon import Daemon, MakeDaemon
 from peers.fake_target import fake_target, silent_port
+from peers.login import Login
 from peers.needed import free_port, wait_until
 from peers.openssh import OpenSSHServer, make_key
 from peers.output import Output

@@ -7,9 +7,11 @@ import uuid
 from pathlib import Path
 
 import pytest
-from peers.daemon import Daemon, Login, Recording
+from peers.daemon import Daemon
+from peers.login import Login
 from peers.needed import environment
 from peers.output import run
+from peers.recording import Recording
 from peers.terminal import OpenTerminal, Terminal, screen_of
 
 pytestmark = pytest.mark.peers

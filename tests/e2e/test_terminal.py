@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pyotp
 import pytest
-from peers.daemon import Daemon, Login, MakeDaemon, Recording
+from peers.daemon import Daemon, MakeDaemon
+from peers.login import Login
 from peers.needed import program, wait_until
 from peers.openssh import OpenSSHServer, make_key
 from peers.output import Output, run
 from peers.putty import Putty
+from peers.recording import Recording
 from peers.terminal import OpenTerminal, Terminal, screen_of
 
 from config.model import Settings

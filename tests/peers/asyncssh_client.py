@@ -1,7 +1,7 @@
 """asyncssh as a client: for what no ready program can be made to send."""
 
 import asyncssh
-from peers.daemon import Login
+from peers.login import Login
 
 
 def connect(login: Login) -> "asyncssh.connect":

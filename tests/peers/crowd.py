@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, Self
 
 import pytest
-from peers.daemon import Login
+from peers.login import Login
 from peers.needed import environment
 
 WORK: Final = "echo {mark}; while read -r line; do printf '%s %0300d\\n' \"$line\" 0; done"

@@ -1,7 +1,6 @@
 """proxyd itself, seen from outside: its command line, its port, its process."""
 
 import atexit
-import datetime as dt
 import functools
 import json
 import os
@@ -15,15 +14,16 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
 import pytest
 from peers.here import ask_here
+from peers.login import ASK, CLIENT_CONFIG, Login
 from peers.needed import ROOT, answers, environment, files_under, free_port, program, wait_until
 from peers.openssh import OpenSSHServer
 from peers.output import Output, run
+from peers.recording import Json, Recording
 from peers.warm import WarmProcess, run_warm
 
 SETTINGS: Final = """\
@@ -39,92 +39,6 @@ listen = "{page_listen}"
 [metrics]
 listen = "127.0.0.1:{metrics_port}"
 """
-
-CLIENT_CONFIG: Final = """\
-Host proxy
-  HostName 127.0.0.1
-  Port {port}
-  User {username}
-  StrictHostKeyChecking no
-  UserKnownHostsFile /dev/null
-  LogLevel ERROR
-  IdentityFile none
-  PubkeyAuthentication no
-  PreferredAuthentications password,keyboard-interactive
-  NumberOfPasswordPrompts 1
-  EscapeChar none
-"""
-
-ASK: Final = '#!/bin/sh\nprintf "%s\\n" "$SPOKEN_PASSWORD"\n'
-
-Json = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Login:
-    """A proxy credential, and how each client is told of it."""
-
-    id: str
-    username: str
-    password: str
-    port: int
-    config: Path
-    """For `-F`; the host is called `proxy`."""
-    env: dict[str, str] = field(repr=False)
-
-    def ssh(self, *options: str) -> list[str]:
-        return [program("ssh"), "-F", str(self.config), *options, "proxy"]
-
-    def tool(self, name: str, *options: str) -> list[str]:
-        """`scp`, `sftp`: they take the same configuration."""
-        return [program(name), "-F", str(self.config), *options]
-
-    def run(
-        self,
-        *command: str,
-        options: Sequence[str] = (),
-        typed: bytes = b"",
-        seconds: float = 45,
-    ) -> Output:
-        """Run OpenSSH's client with a command."""
-        return run([*self.ssh(*options), *command], env=self.env, typed=typed, seconds=seconds)
-
-
-@dataclass(frozen=True)
-class Recording:
-    """A session as the command line shows it."""
-
-    daemon: "Daemon"
-    row: Json
-
-    @property
-    def id(self) -> str:
-        return str(self.row["id"])
-
-    def ended_s_after(self, moment: dt.datetime) -> float:
-        """By the engine's own clock: however late anybody else heard of it."""
-        return (dt.datetime.fromisoformat(self.row["ended_at"]) - moment).total_seconds()
-
-    def export(self, format_: str) -> bytes:
-        with tempfile.TemporaryDirectory() as folder:
-            out = Path(folder) / "export"
-            self.daemon.cli(
-                "session", "export", self.id, "--format", format_, "--out", str(out)
-            )
-            return out.read_bytes()
-
-    def events(self, *types: str) -> list[Json]:
-        # Of a large recording few lines are wanted: the others are not worth reading.
-        marks = [f'"{type_}"'.encode() for type_ in types]
-        lines = self.export("events").splitlines()
-        rows = [json.loads(line) for line in lines if any(m in line for m in marks or [b""])]
-        return [row for row in rows if not types or row["type"] in types]
-
-    def verify(self) -> int:
-        done = self.daemon.cli("session", "verify", self.id, check=False)
-        # pytest shows it where the test fails.
-        sys.stdout.write(done.text)
-        return done.status
 
 
 def _is_plain(argv: Sequence[str]) -> bool:

@@ -8,9 +8,10 @@ import pytest
 from msgspec.structs import replace
 from peers import chromium
 from peers.chromium import AUDITOR, Visit, add_auditor
-from peers.daemon import Daemon, MakeDaemon, Recording
+from peers.daemon import Daemon, MakeDaemon
 from peers.needed import wait_until
 from peers.openssh import OpenSSHServer
+from peers.recording import Recording
 from peers.terminal import Terminal
 from playwright.sync_api import Browser, Page
 from samples.chunks import INFO

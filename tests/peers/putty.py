@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from peers.daemon import Login
+from peers.login import Login
 from peers.needed import ROOT, environment, program, wait_until
 from peers.output import Output, run
 from peers.userland import stop

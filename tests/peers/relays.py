@@ -6,7 +6,8 @@ The same tests run on each, but for what its module says that the channel relay 
 from typing import Final
 
 import pytest
-from peers.daemon import Daemon, Login, MakeDaemon
+from peers.daemon import Daemon, MakeDaemon
+from peers.login import Login
 from peers.openssh import OpenSSHServer
 
 RELAYS: Final = ("packet", "channel")

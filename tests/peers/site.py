@@ -12,7 +12,8 @@ from contextlib import closing
 from typing import Final, Self
 
 import pytest
-from peers.daemon import Daemon, Login
+from peers.daemon import Daemon
+from peers.login import Login
 from peers.needed import ROOT, environment, free_port, wait_until
 from peers.openssh import OpenSSHServer
 from peers.postgresql import PostgreSQLServer

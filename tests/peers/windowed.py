@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, Self
 
 import pytest
-from peers.daemon import Login
+from peers.login import Login
 from peers.needed import program, wait_until
 from peers.putty import Putty, Screen
 
