@@ -59,7 +59,7 @@ EDGES = {
     "protocols/rdp/dialler.py": "tests/e2e/test_rdp.py",
     "protocols/rdp/gateway.py": "tests/e2e/test_rdp.py",
     "protocols/rdp/leg.py": "tests/e2e/test_rdp.py",
-    "protocols/rdp/login.py": "tests/e2e/test_rdp.py",
+    "protocols/rdp/login.py": "tests/e2e/test_rdp_refusals.py",
     "protocols/rdp/served_session.py": "tests/e2e/test_rdp.py",
     "protocols/ssh/accounts.py": "tests/e2e/test_terminal.py",
     "protocols/ssh/guarded_policy.py": "tests/e2e/test_commands.py",
