@@ -116,3 +116,12 @@ def openssh_server() -> Iterator[OpenSSHServer]:
     yield server
     stop(server.process)
     userland.remove()
+
+
+@pytest.fixture
+def there(openssh_server: OpenSSHServer, tmp_path: Path) -> Path:
+    """A folder on the target that the target's user may write to."""
+    folder = openssh_server.home() / tmp_path.name
+    folder.mkdir(mode=0o777)
+    folder.chmod(0o777)
+    return folder
