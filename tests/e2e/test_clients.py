@@ -1,7 +1,6 @@
-"""What users get through proxyd is what they get without it: every client, on both relays."""
+"""OpenSSH and dropbear get through proxyd what they get without it, on both relays."""
 
 import asyncio
-import os
 import shlex
 import shutil
 import subprocess
@@ -15,38 +14,15 @@ from peers.login import Login
 from peers.needed import environment, program, wait_until
 from peers.openssh import OpenSSHServer
 from peers.output import run
-from peers.putty import Putty, Screen
+from peers.relays import BLOB
 from peers.terminal import OpenTerminal, screen_of
 
 pytestmark = pytest.mark.peers
-
-BLOB = os.urandom(3_000_000)
 
 
 @pytest.fixture
 def login(relaying_login: Login) -> Login:
     return relaying_login
-
-
-@pytest.fixture
-def putty(relaying: Daemon, login: Login) -> Putty:
-    return Putty(login, relaying.fingerprints())
-
-
-@pytest.fixture
-def there(openssh_server: OpenSSHServer, tmp_path: Path) -> Path:
-    """A folder on the target that the target's user may write to."""
-    folder = openssh_server.home() / tmp_path.name
-    folder.mkdir(mode=0o777)
-    folder.chmod(0o777)
-    return folder
-
-
-@pytest.fixture
-def blob(tmp_path: Path) -> Path:
-    path = tmp_path / "blob"
-    path.write_bytes(BLOB)
-    return path
 
 
 def test_what_crosses_is_counted(relaying: Daemon, login: Login):
@@ -57,9 +33,6 @@ def test_what_crosses_is_counted(relaying: Daemon, login: Login):
     login.run("cat > /dev/null; head -c 200000 /dev/zero", typed=bytes(100_000))
     assert 100_000 <= crossed("from_client") - before[0] < 110_000
     assert 200_000 <= crossed("from_target") - before[1] < 210_000
-
-
-# --- OpenSSH: logging on
 
 
 @pytest.mark.parametrize("method", ["password", "keyboard-interactive"])
@@ -80,9 +53,6 @@ def test_the_target_takes_a_password_in_either_way(
 def test_the_target_takes_a_key(relaying: Daemon, openssh_server: OpenSSHServer):
     relaying.add_secret("bykey", openssh_server, "--username", "bykey")
     assert relaying.login("bykey").run("id -un").text == "bykey"
-
-
-# --- OpenSSH: what a command is
 
 
 @pytest.mark.parametrize("status", [0, 1, 7, 127, 128, 254, 255])
@@ -139,9 +109,6 @@ def test_the_tail_of_a_target_that_closes_first_arrives(login: Login):
 
 def test_an_unknown_subsystem_is_refused(login: Login):
     assert run([*login.ssh("-s"), "nosuch"], env=login.env).status != 0
-
-
-# --- OpenSSH: terminals
 
 
 def test_a_terminal_has_the_size_the_type_and_the_modes_of_the_users(
@@ -236,9 +203,6 @@ def test_a_large_paste_arrives_whole(
     assert terminal.wait() == 0
 
 
-# --- OpenSSH: connections
-
-
 def test_many_sessions_share_a_connection_and_its_recording(
     relaying: Daemon, login: Login, tmp_path: Path
 ):
@@ -288,9 +252,6 @@ def test_keys_are_renewed_under_load_both_ways(login: Login, cipher: str | None)
     assert login.run("cat", options=often, typed=data).stdout == data
 
 
-# --- files
-
-
 @pytest.mark.parametrize("mode", ["-O", "-s"])
 def test_scp_copies_both_ways(login: Login, blob: Path, there: Path, tmp_path: Path, mode: str):
     up = run(login.tool("scp", mode, str(blob), f"proxy:{there}/up"), env=login.env)
@@ -334,73 +295,6 @@ def test_git_pushes_and_lists(login: Login, there: Path, tmp_path: Path):
     assert pushed.status == 0, pushed.said
     listed = run([git, "ls-remote", f"proxy:{there}/repo"], env=env)
     assert "refs/heads/main" in listed.text
-
-
-# --- PuTTY
-
-
-@pytest.mark.parametrize("status", [0, 5, 255])
-def test_plink_runs_a_command_and_returns_its_status(putty: Putty, status: int):
-    done = putty.plink(f"echo hello; exit {status}")
-    assert (done.status, done.stdout) == (status, b"hello\n"), done.said
-
-
-def test_plink_is_asked_for_a_password_only(putty: Putty):
-    assert b"eyboard-interactive" not in putty.plink("true").stderr
-
-
-def test_plink_gets_the_status_of_a_command_that_outlives_its_output(putty: Putty):
-    # PuTTY's tools leave as soon as both sides have said their last byte.
-    done = putty.plink("exec >&- 2>&-; sleep 0.5; exit 5")
-    assert done.status == 5, done.said
-
-
-def test_plink_has_a_terminal(putty: Putty):
-    done = putty.plink(options=("-t",), typed=b"stty size; exit 5\r")
-    assert done.status == 5
-    assert b"24 80" in done.stdout
-
-
-@pytest.mark.parametrize("mode", ["-scp", "-sftp"])
-def test_pscp_copies_both_ways(
-    putty: Putty, blob: Path, there: Path, tmp_path: Path, mode: str
-):
-    up = putty.pscp(mode, str(blob), f"127.0.0.1:{there}/up")
-    down = putty.pscp(mode, f"127.0.0.1:{there}/up", f"{tmp_path}/down")
-    assert (up.status, down.status) == (0, 0), up.said + down.said
-    assert (tmp_path / "down").read_bytes() == BLOB
-
-
-def test_psftp_copies_both_ways(putty: Putty, blob: Path, there: Path, tmp_path: Path):
-    script = tmp_path / "script"
-    script.write_text(f"put {blob} {there}/up\nget {there}/up {tmp_path}/down\nquit\n")
-    done = putty.psftp(script)
-    assert done.status == 0, done.said
-    assert (tmp_path / "down").read_bytes() == BLOB
-
-
-def test_putty_shows_a_session_and_takes_keys(
-    relaying: Daemon, putty: Putty, there: Path, screen: Screen
-):
-    argv = [program("putty"), "-ssh", *putty.argv("putty")[1:], "127.0.0.1"]
-    process = screen.start(argv)
-    try:
-        window = screen.window("PuTTY")
-        wait_until(relaying.live, "no session")
-        screen.type(window, "printf '\\033]0;seen-through\\007'; ls --color /")
-        window = screen.window("seen-through")
-        screen.type(window, f"echo typed > {there}/mark")
-        wait_until((there / "mark").exists, "the typed command did not run")
-        wait_until(lambda: screen.colours() > 2, "there are no colours")
-        screen.type(window, "exit")
-        assert process.wait(30) == 0
-    finally:
-        process.kill()
-        process.wait(5)
-    assert b"seen-through" in relaying.recorded().export("output")
-
-
-# --- dropbear
 
 
 def test_dropbears_client_logs_on_and_returns_a_status(login: Login, dbclient: Dbclient):

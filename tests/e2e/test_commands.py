@@ -1,10 +1,6 @@
 """What a secret says about commands holds for whoever reaches its target: OpenSSH and bash."""
 
-import sqlite3
-import sys
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,14 +8,11 @@ from peers.daemon import Daemon, MakeDaemon
 from peers.login import Login
 from peers.needed import wait_until
 from peers.openssh import OpenSSHServer
-from peers.output import run
-from peers.recording import Recording
+from peers.own_account import PASSWORD
 from peers.terminal import OpenTerminal, Terminal
-from samples.shell_lines import COMPLETED, KEY, PROMPT_KINDS, Entered, corpus
 
 pytestmark = pytest.mark.peers
 
-PASSWORD = "Correct-Horse-9-Battery"
 PROMPT = r"here\$ "
 
 
@@ -196,9 +189,6 @@ def test_every_match_is_in_the_recording_in_the_trail_and_counted(
     assert daemon.metric('proxyd_commands_matched_total{action="alert"}') >= 1
 
 
-# --- somebody else's word
-
-
 def asked(daemon: Daemon) -> str:
     rows = []
 
@@ -235,99 +225,6 @@ def test_a_command_waits_until_somebody_approves_it(daemon: Daemon, bash: Termin
     wait_until(lambda: not daemon.json("access", "requests", "--pending"), "still asked")
 
 
-# --- menus
-
-
-@pytest.fixture(scope="module")
-def menu(daemon: Daemon, openssh_server: OpenSSHServer) -> Login:
-    """With a menu of two commands, and no channel but it."""
-    daemon.add_secret("listed", openssh_server, "--channels", "shell,exec,sftp,local-forward")
-    for name, command in (
-        ("say", "echo said: $what in $$HOME"),
-        ("who", "id -un"),
-        ("dash", "echo got $a and $b"),
-    ):
-        daemon.cli("secret", "allow", "listed", name, command)
-    return daemon.login("listed")
-
-
-@pytest.mark.parametrize(
-    ("line", "said"),
-    [
-        ("who", "target"),
-        ("3", "target"),
-        ("dash 'x' \"y\"", "got x and y"),
-    ],
-)
-def test_what_is_on_the_menu_runs(menu: Login, line: str, said: str):
-    done = menu.run(line)
-    assert (done.status, done.text) == (0, said), done.said
-
-
-def test_the_environment_of_the_target_is_untouched(menu: Login, openssh_server: OpenSSHServer):
-    assert menu.run("say hello").text == f"said: hello in {openssh_server.home()}"
-
-
-@pytest.mark.parametrize(
-    ("line", "why"),
-    [
-        ("id", "`id` is not on the menu: dash, say, who"),
-        ("who; id", "`who;` is not on the menu"),
-        ("who x", "usage: who"),
-        ("dash x", "usage: dash A B"),
-        ("say '$(id)'", "what: letters, digits"),
-        ("say 'a b'", "what: letters, digits"),
-        ("say -n", "what: letters, digits"),
-        ("say 'x", "the line ends within '"),
-        ("sh -c id", "is not on the menu"),
-        ("", "this secret permits what is on its menu"),
-    ],
-)
-def test_nothing_else_runs(menu: Login, line: str, why: str):
-    done = menu.run(*filter(None, [line]))
-    assert done.status == 126
-    assert why in done.said
-
-
-def test_a_menu_leaves_no_side_door(menu: Login, daemon: Daemon, tmp_path: Path):
-    sftp = run(
-        [*menu.tool("sftp", "-o", "BatchMode=no"), "-b", "-", "proxy"],
-        env=menu.env,
-        typed=b"pwd\n",
-    )
-    assert sftp.status != 0
-    assert "this secret permits what is on its menu" in sftp.said
-    forward = menu.run("who", options=("-W", "127.0.0.1:22"))
-    assert "SSH-2.0" not in forward.text
-
-
-def test_a_launch_shows_the_menu_and_runs_what_is_chosen(
-    menu: Login, daemon: Daemon, open_terminal: OpenTerminal
-):
-    alice = daemon.dress("", "alice", PASSWORD)
-    terminal = open_terminal(alice.ssh("-tt"), alice.env)
-    terminal.expect("proxyd> ")
-    terminal.type("launch listed\r")
-    terminal.expect("2 +say +echo said: .what in")
-    terminal.expect("listed> ")
-    terminal.type("id\r")
-    terminal.expect("`id` is not on the menu")
-    terminal.expect("listed> ")
-    terminal.type("say\r")
-    terminal.expect("what: ")
-    terminal.type("good-day\r")
-    terminal.expect("said: good-day in")
-    terminal.expect("proxyd> ")
-    terminal.type("launch listed\r")
-    terminal.expect("listed> ")
-    terminal.type("\x04")
-    terminal.expect("proxyd> ")
-    terminal.type("exit\r")
-    assert terminal.wait() == 0
-    straight = daemon.dress("", "alice%listed", PASSWORD)
-    assert straight.run("who").text == "target"
-
-
 def test_rules_hold_in_what_is_launched_and_behind_a_person_s_own_name(
     daemon: Daemon, rc: Path, open_terminal: OpenTerminal
 ):
@@ -349,98 +246,3 @@ def test_rules_hold_in_what_is_launched_and_behind_a_person_s_own_name(
     terminal.wait()
     done = daemon.dress("", "alice%ruled", PASSWORD).run("wipe")
     assert (done.status, done.text) == (126, "")
-
-
-# --- what was run, found again
-
-
-def lines_of(daemon: Daemon, session: str) -> list[str]:
-    """The commands in the index of a session."""
-    with sqlite3.connect(f"file:{daemon.state / 'proxyd.db'}?mode=ro", uri=True) as database:
-        asked = (
-            "select text from lines where session_id = ? and kind = 'command' order by at_ms"
-        )
-        return [text for (text,) in database.execute(asked, (session.replace("-", ""),))]
-
-
-def press(terminal: Terminal, entered: Entered) -> None:
-    """Type as a person does, who looks at what a key has done before the next; or paste."""
-    if entered.kind == "paste":
-        terminal.type(entered.keys)
-        return
-    *keys, last = KEY.findall(entered.keys)
-    for key in keys:
-        terminal.type(key)
-        if key == "\r":
-            terminal.expect("> ")
-        else:
-            terminal.answered()
-    terminal.type(last)
-
-
-@pytest.fixture(scope="module")
-def corpus_run(daemon: Daemon, openssh_server: OpenSSHServer) -> tuple[Recording, Counter[str]]:
-    """The corpus, typed at a bash, vim and tmux; with what bash's own history says of it."""
-    daemon.add_secret("counted", openssh_server)
-    daemon.cli("secret", "block", "counted", "all", ".", "--action", "alert")
-    login, home = daemon.login("counted"), openssh_server.home()
-    (home / COMPLETED).write_text("kiwi\n")
-    rc, history = home / "corpus.rc", home / "corpus.history"
-    rc.write_text(
-        f"PS1='here\\#$ '\nHISTFILE={history}\nHISTSIZE=9999\ncd {home}\nshopt -u cmdhist\n"
-    )
-    daemon.forget_sessions()
-    words = [*login.ssh("-tt"), f"env LC_ALL=C.UTF-8 bash --rcfile {rc} -i"]
-    number = 1
-    with Terminal(words, env=login.env) as terminal:
-        terminal.expect(r"here1\$ ")
-        for each in corpus():
-            number += each.prompts
-            press(terminal, each)
-            terminal.expect(rf"here{number}\$ ")
-        for keys, begun, within in (
-            ("vi -u NONE -i NONE\r", "~", ("ivim-text one\rvim-text two\x1b", ":q!\r")),
-            ("tmux -L corpus -f /dev/null new\r", r"0:\w+\*", ("echo in-tmux\r", "exit\r")),
-        ):
-            number += 1
-            terminal.type(keys)
-            terminal.expect(begun)
-            for more in within:
-                terminal.settle()
-                terminal.type(more)
-            terminal.expect(rf"here{number}\$ ")
-        terminal.type("exit\r")
-        terminal.wait()
-    return daemon.recorded(), Counter(map(str.strip, history.read_text().splitlines()))
-
-
-def test_the_corpus_is_what_bash_says_that_it_ran(corpus_run):
-    expected = Counter(run for each in corpus() for run in each.runs)
-    assert expected.total() >= 300
-    assert not expected - corpus_run[1]
-
-
-@pytest.mark.parametrize("by", ["index", "rules"])
-def test_commands_are_found_again_from_what_was_typed_and_shown(
-    daemon: Daemon, corpus_run, record_property: Callable[[str, object], None], by: str
-):
-    recording, ran = corpus_run
-    if by == "rules":
-        found = Counter(row["command"] for row in recording.events("command_matched"))
-    else:
-        daemon.indexed()
-        told = lines_of(daemon, recording.id)
-        found = Counter(one for one in told if not one.startswith(("rule all", "env LC_ALL")))
-    wanted: dict[str, Counter[str]] = defaultdict(Counter)
-    for each in corpus():
-        wanted[each.kind].update(each.runs)
-        if each.kind in PROMPT_KINDS:
-            wanted["at prompts"].update(each.runs)
-    shares = {kind: (runs & found).total() / runs.total() for kind, runs in wanted.items()}
-    shares["precision"] = (ran & found).total() / found.total()
-    for name, share in shares.items():
-        record_property(f"{by}, {name}", f"{share:.1%}")
-        sys.stdout.write(f"{by}, {name}: {share:.1%}\n")
-    missing, beyond = wanted["at prompts"] - found, found - ran
-    assert shares["at prompts"] >= 0.95, list(missing)[:20]
-    assert shares["precision"] >= 0.95, list(beyond)[:20]

@@ -3,6 +3,8 @@
 The same tests run on each, but for what its module says that the channel relay cannot do.
 """
 
+import os
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -11,6 +13,8 @@ from peers.login import Login
 from peers.openssh import OpenSSHServer
 
 RELAYS: Final = ("packet", "channel")
+BLOB: Final = os.urandom(3_000_000)
+"""What is copied to and fro."""
 
 
 @pytest.fixture(scope="module", params=RELAYS)
@@ -26,3 +30,11 @@ def relaying(
 @pytest.fixture(scope="module")
 def relaying_login(relaying: Daemon) -> Login:
     return relaying.login("web")
+
+
+@pytest.fixture
+def blob(tmp_path: Path) -> Path:
+    """A file that holds `BLOB`."""
+    path = tmp_path / "blob"
+    path.write_bytes(BLOB)
+    return path
