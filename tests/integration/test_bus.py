@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 from peers.rabbitmq import VirtualHost
-from samples.buses import Bus, InProcess, OnBroker, receipt
+from samples.buses import FIRST, READY, Bus, InProcess, OnBroker, receipt
 from samples.chunks import KEYS, SESSION, chunk, three_chunks
 from samples.recordings import SMALL
 
@@ -33,15 +33,7 @@ from recorder.ports import StorageReceipt
 from recorder.shipper import Shipper
 from recorder.spool import Spool
 
-READY = SessionReady(session_id=SESSION)
 WATCH = WatchSession(session_id=SESSION, watching=True)
-FIRST = chunk([ClientData(at_ms=0, channel=0, data=b"x")])
-
-
-@pytest.fixture
-def limit_s() -> float:
-    """How long an answer is waited for: what is to be answered is so on a busy machine too."""
-    return 20
 
 
 waits_in_vain = pytest.mark.parametrize("limit_s", [2])

@@ -5,12 +5,15 @@ import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Protocol
+from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from peers.rabbitmq import USER, VirtualHost
+from samples.chunks import SESSION, chunk
 
 from bus import topology
 from bus.consumer import ChunkConsumer, Storage
+from bus.contract import Done, SessionReady
 from bus.identity import Identity
 from bus.memory import MemoryBus
 from bus.ports import ControlBus, EngineBus, Missing, Store, StoreAll
@@ -19,10 +22,13 @@ from bus.rabbitmq_control import RabbitControlBus
 from recorder.chunk import Chunk, ChunkHeader
 from recorder.clock import SystemClock
 from recorder.errors import ChunkRefusedError
+from recorder.events import ClientData
 from recorder.ports import StorageReceipt
 
 ENGINES = ("engine-1", "engine-2")
 SITE = "default"
+READY = SessionReady(session_id=SESSION)
+FIRST = chunk([ClientData(at_ms=0, channel=0, data=b"x")])
 
 
 class Bus(Protocol):
@@ -162,3 +168,14 @@ def receipt(of: Chunk) -> StorageReceipt:
     return StorageReceipt(
         session_id=header.session_id, sequence=header.sequence, digest=of.digest
     )
+
+
+def other(number: int) -> Chunk:
+    """The only chunk of another session."""
+    events = [ClientData(at_ms=0, channel=0, data=b"%d" % number)]
+    return chunk(events, session_id=UUID(int=100 + number))
+
+
+async def answered(request: object, asker: str) -> Done:
+    """What control says to everything."""
+    return Done()
