@@ -25,9 +25,7 @@ from storage.database import Database
 pytestmark = pytest.mark.peers
 
 PIN = "Tr0ub4dor-and-a-PIN"
-
 FIRST, LATER = "A-first-Pass-phrase-1", "A-later-Pass-phrase-2"
-
 ASKED = ("-o", "PreferredAuthentications=keyboard-interactive")
 
 

@@ -16,7 +16,6 @@ from peers.terminal import OpenTerminal, screen_of
 
 pytestmark = pytest.mark.peers
 
-
 LATER = "A-later-Pass-phrase-2"
 
 

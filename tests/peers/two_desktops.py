@@ -12,7 +12,6 @@ from peers.recording import Recording
 from peers.xrdp import XRDP
 
 XRDP_DESKTOP, SHADOW_DESKTOP = bytes.fromhex("204060"), bytes.fromhex("402020")
-
 View = Callable[..., Viewer]
 
 
