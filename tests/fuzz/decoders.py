@@ -11,7 +11,8 @@ from typing import Final
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from samples import devices, rdp
+from fuzz import rdp_decoders
+from fuzz.turns import turns
 
 from bus import codec, signed
 from bus.command_rules import CommandRule, RuleAction
@@ -21,22 +22,6 @@ from bus.sealed_feed import FeedOpener
 from control.errors import ControlError
 from control.wire import decode_answer, decode_request
 from protocols.errors import RemoteProtocolError
-from protocols.rdp.acceptor import Acceptor
-from protocols.rdp.capabilities import confirm_active, demand_active
-from protocols.rdp.clipboard_policy import ClipboardPolicy, ClipboardTerms
-from protocols.rdp.dynamic_channel import DynamicChannels
-from protocols.rdp.followed import Followed
-from protocols.rdp.relay import Relay, Side
-from protocols.rdp.sound_channel import SoundChannel
-from protocols.rdp.wire import gcc, logon_info, mcs, slowpath, virtual_channel
-from protocols.rdp.wire.client_core import ClientCore
-from protocols.rdp.wire.client_info import ClientInfo
-from protocols.rdp.wire.ntlm import Authenticate
-from protocols.rdp.wire.printers import read_settings
-from protocols.rdp.wire.redirection import Redirection
-from protocols.rdp.wire.spnego import Init
-from protocols.rdp.wire.ts_request import PasswordCredentials, TSRequest
-from protocols.rdp.wire.x224 import ConnectionRequest, Security, read_answer
 from protocols.ssh import packets
 from protocols.ssh.channel_policy import ChannelPolicy
 from protocols.ssh.commands.guard import Guard
@@ -47,7 +32,7 @@ from protocols.ssh.transfers.requests import Transfers
 from recorder import chunk
 from recorder.data_key import DataKey, WrappedKey
 from recorder.errors import CorruptChunkError, MalformedPduError
-from recorder.events import EndReason, KnownEvent, decode_burst
+from recorder.events import decode_burst
 from recorder.replay import bundle
 from recorder.replay.desktop import Desktop, DesktopState
 from recorder.replay.rdp import clipboard
@@ -68,8 +53,8 @@ ALLOWED: Final = (
 
 POLICY: Final = ChannelPolicy(frozenset({"shell", "exec", "sftp", "scp", "local-forward"}))
 
-
 _KEY: Final = Ed25519PrivateKey.from_private_bytes(bytes(32))
+
 _NOW: Final = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
 
@@ -135,21 +120,11 @@ def _global_request(data: bytes) -> None:
     str(request.detail)
 
 
-def _pieces(data: bytes) -> list[tuple[int, bytes]]:
-    """The first byte of each piece says from whom it comes, the second how long it is."""
-    pieces = []
-    while len(data) > 1:
-        side, size = data[0] & 1, data[1]
-        pieces.append((side, data[2 : 2 + size]))
-        data = data[2 + size :]
-    return pieces
-
-
 def _ledger(request: str, detail: bytes) -> Callable[[bytes], None]:
     def feed(data: bytes) -> None:
         ledger = ledger_for(request, detail)
         assert ledger is not None
-        for side, piece in _pieces(data):
+        for side, piece in turns(data):
             (ledger.client if side else ledger.target)(0, piece)
         ledger.close(0)
 
@@ -158,7 +133,7 @@ def _ledger(request: str, detail: bytes) -> Callable[[bytes], None]:
 
 def _screen(data: bytes) -> None:
     screen = ScreenFilter()
-    for _, piece in _pieces(data):
+    for _, piece in turns(data):
         screen.feed(piece)
     screen.reset()
 
@@ -168,7 +143,7 @@ def _desktop(data: bytes) -> None:
     state = DesktopState(clipboard_channel=1004)
     desktop = Desktop(state, lambda _at_ms, _kind, _text: None, PureDecoder())
     desktop.resize(0, 32, 16)
-    for at_ms, (side, piece) in enumerate(_pieces(data)):
+    for at_ms, (side, piece) in enumerate(turns(data)):
         (desktop.type if side else desktop.show)(at_ms, piece)
     desktop.close()
     desktop.suspend()
@@ -207,109 +182,11 @@ def _clipboard(data: bytes) -> None:
         list(followed.take(header + data, from_client=True))
 
 
-class _NoSink:
-    """Records nothing."""
-
-    congested = False
-
-    def at_ms(self) -> int:
-        return 0
-
-    def record(self, events: list[KnownEvent]) -> None:
-        """Forget them."""
-
-    async def drain(self) -> None:
-        """Nothing waits."""
-
-    async def close(self, reason: EndReason, detail: str = "") -> None:
-        """Nothing to close."""
-
-
-def _rdp_login(data: bytes) -> None:
-    """A client under TLS that sends what it likes."""
-    acceptor = Acceptor(rdp.BOTH, rdp.PUBLIC_KEY, rdp.challenge())
-    rdp.logged_in(acceptor, [data])
-
-
-def _rdp_nla(data: bytes) -> None:
-    acceptor = Acceptor(rdp.BOTH, rdp.PUBLIC_KEY, rdp.challenge())
-    rdp.requested(acceptor, Security.NLA)
-    acceptor.tls_started()
-    acceptor.receive(data)
-
-
-_CLIENT: Final = rdp.accepted_client()
-_TARGET: Final = rdp.connected(_CLIENT, rdp.ScriptedTarget(), "cliprdr")[1]
-
-
-def _rdp_relay(data: bytes) -> None:
-    """Both sides in turn; the header of a piece is made right, so that more is reached."""
-    relay = Relay(_CLIENT, _TARGET, _NoSink())
-    for side, piece in _pieces(data):
-        relay.receive(Side(side), piece)
-        channel = (1003, 1005)[len(piece) & 1]
-        write = (mcs.send_request, mcs.send_indication)[side]
-        relay.receive(Side(side), write((1006, 1010)[side], channel, piece))
-
-
-def _rdp_clipboard(data: bytes) -> None:
-    """Both sides in turn, each piece a message of its own."""
-    policy = ClipboardPolicy(ClipboardTerms())
-    for side, piece in _pieces(data):
-        for part in virtual_channel.pieces(piece):
-            policy.take(part, from_client=not side)
-
-
-def _follow(followed: Followed, data: bytes) -> None:
-    """Both sides in turn: each piece as it is, and as a message of its own."""
-    for side, piece in _pieces(data):
-        for part in (*virtual_channel.pieces(piece), piece):
-            followed.take(0, part, from_client=not side)
-    followed.end(0)
-
-
-def _rdp_devices(data: bytes) -> None:
-    """A file is open, so that what comes may be about it."""
-    talk = devices.conversation()
-    talk.target(devices.create("\\a")).client(devices.opened())
-    _follow(talk.channel, data)
-
-
-def _rdp_device_requests(data: bytes) -> None:
-    """What is asked of an open file and answered, behind right headers."""
-    talk = devices.conversation()
-    talk.target(devices.create("\\a")).client(devices.opened())
-    for completion, (side, piece) in enumerate(_pieces(data), 1):
-        if side:
-            talk.client(devices.done(completion - 1, data=piece))
-        else:
-            talk.target(devices.asked(len(piece) & 0x13, completion, piece))
-    talk.end()
-
-
-def _rdp_dynamic(data: bytes) -> None:
-    channels = DynamicChannels(frozenset({"x"}))
-    [opening] = virtual_channel.pieces(b"\x10\x01x\0")
-    channels.take(0, opening, from_client=False)
-    _follow(channels, data)
-
-
-def _rdp_sound(data: bytes) -> None:
-    _follow(SoundChannel(), data)
-
-
-def _rdp_shares(data: bytes) -> None:
-    for kind, reduced in ((3, confirm_active), (1, demand_active)):
-        reduced(rdp.share(kind, data))
-    slowpath.without_reconnect_cookie(rdp.share(7, data))
-    logon_info.told(rdp.share(7, data))
-
-
 def _typed_commands(data: bytes) -> None:
     """What a client types and a target shows in turn, and the time that passes."""
     rules = Rules([CommandRule(name="r", pattern="a.*b", action=RuleAction.NOTICE)])
     guard, at_ms = Guard(rules, 1 + len(data) % 40), 0
-    for side, piece in _pieces(data):
+    for side, piece in turns(data):
         at_ms += 40
         (guard.typed if side else guard.shown)(at_ms, piece)
         guard.tick(at_ms)
@@ -326,7 +203,7 @@ def _gate(request: str, detail: str) -> Callable[[bytes], None]:
         )
         gate = Transfers([rule]).gate(request, detail)
         assert gate is not None
-        for side, piece in _pieces(data):
+        for side, piece in turns(data):
             (gate.typed if side else gate.shown)(0, piece)
             gate.take()
             gate.take_answer()
@@ -336,6 +213,7 @@ def _gate(request: str, detail: str) -> Callable[[bytes], None]:
 
 
 DECODERS: Final[dict[str, Callable[[bytes], object]]] = {
+    **rdp_decoders.DECODERS,
     "bundle": _bundle,
     "bundle_manifest": bundle.decode_manifest,
     "bus_command": codec.decode_command,
@@ -367,26 +245,6 @@ DECODERS: Final[dict[str, Callable[[bytes], object]]] = {
     "scp_download": _ledger("exec", b"scp -f /x"),
     "scp_upload": _ledger("exec", b"scp -r -t /x"),
     "scp_gate": _gate("exec", "scp -r -t /x"),
-    "rdp_answer": read_answer,
-    "rdp_client_core": ClientCore.read,
-    "rdp_clipboard": _rdp_clipboard,
-    "rdp_client_info": ClientInfo.read,
-    "rdp_conference": gcc.read_request,
-    "rdp_credentials": PasswordCredentials.read,
-    "rdp_device_requests": _rdp_device_requests,
-    "rdp_devices": _rdp_devices,
-    "rdp_dynamic_channels": _rdp_dynamic,
-    "rdp_login": _rdp_login,
-    "rdp_nla": _rdp_nla,
-    "rdp_ntlm": Authenticate.read,
-    "rdp_printers": read_settings,
-    "rdp_redirection": Redirection.read,
-    "rdp_relay": _rdp_relay,
-    "rdp_request": ConnectionRequest.read,
-    "rdp_shares": _rdp_shares,
-    "rdp_sound": _rdp_sound,
-    "rdp_spnego": Init.read,
-    "rdp_ts_request": TSRequest.read,
     "screen": _screen,
     "segment_front": lambda data: read_front(chunk.frame(data) + data),
     "sftp": _ledger("subsystem", b"sftp"),
