@@ -54,7 +54,6 @@ ALLOWED: Final = (
 POLICY: Final = ChannelPolicy(frozenset({"shell", "exec", "sftp", "scp", "local-forward"}))
 
 _KEY: Final = Ed25519PrivateKey.from_private_bytes(bytes(32))
-
 _NOW: Final = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
 
