@@ -118,6 +118,7 @@ class ClientLeg(Leg, asyncssh.SSHServerConnection):
     def refuse(self, line: str) -> None:
         """Turn away a connection that was just made, before any protocol."""
         if self._transport:
+            self._flush()
             self._transport.write(line.encode() + b"\r\n")
             self._transport.close()
             self._transport = None

@@ -58,6 +58,7 @@ class SSHGateway:
         self._options = _options(host_key_paths, settings.login_timeout_s, self._new_login)
         self._sessions: dict[UUID, Terminal] = {}
         self._ticking: set[Terminal] = set()
+        self._something_ticks = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
         self._servers: list[asyncio.Server] = []
         self._group = asyncio.TaskGroup()
@@ -200,7 +201,7 @@ class SSHGateway:
         )
 
     def _session(self, leg: UserLeg, redeemed: Redeemed) -> ServedSession:
-        session = ServedSession(leg, redeemed, self._around, self._serving, self._ticking.add)
+        session = ServedSession(leg, redeemed, self._around, self._serving, self._tick_soon)
         self._sessions[session.session_id] = session
         return session
 
@@ -286,12 +287,19 @@ class SSHGateway:
             self._sessions.pop(session_id, None)
             self._ticking.discard(session)
 
+    def _tick_soon(self, session: Terminal) -> None:
+        self._ticking.add(session)
+        self._something_ticks.set()
+
     async def _tick(self) -> None:
         while True:
+            await self._something_ticks.wait()
             await asyncio.sleep(_TICK_S)
             for session in list(self._ticking):
                 if not session.tick():
                     self._ticking.discard(session)
+            if not self._ticking:
+                self._something_ticks.clear()
 
 
 def _turn_away(leg: UserLeg, text: str) -> None:

@@ -14,7 +14,7 @@ CLASSES: Final[dict[str, tuple[str, ...]]] = {
     "asyncssh.connection.SSHConnection": (
         *("_choose_alg", "_cleanup", "_finish_recv_packet", "_force_close", "_recv_data"),
         *("_recv_pkthdr", "_recv_version", "_send_deferred_packets", "_send_disconnect"),
-        *("_send_kexinit", "_process_kexinit", "_packet_handlers", "create_task"),
+        *("_send", "_send_kexinit", "_process_kexinit", "_packet_handlers", "create_task"),
         *("internal_error", "log_received_packet", "log_sent_packet", "send_packet"),
         *("connection_made", "connection_lost", "send_userauth_failure"),
     ),

@@ -6,11 +6,14 @@ INVARIANT: once the login has succeeded or failed, nothing here holds the creden
 """
 
 import asyncio
+import copy
+import functools
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
 import asyncssh
+from asyncssh.saslprep import saslprep
 
 from bus.contract import HostKeyPolicy, TargetCredential
 from protocols.errors import CredentialRefusedError, TargetUnreachableError
@@ -208,14 +211,22 @@ async def dial(
 
 
 def options_for(target: Target, login: TargetLogin) -> asyncssh.SSHClientConnectionOptions:
-    """Return how to log on to `target` with `login`."""
+    """Return how to log on to `target` with `login`; raise `ValueError` for its name."""
+    options = copy.copy(_options_with(tuple(login.keys.algorithms())))
+    name = login.username
+    prepared = name if name.isascii() and name.isprintable() else saslprep(name)
+    where = {"host": target.host, "port": target.port, "username": prepared}
+    options.kwargs = options.kwargs | where | {"client_factory": lambda: login}
+    vars(options).update(where, orig_host=target.host, protocol_factory=lambda: login)
+    return options
+
+
+@functools.lru_cache(maxsize=64)
+def _options_with(host_key_algorithms: tuple[str, ...]) -> asyncssh.SSHClientConnectionOptions:
+    """Return what is the same for many logins: asyncssh takes half a millisecond for it."""
     return asyncssh.SSHClientConnectionOptions(
-        client_factory=lambda: login,
-        host=target.host,
-        port=target.port,
-        username=login.username,
         known_hosts=([], [], []),
-        server_host_key_algs=login.keys.algorithms(),
+        server_host_key_algs=list(host_key_algorithms),
         client_keys=None,
         agent_path=None,
         config=None,

@@ -11,7 +11,6 @@ INVARIANT: while a leg is re-keying, what is sent to it is held in order, never 
 """
 
 import asyncio
-import contextlib
 import functools
 import inspect
 import time
@@ -27,6 +26,7 @@ from asyncssh.packet import PacketDecodeError, SSHPacket, SSHPacketHandler
 
 from protocols.errors import RemoteProtocolError
 from protocols.ssh.ciphers import PacketGCM, PacketOpener
+from protocols.ssh.farewell import Farewell
 from protocols.ssh.packets import payload_of
 
 WAITING_LIMIT_BYTES: Final = 1024 * 1024
@@ -35,10 +35,6 @@ HELD_LIMIT_BYTES: Final = 256 * 1024
 """What a leg may send before the relay stands."""
 TURN_BYTES: Final = 32 * 1024
 """A leg that was read so much of at once waits until the other one was looked at."""
-FLUSH_LIMIT_S: Final = 30
-"""How long a leg that is being closed may take to read what it was sent."""
-FAREWELL_LIMIT_BYTES: Final = 16 * 1024 * 1024
-"""What a leg may still send while it is to read that it is over."""
 
 _IGNORE = 2
 _KEX_FIRST, _KEX_LAST = 30, 49
@@ -56,41 +52,6 @@ def install() -> None:
         asyncssh_encryption._enc_params[name] = (PacketGCM, cipher_name)
 
 
-class Farewell(asyncio.Protocol):
-    """The end of a connection whose peer is to read what it was sent last.
-
-    A socket that is closed over what it has not read is reset, and a reset takes from the
-    peer what it has not read either (RFC 9293 section 3.10.4, RFC 2525 section 2.17). So a
-    peer that may be sending is heard, and what it says thrown away, until it hangs up.
-    """
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport = transport
-        self._limit = loop.call_later(FLUSH_LIMIT_S, transport.abort)
-        self._left_bytes = FAREWELL_LIMIT_BYTES
-
-    def take(self, *, reading: bool) -> None:
-        """Close once all is sent; `reading` says to wait until the peer hangs up, too."""
-        self._transport.set_protocol(self)
-        if not reading:
-            self._transport.close()
-        elif not self._transport.is_closing():
-            # Where the peer is gone already, reading finds out.
-            with contextlib.suppress(OSError):
-                self._transport.write_eof()
-            self._transport.resume_reading()
-
-    def data_received(self, data: bytes) -> None:
-        """Throw away what comes too late, unless it never ends."""
-        self._left_bytes -= len(data)
-        if self._left_bytes < 0:
-            self._transport.abort()
-
-    def connection_lost(self, _exc: Exception | None) -> None:
-        """Forget the time limit."""
-        self._limit.cancel()
-
-
 class Leg(SSHConnection):
     """What both legs add to asyncssh's connection; mixed in before its class."""
 
@@ -104,6 +65,8 @@ class Leg(SSHConnection):
         self.on_closed: Callable[[Exception | None], None] | None = None
         """Is called once when the leg is gone, with what ended it."""
         self._deferred_bytes = 0
+        self._gathered = b""
+        """What a login sends in this turn of the loop."""
         self._clogged = False
         """Whether the peer reads more slowly than we write."""
 
@@ -134,6 +97,7 @@ class Leg(SSHConnection):
 
         `ignored` is called for each SSH_MSG_IGNORE, at its place between the packets.
         """
+        self._flush()
         self._receive, self._ignored = receive, ignored
         self._paced = paced
         self._forget_the_login()
@@ -171,6 +135,8 @@ class Leg(SSHConnection):
         if type(cipher) is not PacketGCM or not self._kex_complete:
             self._send_one_by_one(bodies)
             return
+        if self._gathered:
+            self._flush()
         sealed, sealed_bytes = cipher.seal_burst(bodies)
         self._transport.write(sealed)
         self._send_seq = (self._send_seq + len(bodies)) & 0xFFFFFFFF
@@ -198,6 +164,7 @@ class Leg(SSHConnection):
         if not transport:
             return
         self._send_disconnect(code, text, "en-US")
+        self._flush()
         self._transport = None
         Farewell(transport, self._loop).take(reading=self._auth_complete)
         self._loop.call_soon(self._cleanup, None)
@@ -351,6 +318,27 @@ class Leg(SSHConnection):
         if pkttype == _IGNORE and args == _NULL_IGNORE:
             return
         super().send_packet(pkttype, *args, handler=handler)
+
+    def _send(self, data: bytes) -> None:
+        """Send, until the relay stands all of a turn at once: each write wakes the peer.
+
+        On a virtual machine that costs more than what is written.
+        """
+        if self._receive is not None:
+            super()._send(data)
+            return
+        if not self._gathered:
+            self._loop.call_soon(self._flush)
+        self._gathered += data
+
+    def _flush(self) -> None:
+        if self._gathered:
+            gathered, self._gathered = self._gathered, b""
+            super()._send(gathered)
+
+    def _force_close(self, exc: Exception | None) -> None:
+        self._flush()
+        super()._force_close(exc)
 
     def _send_deferred_packets(self) -> None:
         super()._send_deferred_packets()

@@ -12,7 +12,14 @@ from config.model import SSHSettings
 from protocols.errors import TargetUnreachableError
 from protocols.ssh.channel_wiring import ChannelWiring
 from protocols.ssh.packet_wiring import PacketWiring
-from protocols.ssh.target import HostKeys, TargetLogin, fingerprint, line_of, private_key
+from protocols.ssh.target import (
+    HostKeys,
+    TargetLogin,
+    fingerprint,
+    line_of,
+    options_for,
+    private_key,
+)
 from recorder.session_info import Target, TargetProtocol
 
 KEY = asyncssh.generate_private_key("ssh-ed25519").convert_to_public()
@@ -127,3 +134,28 @@ async def test_nothing_holds_the_credential_once_the_login_is_over(wiring, passw
         if leg:
             leg.abort()
         await asyncio.sleep(0.1)  # Lets the other side close as well.
+
+
+def told(options: asyncssh.SSHClientConnectionOptions) -> dict[str, object]:
+    """What can be compared of options."""
+    apart = {"config", "kwargs", "protocol_factory"}
+    return {name: value for name, value in vars(options).items() if name not in apart}
+
+
+@pytest.mark.parametrize("name", ["root", "Ren\u00e9", "soft\u00adhyphen"])
+def test_options_are_what_asyncssh_itself_makes_of_them(name: str):
+    target = Target(host="web1.example", port=2222, protocol=TargetProtocol.SSH)
+    for host_keys in (keys(HostKeyPolicy.GIVEN, line_of(KEY)), keys(HostKeyPolicy.ANY)):
+        login = TargetLogin(TargetCredential(username=name, password="x"), host_keys)
+        options = options_for(target, login)
+        anew = asyncssh.SSHClientConnectionOptions(options=options)
+        assert told(options) == told(anew)
+        assert (options.host, options.port) == ("web1.example", 2222)
+        assert options.protocol_factory() is anew.protocol_factory() is login
+
+
+def test_a_name_that_no_login_may_have_is_refused():
+    target = Target(host="web1.example", port=22, protocol=TargetProtocol.SSH)
+    credential = TargetCredential(username="root\n", password="x")
+    with pytest.raises(ValueError, match="Prohibited"):
+        options_for(target, TargetLogin(credential, keys(HostKeyPolicy.ANY)))

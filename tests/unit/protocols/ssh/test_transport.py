@@ -2,8 +2,6 @@
 
 import ast
 import asyncio
-import socket
-from collections.abc import Callable
 from pathlib import Path
 
 import asyncssh
@@ -12,13 +10,7 @@ from samples.ssh_packets import opening
 
 from protocols.ssh import client_leg, private_names, transport
 from protocols.ssh.packets import Message, body_of
-from protocols.ssh.transport import (
-    FAREWELL_LIMIT_BYTES,
-    TURN_BYTES,
-    Farewell,
-    TargetLeg,
-    install,
-)
+from protocols.ssh.transport import TURN_BYTES, TargetLeg, install
 
 
 def private_uses() -> set[str]:
@@ -148,41 +140,3 @@ async def test_packets_after_the_login_go_to_the_relay_and_not_to_asyncssh(ciphe
     leg.leave(asyncssh.DISC_BY_APPLICATION, "done")
     listener.close()
     await listener.wait_closed()
-
-
-async def left(peer_sends: Callable[[socket.socket], bytes]) -> bytes:
-    """Leave a peer with a word while it sends; return what it says it has read."""
-    accepted: asyncio.Queue[asyncio.Transport] = asyncio.Queue()
-
-    class Unread(asyncio.Protocol):
-        def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            assert isinstance(transport, asyncio.Transport)
-            transport.pause_reading()
-            accepted.put_nowait(transport)
-
-    loop = asyncio.get_running_loop()
-    async with await loop.create_server(Unread, "127.0.0.1", 0) as server:
-        with socket.create_connection(server.sockets[0].getsockname(), timeout=10) as peer:
-            transport = await accepted.get()
-            peer.sendall(b"unread")
-            transport.write(b"last words")
-            Farewell(transport, loop).take(reading=True)
-            return await asyncio.to_thread(peer_sends, peer)
-
-
-async def test_last_words_are_read_by_who_goes_on_sending():
-    def go_on_sending(peer: socket.socket) -> bytes:
-        peer.sendall(bytes(1024 * 1024))
-        return b"".join(iter(lambda: peer.recv(64), b""))
-
-    assert await left(go_on_sending) == b"last words"
-
-
-async def test_who_never_stops_sending_is_cut_off():
-    def never_stop(peer: socket.socket) -> bytes:
-        for _ in range(2 * FAREWELL_LIMIT_BYTES // 65536):
-            peer.sendall(bytes(65536))
-        return b"was never cut off"
-
-    with pytest.raises(OSError, match=r"reset|pipe"):
-        await left(never_stop)
