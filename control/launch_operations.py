@@ -1,0 +1,109 @@
+"""Makes launch links, and gives whoever follows one what a client is started with.
+
+INVARIANT: whoever may not follow a link is not told why. The audit trail is.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from msgspec import Struct
+from sqlalchemy.orm import Session
+
+from control import approvals, credentials, launch_links
+from control.audit import Act
+from control.credentials import Gateways
+from control.errors import ConflictError, DeniedError, NotFoundError
+from control.launch_requests import IssuedLaunchLink, LaunchedClient, MakeLaunchLink
+from control.log_in import Origin
+from control.throttle import Throttle
+from control.vault import Vault
+from storage.database import Database
+
+_FREE_TRIES: Final = 30
+"""An office behind one address follows a few old links an hour; nobody guesses 192 bits."""
+_NOTICE: Final = "This session is recorded."
+
+
+class LinkRefused(Struct, frozen=True, kw_only=True):
+    """The link starts nothing, whatever the reason."""
+
+    wait_s: float = 0.0
+    """Where it was not looked at: how long none of this origin will be."""
+
+
+@dataclass(frozen=True)
+class LaunchOperations:
+    """Launch links. May be used from any thread."""
+
+    database: Database
+    vault: Vault
+    gateways: Gateways
+    act: Callable[[str], Act]
+    _failures: Throttle = field(default_factory=lambda: Throttle(_FREE_TRIES))
+
+    def handlers(self) -> dict[type[Struct], Callable[[Any, str], Any]]:
+        """Say which request is whose."""
+        return {MakeLaunchLink: self.make}
+
+    def make(self, request: MakeLaunchLink, who: str) -> IssuedLaunchLink:
+        """Make a link."""
+        act = self.act(who)
+        with self.database.transaction() as session:
+            approvals.check_demands(session, launch_links.credential(request), act)
+            link = launch_links.make(session, self.gateways, request, act.at)
+            act.note(session, "launch_link.made", link.secret, f"for {request.user}")
+        return link
+
+    def redeem(self, token: str, origin: Origin) -> LaunchedClient | LinkRefused:
+        """Use a link up; return what a client is started with, or that there is nothing.
+
+        Blocking.
+        """
+        stranger = self.act("stranger")
+        if wait_s := self._failures.wait_s(origin.network, stranger.at):
+            return LinkRefused(wait_s=wait_s)
+        with self.database.read() as session:
+            is_there = launch_links.is_there(session, token)
+        launched = None
+        with self.database.transaction() as session:
+            # A stranger's guess is written down, and takes no part in anything else.
+            if not is_there:
+                stranger.note(session, "launch_link.refused", "(not a link)", str(origin))
+            else:
+                launched = self._redeemed(session, token, origin)
+        if launched is None:
+            self._failures.failed(origin.network, stranger.at)
+            return LinkRefused()
+        self._failures.succeeded(origin.network)
+        return launched
+
+    def _redeemed(self, session: Session, token: str, origin: Origin) -> LaunchedClient | None:
+        """Return what is started; None, with the link used up, where somebody may not."""
+        act, secret = self.act("stranger"), "(a link)"
+        try:
+            taken = launch_links.take(session, token, act.at)
+            act, secret = Act(taken.user, act.at), taken.secret
+            until = approvals.check_pair(session, taken.wanted, act)
+            issued = credentials.issue(
+                session, self.vault, self.gateways, taken.wanted, act.at, until=until
+            )
+        except (ConflictError, DeniedError, NotFoundError) as error:
+            act.note(session, "launch_link.refused", secret, f"{error} {origin}")
+            return None
+        act.note(session, "launch_link.redeemed", secret, str(origin))
+        detail = f"for {taken.user} to {secret}, by a launch link"
+        act.note(session, "credential.issued", issued.id, detail)
+        return LaunchedClient(
+            kind=issued.protocol,
+            secret=secret,
+            host=issued.host,
+            port=issued.port,
+            username=issued.username,
+            password=issued.password,
+            expires_at=issued.expires_at,
+            channels=issued.channels,
+            host_keys=self.gateways.host_keys,
+            certificate_fingerprint=self.gateways.certificate_fingerprint,
+            notice=_NOTICE,
+        )
