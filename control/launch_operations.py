@@ -21,7 +21,8 @@ from control.vault import Vault
 from storage.database import Database
 
 _FREE_TRIES: Final = 30
-"""An office behind one address follows a few old links an hour; nobody guesses 192 bits."""
+"""An office behind one address follows a few old links an hour. Nobody guesses 192 bits: this
+keeps whoever tries from filling the audit trail."""
 _NOTICE: Final = "This session is recorded."
 
 
@@ -29,7 +30,7 @@ class LinkRefused(Struct, frozen=True, kw_only=True):
     """The link starts nothing, whatever the reason."""
 
     wait_s: float = 0.0
-    """Where it was not looked at: how long none of this origin will be."""
+    """How long whoever fails again from there is told so."""
 
 
 @dataclass(frozen=True)
@@ -58,24 +59,23 @@ class LaunchOperations:
     def redeem(self, token: str, origin: Origin) -> LaunchedClient | LinkRefused:
         """Use a link up; return what a client is started with, or that there is nothing.
 
-        Blocking.
+        Whoever fails waits, and nobody else of his origin whose link is good. Blocking.
         """
         stranger = self.act("stranger")
-        if wait_s := self._failures.wait_s(origin.network, stranger.at):
-            return LinkRefused(wait_s=wait_s)
+        wait_s = self._failures.wait_s(origin.network, stranger.at)
         with self.database.read() as session:
             is_there = launch_links.is_there(session, token)
         launched = None
-        with self.database.transaction() as session:
-            # A stranger's guess is written down, and takes no part in anything else.
-            if not is_there:
-                stranger.note(session, "launch_link.refused", "(not a link)", str(origin))
-            else:
+        if is_there:
+            with self.database.transaction() as session:
                 launched = self._redeemed(session, token, origin)
+        elif not wait_s:
+            with self.database.transaction() as session:
+                stranger.note(session, "launch_link.refused", "(not a link)", str(origin))
         if launched is None:
-            self._failures.failed(origin.network, stranger.at)
-            return LinkRefused()
-        self._failures.succeeded(origin.network)
+            if not wait_s:
+                self._failures.failed(origin.network, stranger.at)
+            return LinkRefused(wait_s=wait_s)
         return launched
 
     def _redeemed(self, session: Session, token: str, origin: Origin) -> LaunchedClient | None:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final, NoReturn
 
-from clients.errors import ClientError, UsageError
+from clients.errors import ClientError, MissingError, UsageError
 from clients.launcher import desktop_entry
 from clients.launcher.answer import Order, decode
 from clients.launcher.exchange import redeem
@@ -41,6 +41,7 @@ def main(words: Sequence[str] | None = None, around: Surroundings | None = None)
     words = sys.argv[1:] if words is None else words
     around = around or Surroundings.found()
     try:
+        _check_system()
         return _carry_out(words, around)
     except ClientError as error:
         complain(str(error), around, window=_WINDOW in words)
@@ -57,6 +58,13 @@ def _carry_out(words: Sequence[str], around: Surroundings) -> int:
     if len(words) == 1 or (len(words) == 2 and first == _WINDOW):  # noqa: PLR2004 - and a link
         _begin_anew(words, around)
     raise UsageError(f"this is not how it is used:\n{_USAGE}")
+
+
+def _check_system() -> None:
+    if sys.platform != "linux":
+        raise MissingError(
+            "the launcher runs on Linux only: get a credential on the page, and use its lines"
+        )
 
 
 def _register(words: Sequence[str], around: Surroundings) -> int:

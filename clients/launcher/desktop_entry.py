@@ -1,6 +1,7 @@
 """Makes the launcher what the desktop opens `proxyd:` links with (Desktop Entry 1.5)."""
 
 import contextlib
+import os
 import re
 import shutil
 import subprocess
@@ -80,7 +81,8 @@ def _quoted(word: str) -> str:
 def _kept(around: Surroundings) -> tuple[str, ...]:
     """Return the words that start the launcher later: a download does not stay where it is."""
     *python, script = around.itself
-    if not zipfile.is_zipfile(script) or Path(script) == _copy(around):
+    is_download = zipfile.is_zipfile(script) and os.access(script, os.W_OK)
+    if not is_download or Path(script) == _copy(around):
         return around.itself
     _copy(around).parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(script, _copy(around))

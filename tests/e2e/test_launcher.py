@@ -92,6 +92,9 @@ def test_a_click_on_the_page_ends_in_a_terminal_that_is_recorded(
     assert b"from-the-42" in recording.export("output")
     assert (recording.row["user"], recording.row["secret"]) == ("alice", "web")
     assert user_machine.left() == []
+    # This browser knows no launcher, and the page stays: its policy lets it ask for one.
+    link.click()
+    assert page.get_by_role("heading", name="Your session").is_visible()
     assert visit.complaints == []
     visit.context.close()
 

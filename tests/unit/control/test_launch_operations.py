@@ -190,11 +190,15 @@ def test_nobody_makes_a_link_for_what_there_is_not(make):
         make(secret="nothing")
 
 
-def test_whoever_guesses_waits_and_nobody_else_does(make, redeem):
+def test_whoever_guesses_waits_and_nobody_else_does(make, redeem, database):
     for number in range(30):
         assert redeem(f"guess {number}") == REFUSED
-    refused = redeem(make())
-    assert isinstance(refused, LinkRefused)
-    assert refused.wait_s > 0
+    used = make()
+    redeem(used)
+    trail = len(acts(database))
+    for token in ("guess", used):
+        assert redeem(token).wait_s > 0
+    assert len(acts(database)) == trail + 1, "a guess is not written down any more"
     elsewhere = Origin(address="198.51.100.7", by="page")
-    assert isinstance(redeem(make(), elsewhere), LaunchedClient)
+    assert redeem("guess", elsewhere) == REFUSED
+    assert isinstance(redeem(make()), LaunchedClient)

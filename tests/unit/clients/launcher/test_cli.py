@@ -62,6 +62,12 @@ def test_a_page_is_registered_and_forgotten(launcher, short, capfd):
     assert "gate.example:8443 may start sessions" in capfd.readouterr().out
 
 
+def test_where_it_was_never_tried_it_says_what_to_do_instead(launcher, monkeypatch, capfd):
+    monkeypatch.setattr("sys.platform", "win32")
+    assert launcher("--help") == 3
+    assert "get a credential on the page" in capfd.readouterr().err
+
+
 def test_help_says_how_it_is_used(launcher, capfd):
     assert launcher("--help") == 0
     assert "proxyd-launcher register" in capfd.readouterr().out

@@ -1,4 +1,5 @@
 import dataclasses
+import os
 import re
 import subprocess
 import zipfile
@@ -78,6 +79,20 @@ def test_a_download_is_kept_where_it_will_be_found_again(make_surroundings, shor
     install(dataclasses.replace(around, itself=(python, "-P", str(kept))))
     remove(around)
     assert not kept.exists()
+
+
+def test_what_an_administrator_installed_is_used_where_it_lies(
+    make_surroundings, short, monkeypatch
+):
+    installed = short / "proxyd-launcher"
+    with zipfile.ZipFile(installed, "w") as packed:
+        packed.writestr("__main__.py", "")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    around = make_surroundings(PATH="/nowhere")
+    install(dataclasses.replace(around, itself=("/usr/bin/python3", "-P", str(installed))))
+    text = (short / "data/applications" / NAME).read_text()
+    assert words_of(read(text)["Exec"])[2] == str(installed)
+    assert not (short / "data/proxyd-launcher").exists()
 
 
 def test_where_it_cannot_be_written_that_is_said(make_surroundings, short):
