@@ -6,6 +6,7 @@ read, put into a pipe, and the launcher begins anew without it, before it is of 
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import Final, NoReturn
@@ -38,10 +39,14 @@ a link      starts the session that it stands for; browsers do that"""
 
 def main(words: Sequence[str] | None = None, around: Surroundings | None = None) -> int:
     """Do what `words` say, by default those that were typed; return the exit status."""
+    is_whole_process = words is None
     words = sys.argv[1:] if words is None else words
     around = around or Surroundings.found()
     try:
         _check_system()
+        if is_whole_process:
+            for number in (signal.SIGHUP, signal.SIGTERM):
+                signal.signal(number, _leave)
         return _carry_out(words, around)
     except ClientError as error:
         complain(str(error), around, window=_WINDOW in words)
@@ -58,6 +63,11 @@ def _carry_out(words: Sequence[str], around: Surroundings) -> int:
     if len(words) == 1 or (len(words) == 2 and first == _WINDOW):  # noqa: PLR2004 - and a link
         _begin_anew(words, around)
     raise UsageError(f"this is not how it is used:\n{_USAGE}")
+
+
+def _leave(number: int, _where: object) -> NoReturn:
+    """Tidy up behind whoever closes the window."""
+    raise SystemExit(128 + number)
 
 
 def _check_system() -> None:

@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -153,6 +155,23 @@ def test_nobody_else_on_the_machine_sees_link_or_password(
     told = json.dumps(daemon.json("audit", "list")).encode()
     kept = [(Path("audit"), told), *daemon.bytes_of_state()]
     assert not [where for where, data in kept for one in secrets if one.encode() in data]
+    assert user_machine.left() == []
+
+
+def test_whoever_closes_the_window_ends_the_session_and_leaves_nothing_behind(
+    daemon: Daemon,
+    user_machine: UserMachine,
+    log_in_as: LogInAs,
+    open_terminal: OpenTerminal,
+) -> None:
+    user_machine.register(daemon)
+    link = log_in_as(daemon).link("web")
+    terminal = open_terminal([user_machine.program, link], env=user_machine.env)
+    terminal.expect(r"[$#] ")
+    # As a terminal does: to the launcher and to what it has started.
+    os.killpg(terminal.pid, signal.SIGHUP)
+    assert terminal.wait() == 128 + signal.SIGHUP
+    assert daemon.recorded().row["end_reason"] == "client_left"
     assert user_machine.left() == []
 
 
