@@ -39,11 +39,6 @@ class Gateways(Struct, frozen=True, kw_only=True):
     host: str
     ports: dict[TargetProtocol, int]
     """0 where the port is chosen at start, and no node runs."""
-    host_keys: tuple[str, ...] = ()
-    """What the SSH gateway proves itself with, `ssh-ed25519 AAAA…`; none where engines are
-    apart, whose keys this node does not know."""
-    certificate_fingerprint: str = ""
-    """SHA-256, in hexadecimal digits, of what RDP clients are shown; "" where it is unknown."""
 
     @classmethod
     def of(

@@ -38,6 +38,8 @@ class Taken(NamedTuple):
 
     user: str
     secret: str
+    site: str | None
+    """Whose engines reach it; None: all."""
     wanted: IssueCredential
     """What its user is to be issued, on what he had said when he made it."""
 
@@ -106,7 +108,7 @@ def take(session: Session, token: str, now: dt.datetime) -> Taken:
         comment=row.comment,
         ticket=row.ticket,
     )
-    return Taken(user.name, secret.name, credential(asked))
+    return Taken(user.name, secret.name, secret.site, credential(asked))
 
 
 def credential(request: MakeLaunchLink) -> IssueCredential:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from msgspec import Struct
 from sqlalchemy.orm import Session
 
-from control import approvals, credentials, launch_links
+from control import approvals, credentials, engines, launch_links
 from control.audit import Act
 from control.credentials import Gateways
 from control.errors import ConflictError, DeniedError, NotFoundError
@@ -94,6 +94,7 @@ class LaunchOperations:
         act.note(session, "launch_link.redeemed", secret, str(origin))
         detail = f"for {taken.user} to {secret}, by a launch link"
         act.note(session, "credential.issued", issued.id, detail)
+        host_keys, fingerprints = engines.shown_by_gateways(session, taken.site)
         return LaunchedClient(
             kind=issued.protocol,
             secret=secret,
@@ -103,7 +104,7 @@ class LaunchOperations:
             password=issued.password,
             expires_at=issued.expires_at,
             channels=issued.channels,
-            host_keys=self.gateways.host_keys,
-            certificate_fingerprint=self.gateways.certificate_fingerprint,
+            host_keys=host_keys,
+            certificate_fingerprints=fingerprints,
             notice=_NOTICE,
         )

@@ -64,9 +64,9 @@ class LaunchedClient(Struct, frozen=True, kw_only=True):
     channels: tuple[str, ...]
     """What the secret lets through: a client need offer no more."""
     host_keys: tuple[str, ...]
-    """Of the SSH gateway, `ssh-ed25519 AAAA…`. Empty where engines are apart."""
-    certificate_fingerprint: str
-    """SHA-256 of the RDP gateway's certificate. Empty as `host_keys` may be."""
+    """Of the SSH gateways that may answer there, `ssh-ed25519 AAAA…`."""
+    certificate_fingerprints: tuple[str, ...]
+    """SHA-256 of the certificates that RDP gateways may show there."""
     notice: str
     """What the user is told before he begins."""
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import structlog
@@ -46,6 +46,7 @@ from proxyd.page import NodePage
 from proxyd.service import StartError
 from proxyd.surroundings import credentials_dir
 from recorder.ports import Clock
+from recorder.session_info import TargetProtocol
 from storage.database import Database
 from storage.errors import StorageUnavailableError
 from storage.retention import Retention
@@ -159,17 +160,17 @@ class Control:
         stored: Stored,
         keys: StorageKeys,
         status: NodeStatus,
-        gateways: Gateways,
+        ports: Mapping[TargetProtocol, int],
         dead_letters: DeadLetters | None = None,
     ) -> Operations:
-        """Return what carries out operators' requests."""
+        """Return what carries out operators' requests; `ports` are where gateways listen."""
         return Operations(
             ControlNode(
                 database=self._database,
                 vault=self._vault,
                 control_key=self._trust.file,
                 clock=self._clock,
-                gateways=gateways,
+                gateways=Gateways.of(self._settings, ports),
                 live=BusLiveSessions(self._bus),
                 search=stored.search,
                 chunks=stored.chunks,

@@ -16,7 +16,6 @@ from bus.dead_letters import DeadLetters
 from bus.rabbitmq_control import RabbitControlBus
 from config.model import Settings
 from control.audit_export import AuditExport
-from control.credentials import Gateways
 from control.node_requests import Status
 from control.operations import Operations
 from control.proofs import Proofs
@@ -109,7 +108,7 @@ class ControlNode:
                     retention=worker.retention,
                 )
                 self.operations = control.operations(
-                    stored, keys, self.tell, Gateways.of(settings, _ports(settings)), letters
+                    stored, keys, self.tell, _ports(settings), letters
                 )
                 await control.serve_operators(
                     self.operations, stored, keys, self._not_ready, started

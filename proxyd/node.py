@@ -3,12 +3,11 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Final
 
 import structlog
-from msgspec.structs import replace
 
 from bus.memory import MemoryBus
 from config.errors import ConfigError
@@ -16,10 +15,7 @@ from config.model import Settings
 from control import engines
 from control.audit import Act
 from control.audit_export import AuditExport
-from control.credentials import Gateways
 from control.errors import ControlError
-from control.gateway_certificate import fingerprint
-from control.gateway_keys import public_halves
 from control.node_requests import Status
 from control.operations import Operations
 from control.proofs import Proofs
@@ -35,13 +31,12 @@ from proxyd.control import (
 )
 from proxyd.engine import Engine, EngineKeys
 from proxyd.engine_trust import engine_id
-from proxyd.gateways import GatewayKeys, usable_keys
+from proxyd.gateways import usable_keys
 from proxyd.metrics import Metrics, watch
 from proxyd.sealing_keys import LocalSealingKeys, local_sealing_keys, signing_key_file
 from proxyd.surroundings import credentials_dir, held, measuring
 from proxyd.worker import Worker
 from recorder.clock import SystemClock
-from recorder.session_info import TargetProtocol
 from storage.database import Database
 
 ROLE: Final = "all"
@@ -110,8 +105,7 @@ class WholeNode:
                     proofs=proofs,
                     retention=worker.retention,
                 )
-                reached = _reached(settings, engine.ports, gateway_keys)
-                self.operations = control.operations(stored, keys, self.tell, reached)
+                self.operations = control.operations(stored, keys, self.tell, engine.ports)
                 await control.serve_operators(
                     self.operations, stored, keys, self._not_ready, started
                 )
@@ -180,18 +174,6 @@ class WholeNode:
         state_dir = self._settings.state_dir
         file = signing_key_file(state_dir, credentials_dir())
         return local_sealing_keys(file, engine_id(state_dir), database, keys, self._clock)
-
-
-def _reached(
-    settings: Settings, ports: Mapping[TargetProtocol, int], keys: GatewayKeys
-) -> Gateways:
-    """Return where users reach the gateways, and what these prove themselves with."""
-    certificate = keys.certificate
-    return replace(
-        Gateways.of(settings, ports),
-        host_keys=public_halves(keys.host_keys),
-        certificate_fingerprint=fingerprint(certificate[0]) if certificate else "",
-    )
 
 
 def _engine_problems(engine: Engine) -> list[str]:

@@ -23,7 +23,7 @@ _CHANNEL: Final = re.compile(r"[a-z][a-z0-9-]{0,40}")
 _HOST_KEY: Final = re.compile(
     r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) [A-Za-z0-9+/]{40,4000}={0,2}"
 )
-_FINGERPRINT: Final = re.compile(r"([0-9a-f]{64})?")
+_FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
 _NOTICE: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f]{0,1000}")
 """It is shown on a terminal, which control characters would tell what to do."""
 
@@ -41,9 +41,9 @@ class Order:
     password: str = field(repr=False)
     channels: tuple[str, ...]
     host_keys: tuple[str, ...]
-    """`ssh-ed25519 AAAA…`; none where the server does not know them."""
-    certificate_fingerprint: str
-    """SHA-256 in hexadecimal digits; "" where the server does not know it."""
+    """Of the gateways that may answer, `ssh-ed25519 AAAA…`; none where that is not known."""
+    certificate_fingerprints: tuple[str, ...]
+    """SHA-256 of the certificates that they may show, in hexadecimal digits."""
     notice: str
 
     def encoded(self) -> bytes:
@@ -100,6 +100,6 @@ _FIELDS: Final[dict[str, Callable[[object], bool]]] = {
     "password": _text(_PASSWORD),
     "channels": _texts(_CHANNEL),
     "host_keys": _texts(_HOST_KEY),
-    "certificate_fingerprint": _text(_FINGERPRINT),
+    "certificate_fingerprints": _texts(_FINGERPRINT),
     "notice": _text(_NOTICE),
 }

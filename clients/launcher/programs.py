@@ -67,11 +67,9 @@ def freerdp(order: Order, drive: Path | None = None) -> list[str]:
     lent = {word.partition("-")[0] for word in order.channels}
     words = [FREERDP, f"/v:{host}:{order.port}", f"/u:{order.username}", "/d:", "/from-stdin"]
     words.append(f"/t:{order.secret}")
-    if order.certificate_fingerprint:
-        pairs = bytes.fromhex(order.certificate_fingerprint).hex(":")
-        words.append(f"/cert:deny,fingerprint:sha256:{pairs}")
-    else:
-        words.append("/cert:deny")
+    # In pairs; without any, those count that the machine trusts.
+    pairs = [bytes.fromhex(one).hex(":") for one in order.certificate_fingerprints]
+    words.append(",".join(["/cert:deny", *(f"fingerprint:sha256:{one}" for one in pairs)]))
     words.append("+clipboard" if "clipboard" in lent else "-clipboard")
     words += [word for kind, word in _LENT.items() if kind in lent]
     if drive is not None and "drives" in lent:

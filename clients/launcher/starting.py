@@ -102,9 +102,10 @@ class Starter:
         self._check_windows(programs.FREERDP)
         drive = None if self.registry.drive is None else Path(self.registry.drive)
         process = self._begin(program, programs.freerdp(order, drive), stdin=subprocess.PIPE)
-        # One that has ended reads nothing: its status says more.
-        with contextlib.suppress(BrokenPipeError):
-            process.communicate(f"{order.password}\n".encode())
+        if process.stdin is not None:
+            # One that has ended reads nothing: its status says more.
+            with contextlib.suppress(BrokenPipeError), process.stdin as pipe:
+                pipe.write(f"{order.password}\n".encode())
         status = self._wait(process)
         if status >= _FREERDP_FAILED:
             raise ClientError(
@@ -153,10 +154,13 @@ class Starter:
             raise MissingError(f"{program} cannot be started: {error.strerror}") from error
 
     def _wait(self, process: subprocess.Popen[bytes]) -> int:
-        """Wait for its end. Ctrl-C on the terminal is for it, not for us."""
+        """Wait for its end. Ctrl-C on the terminal is for it alone; our end is its, too."""
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             return process.wait()
+        except SystemExit:
+            process.terminate()
+            raise
         finally:
             signal.signal(signal.SIGINT, before)
 

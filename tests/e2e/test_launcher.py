@@ -313,18 +313,32 @@ def test_a_desktop_is_opened_by_xfreerdp_which_knows_the_gateway(
     assert daemon.recorded().row["protocol"] == "rdp"
 
 
-def test_xfreerdp_talks_to_no_other_gateway(
-    daemon: Daemon, user_machine: UserMachine, log_in_as: LogInAs, desk: Display
+def test_xfreerdp_talks_to_one_of_the_gateways_that_the_server_knows_and_to_no_other(
+    daemon: Daemon,
+    user_machine: UserMachine,
+    log_in_as: LogInAs,
+    shadow_server: Shadow,
+    desk: Display,
 ) -> None:
-    daemon.forget_sessions()
     server = server_of(None, fingerprint(daemon))
-    order = decode(redeem(parse_link(log_in_as(daemon).link("desk")), server))
-    other = dataclasses.replace(order, certificate_fingerprint="ab" * 32)
+    alice = log_in_as(daemon)
+    order = decode(redeem(parse_link(alice.link("desk")), server))
+    another, this = "ab" * 32, order.certificate_fingerprints
+    other = dataclasses.replace(order, certificate_fingerprints=(another,))
     with Handover(other.encoded(), user_machine.home / "run") as handover:
         done = user_machine.launch("show", str(handover.path), DISPLAY=desk.name)
     assert done.status == 1
     assert "could not open desk" in done.said
-    assert daemon.sessions() == [] or daemon.sessions()[-1]["protocol"] != "live"
+    row = daemon.json("credential", "list")[0]
+    assert (row["username"], row["used"]) == (order.username, 0)
+    two = dataclasses.replace(order, certificate_fingerprints=(another, *this))
+    with Handover(two.encoded(), user_machine.home / "run") as handover:
+        env = environment(**user_machine.env, DISPLAY=desk.name)
+        argv = [user_machine.program, "show", str(handover.path)]
+        with subprocess.Popen(argv, env=env) as launcher:
+            daemon.live()
+            launcher.terminate()
+    daemon.recorded()
 
 
 def test_ssh_talks_to_no_other_gateway(

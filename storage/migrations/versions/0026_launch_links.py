@@ -1,4 +1,4 @@
-"""Links that start a client on a user's machine, once."""
+"""Links that start a client on a user's machine, once; what gateways are recognised by."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,9 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the table."""
+    """Make the table, and columns that are empty until an engine starts anew."""
+    for name in ("host_keys", "certificate_fingerprint"):
+        op.add_column("engines", sa.Column(name, sa.Text(), nullable=False, server_default=""))
     op.create_table(
         "launch_links",
         sa.Column("digest", sa.LargeBinary(), nullable=False),

@@ -23,7 +23,7 @@ LAUNCHED = LaunchedClient(
     expires_at=NOW,
     channels=("shell", "clipboard-rich-in"),
     host_keys=("ssh-ed25519 " + "A" * 68,),
-    certificate_fingerprint="0" * 64,
+    certificate_fingerprints=("0" * 64,),
     notice="This session is recorded.",
 )
 
@@ -42,7 +42,7 @@ def test_the_launcher_reads_what_the_server_writes():
     ):
         assert getattr(order, name) == getattr(LAUNCHED, name)
     assert order.host_keys == LAUNCHED.host_keys
-    assert order.certificate_fingerprint == LAUNCHED.certificate_fingerprint
+    assert order.certificate_fingerprints == LAUNCHED.certificate_fingerprints
 
 
 @pytest.mark.parametrize(

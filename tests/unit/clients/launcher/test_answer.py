@@ -16,7 +16,7 @@ GOOD = {
     "password": "Pa55word" * 3,
     "channels": ["shell", "clipboard-rich-in"],
     "host_keys": ["ssh-ed25519 " + "A" * 68],
-    "certificate_fingerprint": "",
+    "certificate_fingerprints": [],
     "notice": "This session is recorded.",
 }
 
@@ -64,8 +64,8 @@ def test_what_a_server_of_ours_says_is_taken_and_what_is_new_to_us_passed_over()
         ("host_keys", ["ssh-ed25519 AAAA\n* " + "A" * 68]),
         ("host_keys", ["@cert-authority * ssh-ed25519 " + "A" * 68]),
         ("host_keys", ["ssh-ed25519 " + "A" * 5000]),
-        ("certificate_fingerprint", "ab"),
-        ("certificate_fingerprint", "AB" * 32),
+        ("certificate_fingerprints", ["ab"]),
+        ("certificate_fingerprints", ["AB" * 32]),
         ("notice", "\x1b]0;title\x07"),
         ("notice", "\x9b31m"),
         ("notice", "x" * 1001),

@@ -19,7 +19,7 @@ ORDER = Order(
     password="Pa55wordPa55wordPa55word",
     channels=("clipboard", "drives-in", "dynamic"),
     host_keys=(KEY,),
-    certificate_fingerprint="ab" * 32,
+    certificate_fingerprints=("ab" * 32, "cd" * 32),
     notice="",
 )
 PLACE = Path("/run/user/1000/x")
@@ -84,6 +84,7 @@ def test_xfreerdp_lends_what_the_secret_lets_through_and_the_user_wants_lent():
 def test_xfreerdp_talks_to_the_gateway_whose_certificate_the_server_named(host, address):
     words = programs.freerdp(dataclasses.replace(ORDER, host=host))
     assert address in words
-    assert "/cert:deny,fingerprint:sha256:" + ":".join(["ab"] * 32) in words
-    unknown = dataclasses.replace(ORDER, certificate_fingerprint="")
+    pairs = [":".join([pair] * 32) for pair in ("ab", "cd")]
+    assert f"/cert:deny,fingerprint:sha256:{pairs[0]},fingerprint:sha256:{pairs[1]}" in words
+    unknown = dataclasses.replace(ORDER, certificate_fingerprints=())
     assert "/cert:deny" in programs.freerdp(unknown)

@@ -19,7 +19,7 @@ ORDER = Order(
     password="Pa55word" * 3,
     channels=(),
     host_keys=(),
-    certificate_fingerprint="",
+    certificate_fingerprints=(),
     notice="",
 )
 DESKTOP = Order(**(ORDER.__dict__ | {"kind": "rdp"}))
