@@ -12,7 +12,7 @@ import hashlib
 import secrets as randomness
 from typing import Final, NamedTuple
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from control import logins
@@ -36,8 +36,6 @@ _KEPT: Final = dt.timedelta(hours=1)
 class Taken(NamedTuple):
     """A link that was good a moment ago and is used up now."""
 
-    user: str
-    secret: str
     site: str | None
     """Whose engines reach it; None: all."""
     wanted: IssueCredential
@@ -75,15 +73,23 @@ def make(
     )
 
 
-def is_there(session: Session, token: str) -> bool:
-    """Say whether there is, or was a short while ago, such a link."""
-    return session.get(LaunchLinkRow, _digest(token)) is not None
+def whose(session: Session, token: str) -> tuple[str, str] | None:
+    """Return user and secret of a link, be it good or over; None where it is none."""
+    query = (
+        select(UserRow.name, SecretRow.name)
+        .join(LaunchLinkRow, LaunchLinkRow.user_id == UserRow.id)
+        .join(SecretRow, SecretRow.id == LaunchLinkRow.secret_id)
+        .where(LaunchLinkRow.digest == _digest(token))
+    )
+    row = session.execute(query).one_or_none()
+    return None if row is None else (row[0], row[1])
 
 
 def take(session: Session, token: str, now: dt.datetime) -> Taken:
     """Use a link up. What it stands for is checked by whoever issues the credential.
 
-    Raises `DeniedError` where it is none, is over or used, or where its user has logged out.
+    Raises `DeniedError` where it is none, is over or used, or where its user has logged out;
+    it is used up then as well, if the caller commits.
     """
     spend = (
         update(LaunchLinkRow)
@@ -97,7 +103,7 @@ def take(session: Session, token: str, now: dt.datetime) -> Taken:
     )
     row = session.scalars(spend).one_or_none()
     if row is None:
-        raise DeniedError("unknown, used or expired")
+        raise DeniedError("used or expired")
     user = session.get_one(UserRow, row.user_id)
     secret = session.get_one(SecretRow, row.secret_id)
     _check_login(session, user, row.login, now)
@@ -108,7 +114,7 @@ def take(session: Session, token: str, now: dt.datetime) -> Taken:
         comment=row.comment,
         ticket=row.ticket,
     )
-    return Taken(user.name, secret.name, secret.site, credential(asked))
+    return Taken(secret.site, credential(asked))
 
 
 def credential(request: MakeLaunchLink) -> IssueCredential:

@@ -64,11 +64,11 @@ class LaunchOperations:
         stranger = self.act("stranger")
         wait_s = self._failures.wait_s(origin.network, stranger.at)
         with self.database.read() as session:
-            is_there = launch_links.is_there(session, token)
+            whose = launch_links.whose(session, token)
         launched = None
-        if is_there:
+        if whose is not None:
             with self.database.transaction() as session:
-                launched = self._redeemed(session, token, origin)
+                launched = self._redeemed(session, token, whose, origin)
         elif not wait_s:
             with self.database.transaction() as session:
                 stranger.note(session, "launch_link.refused", "(not a link)", str(origin))
@@ -78,12 +78,14 @@ class LaunchOperations:
             return LinkRefused(wait_s=wait_s)
         return launched
 
-    def _redeemed(self, session: Session, token: str, origin: Origin) -> LaunchedClient | None:
+    def _redeemed(
+        self, session: Session, token: str, whose: tuple[str, str], origin: Origin
+    ) -> LaunchedClient | None:
         """Return what is started; None, with the link used up, where somebody may not."""
-        act, secret = self.act("stranger"), "(a link)"
+        user, secret = whose
+        act = self.act(user)
         try:
             taken = launch_links.take(session, token, act.at)
-            act, secret = Act(taken.user, act.at), taken.secret
             until = approvals.check_pair(session, taken.wanted, act)
             issued = credentials.issue(
                 session, self.vault, self.gateways, taken.wanted, act.at, until=until
@@ -92,7 +94,7 @@ class LaunchOperations:
             act.note(session, "launch_link.refused", secret, f"{error} {origin}")
             return None
         act.note(session, "launch_link.redeemed", secret, str(origin))
-        detail = f"for {taken.user} to {secret}, by a launch link"
+        detail = f"for {user} to {secret}, by a launch link"
         act.note(session, "credential.issued", issued.id, detail)
         host_keys, fingerprints = engines.shown_by_gateways(session, taken.site)
         return LaunchedClient(

@@ -278,13 +278,17 @@ def test_putty_is_started_where_it_is_preferred(
     """It asks for nothing: neither whether the host key is right, nor for a password."""
     user_machine.register(daemon, "--ssh", "putty")
     env = environment(**user_machine.env, DISPLAY=screen.display)
-    argv = [user_machine.program, log_in_as(daemon).link("web")]
-    with subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL) as launcher:
-        window = screen.window("PuTTY")
-        recording = daemon.live()
-        wait_until(lambda: user_machine.fifos() == [], "the password's pipe is still there")
-        screen.type(window, "echo $((6*7)); exit")
-        assert launcher.wait(30) == 0
+    server = server_of(None, fingerprint(daemon))
+    order = decode(redeem(parse_link(log_in_as(daemon).link("web")), server))
+    with Handover(order.encoded(), user_machine.home / "run") as handover:
+        argv = [user_machine.program, "show", str(handover.path)]
+        with subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL) as launcher:
+            window = screen.window("PuTTY")
+            recording = daemon.live()
+            wait_until(lambda: user_machine.fifos() == [], "the password's pipe is there")
+            assert seen_in_proc(order.password) == []
+            screen.type(window, "echo $((6*7)); exit")
+            assert launcher.wait(30) == 0
     assert daemon.recorded().id == recording.id
     assert b"42" in recording.export("output")
     assert user_machine.left() == []
@@ -337,6 +341,7 @@ def test_xfreerdp_talks_to_one_of_the_gateways_that_the_server_knows_and_to_no_o
         argv = [user_machine.program, "show", str(handover.path)]
         with subprocess.Popen(argv, env=env) as launcher:
             daemon.live()
+            assert seen_in_proc(order.password) == []
             launcher.terminate()
     daemon.recorded()
 

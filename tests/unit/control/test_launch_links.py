@@ -64,7 +64,7 @@ def test_a_link_has_192_random_bits_and_the_database_has_none_of_them(make, data
 
 def test_a_link_is_good_once(make, take):
     path = make().path
-    assert take(path).user == "ada"
+    assert take(path).wanted.user == "ada"
     with pytest.raises(DeniedError):
         take(path)
 

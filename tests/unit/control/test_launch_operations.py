@@ -132,7 +132,10 @@ def test_a_link_does_not_outlive_what_it_was_made_on(
     token = make()
     meanwhile(do, database, login)
     assert redeem(token) == REFUSED
-    assert acts(database)[0].action == "launch_link.refused"
+    told = acts(database)[0]
+    assert told.action == "launch_link.refused"
+    whose = ("stranger", "(not a link)") if meanwhile is remove_secret else ("ada", "web1")
+    assert (told.who, told.subject) == whose
     with database.read() as session:
         assert session.query(CredentialRow).count() == 0
 
