@@ -199,6 +199,10 @@ class EngineStarted(Struct, frozen=True, kw_only=True, tag="engine_started"):
     engine_id: str
     site: str
     spooled_sessions: tuple[UUID, ...]
+    host_keys: tuple[Annotated[str, Meta(pattern=r"^[a-z0-9-]+ [A-Za-z0-9+/=]+\Z")], ...] = ()
+    """What its SSH gateway shows to users."""
+    certificate_fingerprint: Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?\Z")] = ""
+    """SHA-256 of what its RDP gateway shows."""
 
 
 PublicKey = Annotated[bytes, Meta(min_length=32, max_length=32)]

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from control.launch_requests import MakeLaunchLink
 from control.request import Request
 from recorder.session_info import TargetProtocol
 
@@ -129,4 +130,5 @@ AccountRequest = (
     | RevokeToken
     | ListReachable
     | SetFavourite
+    | MakeLaunchLink
 )

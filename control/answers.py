@@ -16,6 +16,7 @@ from control.command_requests import BecomeSummary, CommandSummary, ListCommands
 from control.enrolment_requests import EngineSummary, ListEngines
 from control.file_requests import FileRuleSummary, ListFileRules
 from control.group_requests import GroupSummary, ListGroups
+from control.launch_requests import IssuedLaunchLink
 from control.live_requests import LiveFrames, LivePicture, LiveRequest
 from control.node_requests import Status
 from control.proof_requests import BundleSignature, LogChecked, SessionProof
@@ -81,6 +82,7 @@ Result = (
     | UserSummary
     | AccessSummary
     | IssuedToken
+    | IssuedLaunchLink
     | TokenSummary
     | ReachableSecret
     | UserKeySummary

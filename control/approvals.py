@@ -44,6 +44,17 @@ def set_demands(session: Session, secret: str, demands: tuple[str, ...]) -> None
 
 
 def check_pair(session: Session, request: IssueCredential, act: Act) -> dt.datetime | None:
+    """As `check_demands`, and write down what was said."""
+    until = check_demands(session, request, act)
+    if until is None and request.user == act.who:
+        demands = demands_of(secrets.find(session, request.secret))
+        if demands:
+            told = f"comment: {request.comment}; ticket: {request.ticket}"
+            act.note(session, "credential.explained", request.secret, told)
+    return until
+
+
+def check_demands(session: Session, request: IssueCredential, act: Act) -> dt.datetime | None:
     """Return until when a pair may be good at most that somebody gives himself.
 
     None where nothing bounds it. Another person who issues one has given his word by that.
@@ -61,9 +72,6 @@ def check_pair(session: Session, request: IssueCredential, act: Act) -> dt.datet
         return standing.expires_at
     if lacks := _lacking(demands, request.comment, request.ticket):
         raise DeniedError(f"`{secret.name}` demands {' and '.join(lacks)} each time: say it")
-    if demands:
-        told = f"comment: {request.comment}; ticket: {request.ticket}"
-        act.note(session, "credential.explained", secret.name, told)
     return None
 
 

@@ -71,10 +71,8 @@ def issue(
     Raises `NotFoundError`, `DeniedError` where the user may not reach the secret,
     `InvalidError`, and `ConflictError` where no gateway serves the target's protocol.
     """
-    secret = secrets.find(session, request.secret)
-    user = _entitled(session, request.user, secret)
+    user, secret, port = entitled(session, gateways, request)
     protocol = TargetProtocol(secret.protocol)
-    port = _port(gateways, protocol)
     expires_at = _expiry(now, request.ttl_s)
     username = _random(HANDLE_ALPHABET, HANDLE_CHARACTERS)
     password = _random(_PASSWORD_ALPHABET, _PASSWORD_CHARACTERS)
@@ -182,6 +180,18 @@ def _state(row: CredentialRow, now: dt.datetime) -> str:
     if row.used >= row.uses:
         return "used up"
     return "expired" if row.expires_at <= now else "valid"
+
+
+def entitled(
+    session: Session, gateways: Gateways, request: IssueCredential
+) -> tuple[UserRow, SecretRow, int]:
+    """Return who would be given a credential, for what, and the port it would be good at.
+
+    Raises what `issue` raises.
+    """
+    secret = secrets.find(session, request.secret)
+    user = _entitled(session, request.user, secret)
+    return user, secret, _port(gateways, TargetProtocol(secret.protocol))
 
 
 def _entitled(session: Session, name: str, secret: SecretRow) -> UserRow:

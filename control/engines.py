@@ -11,7 +11,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bus import codec, enrolment
-from bus.contract import EngineEnrolled, EnrolEngine, EnrolmentPending, EnrolmentRefused
+from bus.contract import (
+    EngineEnrolled,
+    EngineStarted,
+    EnrolEngine,
+    EnrolmentPending,
+    EnrolmentRefused,
+)
 from control import node_keys
 from control.audit import Act
 from control.enrolment_requests import EngineSummary
@@ -126,6 +132,29 @@ def admit_local(session: Session, engine_id: str, site: str, act: Act) -> None:
             "`proxyd engine enrol --afresh` makes a new one"
         )
     row.site, row.keys_told_at = site, act.at
+
+
+def note_gateways(session: Session, started: EngineStarted) -> None:
+    """Note what the gateways of an engine show to users; raise `NotFoundError`."""
+    row = find(session, started.engine_id)
+    row.host_keys = "\n".join(started.host_keys)
+    row.certificate_fingerprint = started.certificate_fingerprint
+
+
+def shown_by_gateways(
+    session: Session, site: str | None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return host keys and certificate fingerprints of the engines of a site, or of all.
+
+    Any of them may be who answers at the address that users are told.
+    """
+    query = select(EngineRow).where(EngineRow.state == "active").order_by(EngineRow.id)
+    if site is not None:
+        query = query.where(EngineRow.site == site)
+    rows = session.scalars(query).all()
+    host_keys = (key for row in rows for key in row.host_keys.splitlines())
+    certificates = (row.certificate_fingerprint for row in rows)
+    return tuple(dict.fromkeys(host_keys)), tuple(dict.fromkeys(filter(None, certificates)))
 
 
 def revoke(session: Session, engine_id: str, now: dt.datetime) -> EngineRow:

@@ -8,7 +8,9 @@ import datetime as dt
 from pathlib import Path
 from typing import Final
 
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from config.errors import ConfigError
 from config.model import RDPSettings, Settings
@@ -37,6 +39,18 @@ def given_certificate(settings: RDPSettings) -> tuple[Path, Path] | None:
         case (None, None):
             return None
     raise ConfigError("rdp.certificate_file and rdp.key_file belong together: give both")
+
+
+def fingerprint(certificate: Path) -> str:
+    """Return the SHA-256 of what clients are shown, in hexadecimal digits.
+
+    Raises `ConfigError` where the file holds no certificate.
+    """
+    try:
+        shown = x509.load_pem_x509_certificate(certificate.read_bytes())
+    except ValueError as error:
+        raise ConfigError(f"{certificate} holds no certificate in PEM: {error}") from error
+    return shown.fingerprint(SHA256()).hex()
 
 
 def _kept(settings: Settings, now: dt.datetime) -> tuple[Path, Path]:

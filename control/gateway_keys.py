@@ -1,5 +1,6 @@
 """The gateway's host keys in the state directory. An engine needs them, and no database."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -60,6 +61,17 @@ def _try_key(private: bytes) -> None:
     if isinstance(key, RSAPrivateKey):
         signature = key.sign(_PROBE, padding.PKCS1v15(), SHA256())
         key.public_key().verify(signature, _PROBE, padding.PKCS1v15(), SHA256())
+
+
+def public_halves(paths: Iterable[Path]) -> tuple[str, ...]:
+    """Return what known_hosts calls each key, `ssh-ed25519 AAAA…`; they must be usable."""
+    return tuple(
+        load_ssh_private_key(path.read_bytes(), None, unsafe_skip_rsa_key_validation=True)
+        .public_key()
+        .public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+        .decode("ascii")
+        for path in paths
+    )
 
 
 def make_host_keys(state_dir: Path) -> list[str]:

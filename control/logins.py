@@ -67,7 +67,7 @@ def begin(
 def find(session: Session, presented: str, now: dt.datetime) -> LoggedIn | None:
     """Return who a cookie stands for, if it still does."""
     row = session.get(LoginRow, _digest(presented))
-    if row is None or now - row.seen_at > IDLE_LIMIT or now - row.began_at > LONGEST:
+    if row is None or _is_over(row, now):
         return None
     user = session.get(UserRow, row.user_id)
     if user is None or user.disabled:
@@ -78,6 +78,17 @@ def find(session: Session, presented: str, now: dt.datetime) -> LoggedIn | None:
         by_token=False,
         second_factor_given=row.second_factor_at is not None,
         proved_at=row.proved_at,
+    )
+
+
+def stands(session: Session, digest: bytes, user_id: UUID, now: dt.datetime) -> bool:
+    """Say whether the log-in or the token of this digest is that user's, and still good."""
+    row = session.get(LoginRow, digest)
+    if row is not None:
+        return row.user_id == user_id and not _is_over(row, now)
+    token = session.scalar(select(TokenRow).where(TokenRow.digest == digest))
+    return (
+        token is not None and token.user_id == user_id and _token_state(token, now) == "valid"
     )
 
 
@@ -202,6 +213,10 @@ def _token_state(row: TokenRow, now: dt.datetime) -> str:
     if row.revoked_at is not None:
         return "revoked"
     return "expired" if row.expires_at is not None and row.expires_at <= now else "valid"
+
+
+def _is_over(row: LoginRow, now: dt.datetime) -> bool:
+    return now - row.seen_at > IDLE_LIMIT or now - row.began_at > LONGEST
 
 
 def _forget_old(session: Session, now: dt.datetime) -> None:

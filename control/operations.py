@@ -25,6 +25,7 @@ from control.enrolment_operations import EnrolmentOperations
 from control.errors import ConflictError, ControlError, UnreachableError
 from control.file_operations import FileOperations
 from control.group_operations import GroupOperations
+from control.launch_operations import LaunchOperations
 from control.live_requests import FollowSession, LiveRequest, WatchDesktop
 from control.node_operations import NodeOperations
 from control.pause_operations import PauseOperations
@@ -105,6 +106,8 @@ class Operations:
 
     def __init__(self, node: ControlNode) -> None:
         self.node = node
+        self.launches = LaunchOperations(node.database, node.vault, node.gateways, node.act)
+        """Also what whoever follows a launch link is let in by: he is no operator."""
         nouns = (
             SecretOperations(node),
             UserOperations(node),
@@ -123,6 +126,7 @@ class Operations:
             CommandOperations(node.database, node.act),
             FileOperations(node.database, node.act),
             AccountOperations(node.database, node.act),
+            self.launches,
             GroupOperations(node.database, node.act, node.end),
         )
         pairs = (pair for noun in nouns for pair in noun.handlers().items())

@@ -217,6 +217,7 @@ class EngineRequests:
     def _engine_started(self, request: EngineStarted) -> None:
         now = self._clock.now()
         with self._database.transaction() as session:
+            engines.note_gateways(session, request)
             lost = sessions.lose(session, request.engine_id, request.spooled_sessions, now)
             act = Act(f"engine {request.engine_id}", now)
             act.note(session, "engine.started", request.engine_id, f"{lost} sessions lost")

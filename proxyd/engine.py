@@ -32,7 +32,7 @@ from bus.ports import EngineBus
 from config.model import OnLoss, Settings
 from proxyd.bus_broker import BusBroker, Unseal
 from proxyd.engine_trust import engine_id
-from proxyd.gateways import Around, GatewayKeys, Gateways
+from proxyd.gateways import Around, GatewayKeys, Gateways, shown
 from proxyd.live_feeds import LiveFeeds
 from proxyd.metrics import Metrics, watch
 from proxyd.reach import StorageReach
@@ -129,6 +129,7 @@ class Engine:
             clock=clock,
         )
         self.gateways = Gateways(settings, around, keys.gateways, metrics)
+        self._shown = shown(keys.gateways)
         bus.obey(self.id, self._obey)
         self._measure(metrics)
 
@@ -254,8 +255,15 @@ class Engine:
 
     async def _announce(self) -> None:
         kept = await asyncio.to_thread(self.spool.sessions)
+        host_keys, certificate = self._shown
         await self._bus.request(
-            EngineStarted(engine_id=self.id, site=self._settings.site, spooled_sessions=kept)
+            EngineStarted(
+                engine_id=self.id,
+                site=self._settings.site,
+                spooled_sessions=kept,
+                host_keys=host_keys,
+                certificate_fingerprint=certificate,
+            )
         )
         self._announced.set()
 

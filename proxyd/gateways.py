@@ -13,8 +13,8 @@ from msgspec import Struct
 
 from config.errors import ConfigError
 from config.model import Settings
-from control.gateway_certificate import usable_certificate
-from control.gateway_keys import usable_host_keys
+from control.gateway_certificate import fingerprint, usable_certificate
+from control.gateway_keys import public_halves, usable_host_keys
 from protocols.ports import GrantBroker
 from protocols.rdp import served_session as rdp
 from protocols.rdp.certificates import subject_public_key
@@ -45,6 +45,12 @@ def usable_keys(settings: Settings, now: dt.datetime) -> GatewayKeys:
     """Return the keys of the gateways that are asked for; raise `ConfigError`."""
     certificate = usable_certificate(settings, now) if settings.rdp.listen else None
     return GatewayKeys(host_keys=usable_host_keys(settings.state_dir), certificate=certificate)
+
+
+def shown(keys: GatewayKeys) -> tuple[tuple[str, ...], str]:
+    """Return what users are shown: the host keys, and a certificate's fingerprint or ""."""
+    certificate = "" if keys.certificate is None else fingerprint(keys.certificate[0])
+    return public_halves(keys.host_keys), certificate
 
 
 class Around(Struct, frozen=True, kw_only=True):

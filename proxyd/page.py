@@ -21,6 +21,7 @@ from control.vault import Vault
 from control.web.certificate import PageCertificate
 from control.web.recordings import Recordings
 from proxyd.exporter import exporter
+from proxyd.launcher_file import launcher_file
 from proxyd.metrics import NotReady
 from proxyd.service import listen_error
 from proxyd.surroundings import credentials_dir
@@ -91,6 +92,8 @@ class NodePage:
             ),
             clock=self._clock,
             host=settings.public_host,
+            certificate_fingerprint=self._certificate.fingerprint,
+            launcher=launcher_file,
             rdp_signer=lambda: self._rdp_signer,
             require_second_factor=settings.control.require_second_factor,
             not_ready=not_ready,

@@ -1,4 +1,4 @@
-"""The tables of accounts: second factors, who is logged in to the page, API tokens.
+"""The tables of accounts: second factors, who is logged in, API tokens, launch links.
 
 INVARIANT: nothing in here lets its reader log in. What a browser or a script presents is
 kept as a digest, the key of one-time codes is sealed, a passkey's key is the public one.
@@ -107,6 +107,26 @@ class TokenRow(Table):
     used_at: Mapped[dt.datetime | None]
     """To the minute."""
     revoked_at: Mapped[dt.datetime | None]
+
+
+class LaunchLinkRow(Table):
+    """A link that starts a client on a user's machine, once."""
+
+    __tablename__ = "launch_links"
+    __table_args__ = (Index("ix_launch_links_expires_at", "expires_at"),)
+
+    digest: Mapped[bytes] = mapped_column(primary_key=True)
+    """SHA-256 of the 192 random bits in the link."""
+    user_id: Mapped[UUID] = mapped_column(ForeignKey(_OF_A_USER))
+    secret_id: Mapped[UUID] = mapped_column(ForeignKey("secrets.id", ondelete="CASCADE"))
+    login: Mapped[bytes]
+    """The digest of the log-in or of the token that it was made from, and ends with."""
+    comment: Mapped[str]
+    ticket: Mapped[str]
+    """What the secret demanded of whoever made it."""
+    made_at: Mapped[dt.datetime]
+    expires_at: Mapped[dt.datetime]
+    used_at: Mapped[dt.datetime | None]
 
 
 class FavouriteRow(Table):

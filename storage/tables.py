@@ -319,6 +319,10 @@ class EngineRow(Table):
     revoked_at: Mapped[dt.datetime | None]
     keys_told_at: Mapped[dt.datetime | None]
     """When it last fetched the keys that it is to believe."""
+    host_keys: Mapped[str] = mapped_column(server_default="")
+    """What its SSH gateway showed to users when it last started, a line each."""
+    certificate_fingerprint: Mapped[str] = mapped_column(server_default="")
+    """SHA-256 of what its RDP gateway did."""
 
 
 class NodeKeyRow(Table):

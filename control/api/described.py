@@ -6,11 +6,13 @@ import msgspec
 from msgspec import Struct
 
 from control.api.table import CALLS, Call
+from control.launch_requests import LaunchedClient, RedeemLaunchLink
 
 Json = dict[str, Any]
 
 IN_QUERY: Final = frozenset({"GET", "DELETE"})
 """Methods whose fields come from the query; those of the others come from a JSON object."""
+_OF_STRANGERS: Final = (RedeemLaunchLink, LaunchedClient)
 _REF: Final = "#/components/schemas/{name}"
 _TAG: Final = "ask"
 _REFUSALS: Final = {
@@ -41,7 +43,7 @@ def fields_in_path(call: Call) -> list[str]:
 
 def open_fields(call: Call) -> list[str]:
     """Return the fields that may be sent in the query or in the body."""
-    fixed = {*fields_in_path(call), call.own}
+    fixed = {*fields_in_path(call), call.own, call.login}
     return [name for name in call.request.__struct_fields__ if name not in fixed]
 
 
@@ -67,6 +69,22 @@ def operation(call: Call) -> Json:
     return described
 
 
+def redemption() -> Json:
+    """Return what OpenAPI says of following a launch link, which needs no log-in."""
+    refused = {
+        "400": "No JSON object with a token",
+        "410": "The link starts nothing: unknown, used, expired or taken back",
+        "429": "Too many links that start nothing came from there: wait",
+    }
+    said = {
+        status: {"description": why, "content": _json(_ref("Problem"))}
+        for status, why in refused.items()
+    }
+    done = {"description": "Done", "content": _json(_ref(LaunchedClient.__name__))}
+    body = {"required": True, "content": _json(_ref(RedeemLaunchLink.__name__))}
+    return {"security": [], "requestBody": body, "responses": {"200": done, **said}}
+
+
 def components() -> Json:
     """Return the schemas and the ways to prove who one is."""
     return {
@@ -83,7 +101,8 @@ def _answer_structs() -> list[type[Struct]]:
 
 
 def _schemas() -> tuple[dict[type[Struct], Json], Json]:
-    kinds = list(dict.fromkeys([*(call.request for call in CALLS), *_answer_structs()]))
+    asked = (call.request for call in CALLS)
+    kinds = list(dict.fromkeys([*asked, *_answer_structs(), *_OF_STRANGERS]))
     _, found = msgspec.json.schema_components(kinds, ref_template=_REF)
     requests = {call.request: found.pop(call.request.__name__) for call in _once_each()}
     return requests, found

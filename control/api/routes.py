@@ -35,10 +35,12 @@ def make_router() -> APIRouter:
     return router
 
 
-def request_of(call: Call, given: dict[str, Any], path: dict[str, str], who: str) -> Any:  # noqa: ANN401
+def request_of(
+    call: Call, given: dict[str, Any], path: dict[str, str], who: str, login: bytes = b""
+) -> Any:  # noqa: ANN401 - one of many structs
     """Return the request; raise `InvalidError` for what it cannot be.
 
-    `given` is what came in the query or in the body. Pure.
+    `given` is what came in the query or in the body; `login` names what `who` asks by. Pure.
     """
     unknown = sorted(set(given) - set(open_fields(call)))
     if unknown:
@@ -47,6 +49,8 @@ def request_of(call: Call, given: dict[str, Any], path: dict[str, str], who: str
     values = given | {name: path[name] for name in fields_in_path(call)}
     if call.own:
         values[call.own] = who
+    if call.login:
+        values[call.login] = login
     try:
         # A query and a path are text; JSON says itself what is a number.
         return msgspec.convert(values, call.request, strict=call.method not in IN_QUERY)
@@ -64,7 +68,8 @@ def _endpoint(call: Call) -> Callable[..., Awaitable[Response]]:
             given = _in_query(call, request)
         else:
             given = _in_body(await request.body())
-        asked = request_of(call, given, request.path_params, visitor.name)
+        login = visitor.logged_in.digest
+        asked = request_of(call, given, request.path_params, visitor.name, login)
         return await page.run(_answer, page, asked, visitor.name)
 
     endpoint.__doc__ = call.request.__doc__

@@ -22,6 +22,7 @@ from control import requests as ask
 from control import retention_requests as retention
 from control import user_key_requests as keys
 from control.audit_requests import AuditEntry, ListAudit
+from control.launch_requests import IssuedLaunchLink, MakeLaunchLink
 from control.rights import Right
 from recorder.tree_head import TreeHead
 
@@ -39,6 +40,8 @@ class Call(NamedTuple):
     """A struct, or `list[…]` of them."""
     own: str = ""
     """The field that is always the one who asks, whatever he sends."""
+    login: str = ""
+    """The field that is always the log-in or token that he asks by."""
     proof: bool = False
     """Whether he must have given his password a short while ago, or has a token."""
     person: bool = False
@@ -177,6 +180,15 @@ CALLS: Final[tuple[Call, ...]] = (
     ),
     Call(
         "POST", "/me/credentials", ask.IssueCredential, _USE, ask.IssuedCredential, own="user"
+    ),
+    Call(
+        "POST",
+        "/me/launches",
+        MakeLaunchLink,
+        _USE,
+        IssuedLaunchLink,
+        own="user",
+        login="login",
     ),
     Call("DELETE", "/me/credentials/{id}", ask.RevokeCredential, _USE, own="user"),
     Call(

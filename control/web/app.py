@@ -34,7 +34,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount
 
-from control.api import described
+from control.api import described, launch_routes
+from control.api.launch_routes import REDEEM
 from control.api.routes import make_router
 from control.errors import (
     ConflictError,
@@ -87,6 +88,7 @@ OPEN: Final = frozenset(
         "/login/passkey/options",
         "/login/provider",
         "/login/provider/back",
+        REDEEM,
     }
 )
 """What strangers may ask for, beside static files."""
@@ -113,6 +115,7 @@ def routers() -> tuple[APIRouter, ...]:
     return (
         health_routes.router,
         make_router(),
+        launch_routes.router,
         recording_calls.router,
         log_in_routes.router,
         home_routes.router,

@@ -1,6 +1,7 @@
 """The page's certificate: given in the settings, or made at the first start.
 
-The one that is made is good for a year and is made anew before it expires: nobody pins it.
+The one that is made is good for a year and is made anew before it expires. Browsers ask anew
+then, and who has pinned it for launch links pins the new one.
 """
 
 import datetime as dt
@@ -12,6 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from config.errors import ConfigError
+from control.gateway_certificate import fingerprint
 from control.self_signed import CertificateFiles, make_self_signed
 
 SELF_SIGNED: Final = "self-signed"
@@ -44,6 +46,15 @@ class PageCertificate:
                 f"control.tls: {certificate} and {key} cannot be used: {error}; name a "
                 "certificate and the key that belongs to it, as PEM"
             ) from error
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256, in hexadecimal digits, of what proxyd has made; else "".
+
+        A certificate that was given has somebody who vouches for it.
+        """
+        if self._tls != SELF_SIGNED:
+            return ""
+        return fingerprint(self._state_dir / _CERTIFICATE)
 
     def _paths(self, now: dt.datetime) -> tuple[Path, Path]:
         if self._tls != SELF_SIGNED:

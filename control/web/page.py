@@ -49,6 +49,10 @@ class Page:
     clock: Clock
     host: str
     """What users know this node by."""
+    certificate_fingerprint: Callable[[], str] = str
+    """Returns the SHA-256 of the page's certificate where proxyd made it itself, else ""."""
+    launcher: Callable[[], bytes] = bytes
+    """Returns the program that launch links start."""
     rdp_signer: Callable[[], RDPSigner | None]
     """Returns what signs `.rdp` files now, if anything does."""
     require_second_factor: bool

@@ -1,5 +1,8 @@
 """My secrets: what a user may reach, and credentials to reach it with."""
 
+import datetime as dt
+import re
+from collections.abc import Mapping
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Form
@@ -10,7 +13,9 @@ from starlette.responses import Response
 
 from control.account_requests import ListReachable, ReachableSecret, SetFavourite
 from control.approval_requests import AccessRequestSummary, ListAccessRequests
-from control.errors import NotFoundError
+from control.command_lines import command_lines
+from control.errors import InvalidError, NotFoundError
+from control.launch_requests import IssuedLaunchLink, MakeLaunchLink
 from control.rdp_file import rdp_file
 from control.requests import (
     CredentialSummary,
@@ -43,6 +48,9 @@ PROGRAMS: Final = {
     "mstsc": "Remote Desktop",
     "xfreerdp": "FreeRDP",
 }
+LAUNCHER: Final = "/proxyd-launcher.pyz"
+_ADDRESS: Final = re.compile(r"[A-Za-z0-9.-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?")
+"""What `clients.launcher.link` reads."""
 _RECENT: Final = 5
 _SHOWN: Final = 50
 
@@ -52,6 +60,17 @@ class Line(Struct, frozen=True, kw_only=True):
 
     program: str
     text: str
+
+
+class Link(Struct, frozen=True, kw_only=True):
+    """A launch link, and what helps where nothing comes of it."""
+
+    href: str
+    expires_at: dt.datetime
+    register: str
+    """What makes the launcher known to a user's machine."""
+    lines: list[Line]
+    """What a credential would be used with instead."""
 
 
 @router.get("/secrets")
@@ -96,6 +115,35 @@ def issue(
     wanted = replace(wanted, user=visitor.name)
     issued = page.one(wanted, visitor.name, IssuedCredential)
     return _show(request, page, visitor, name, issued)
+
+
+@router.post("/secrets/{name}/launches")
+def make_link(
+    request: Request,
+    page: ThePage,
+    visitor: Mine,
+    name: str,
+    comment: Said = "",
+    ticket: Said = "",
+) -> Response:
+    """Make a link that starts a client. This answer is the only one that shows it."""
+    _reachable(page, visitor, name)
+    wanted = MakeLaunchLink(
+        secret=name,
+        user=visitor.name,
+        login=visitor.logged_in.digest,
+        comment=comment,
+        ticket=ticket,
+    )
+    made = page.one(wanted, visitor.name, IssuedLaunchLink)
+    return _show(request, page, visitor, name, link=_link(request, page, made))
+
+
+@router.get(LAUNCHER)
+def download_launcher(page: ThePage, visitor: Mine) -> Response:
+    """Return the program that launch links start, for Python 3.11 or newer."""
+    headers = {"Content-Disposition": 'attachment; filename="proxyd-launcher.pyz"'}
+    return Response(page.launcher(), media_type="application/octet-stream", headers=headers)
 
 
 @router.post("/secrets/{name}/credentials/{id}/revoke")
@@ -146,8 +194,9 @@ def _show(
     visitor: Visitor,
     name: str,
     issued: IssuedCredential | None = None,
+    link: Link | None = None,
 ) -> Response:
-    lines = [] if issued is None else _lines(issued)
+    lines = [] if issued is None else _lines(issued.commands)
     asked = _asked(page, visitor, name)
     return render(
         request,
@@ -156,6 +205,8 @@ def _show(
         credentials=_credentials(page, visitor, name)[:_SHOWN],
         issued=issued,
         lines=lines,
+        link=link,
+        launcher=LAUNCHER,
         asked=asked,
         approved=asked is not None and asked.state == "approved",
         lifetimes=LIFETIMES,
@@ -163,11 +214,28 @@ def _show(
     )
 
 
-def _lines(issued: IssuedCredential) -> list[Line]:
+def _lines(commands: Mapping[str, str]) -> list[Line]:
     return [
-        Line(program=PROGRAMS.get(name, name), text=text)
-        for name, text in issued.commands.items()
+        Line(program=PROGRAMS.get(name, name), text=text) for name, text in commands.items()
     ]
+
+
+def _link(request: Request, page: Page, made: IssuedLaunchLink) -> Link:
+    """Return a link as it is shown: to the page as the visitor's browser has reached it."""
+    address = request.url.netloc
+    if not _ADDRESS.fullmatch(address):
+        raise InvalidError("the page was asked for by a name that no link can hold")
+    register = f"python3 proxyd-launcher.pyz register https://{address}"
+    if shown := page.certificate_fingerprint():
+        register += f" --fingerprint {shown}"
+    reached = page.operations.node.gateways
+    port = reached.ports.get(made.protocol, 0)
+    return Link(
+        href=f"proxyd://{address}{made.path}",
+        expires_at=made.expires_at,
+        register=register,
+        lines=_lines(command_lines(made.protocol, "USER", reached.host, port)),
+    )
 
 
 def _reachable(page: Page, visitor: Visitor, name: str) -> ReachableSecret:

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)[^)]*\)")
 PATH = re.compile(
-    r"\b(?:(?:proxyd|protocols|recorder|bus|config|storage|control|systemd|script|bench|tests|docs)"
+    r"\b(?:(?:proxyd|protocols|recorder|bus|config|storage|control|clients|systemd|script|bench|tests|docs)"
     r"/[\w./-]*\w/?|[A-Z]+\.md)"
 )
 

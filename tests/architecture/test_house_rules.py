@@ -5,7 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-OURS = ("proxyd", "protocols", "recorder", "bus", "config", "storage", "control", "bench")
+OURS = (
+    *("proxyd", "protocols", "recorder", "bus", "config", "storage", "control", "clients"),
+    "bench",
+)
 MODULES = sorted(path for name in OURS for path in (ROOT / name).rglob("*.py"))
 MAX_LINES = 400
 QUEUES = {"asyncio.Queue", "queue.Queue", "Queue", "queue.SimpleQueue", "SimpleQueue"}

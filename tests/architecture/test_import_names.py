@@ -2,7 +2,7 @@
 
 from importlib.metadata import packages_distributions
 
-OURS = ("proxyd", "protocols", "recorder", "bus", "config", "storage", "control")
+OURS = ("proxyd", "protocols", "recorder", "bus", "config", "storage", "control", "clients")
 
 
 def test_no_other_distribution_brings_one_of_these_names() -> None:

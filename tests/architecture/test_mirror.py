@@ -3,7 +3,7 @@
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-OURS = ("proxyd", "protocols", "recorder", "bus", "config", "storage", "control")
+OURS = ("proxyd", "protocols", "recorder", "bus", "config", "storage", "control", "clients")
 WITHOUT_BEHAVIOUR = {"__init__", "__main__", "errors", "ports"}
 
 EDGES = {
@@ -20,6 +20,7 @@ EDGES = {
     "bus/rabbitmq_control.py": "tests/integration/test_bus.py",
     "bus/wires.py": "tests/integration/test_bus.py",
     "bus/knock.py": "tests/unit/proxyd/test_neighbours.py",
+    "clients/launcher/saying.py": "tests/e2e/test_launcher.py",
     "control/command_operations.py": "tests/unit/control/test_commands.py",
     "control/command_requests.py": "tests/unit/control/test_commands.py",
     "control/file_operations.py": "tests/unit/control/test_file_rules.py",

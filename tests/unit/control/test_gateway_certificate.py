@@ -1,4 +1,6 @@
 import datetime as dt
+import hashlib
+import ssl
 from pathlib import Path
 
 import pytest
@@ -6,7 +8,7 @@ from cryptography import x509
 
 from config.errors import ConfigError
 from config.model import RDPSettings, Settings
-from control.gateway_certificate import usable_certificate
+from control.gateway_certificate import fingerprint, usable_certificate
 
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
@@ -55,3 +57,11 @@ def test_a_key_that_is_missing_or_open_to_others_is_not_used(tmp_path: Path):
 def test_where_none_can_be_made_the_operator_is_told(tmp_path: Path):
     with pytest.raises(ConfigError, match="cannot be written"):
         usable_certificate(Settings(state_dir=tmp_path / "nowhere"), NOW)
+
+
+def test_a_fingerprint_is_of_what_clients_are_shown(tmp_path: Path):
+    certificate, key = usable_certificate(Settings(state_dir=tmp_path), NOW)
+    der = ssl.PEM_cert_to_DER_cert(certificate.read_text())
+    assert fingerprint(certificate) == hashlib.sha256(der).hexdigest()
+    with pytest.raises(ConfigError, match="holds no certificate"):
+        fingerprint(key)

@@ -13,6 +13,7 @@ from config.errors import ConfigError
 from control.gateway_keys import (
     host_key_paths,
     make_host_keys,
+    public_halves,
     usable_host_keys,
     write_host_key,
 )
@@ -68,3 +69,10 @@ def _disturbed(private: str) -> str:
     ).private_key(unsafe_skip_rsa_key_validation=True)
     written = wrong.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
     return written.decode()
+
+
+def test_what_known_hosts_call_a_key_is_what_lies_beside_it(tmp_path):
+    make_host_keys(tmp_path)
+    paths = host_key_paths(tmp_path)
+    written = [path.with_name(path.name + ".pub").read_text().strip() for path in paths]
+    assert [*public_halves(paths)] == written

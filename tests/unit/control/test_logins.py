@@ -1,3 +1,6 @@
+import hashlib
+from uuid import UUID
+
 import pytest
 
 from control import logins, users
@@ -151,3 +154,22 @@ def test_the_last_use_of_a_token_is_noted_to_the_minute(token, database, clock):
         assert not logins.token_is_stale(session, digest, clock.now())
     with database.read() as session:
         assert logins.list_tokens(session, None, clock.now())[0].used_at == clock.now()
+
+
+def test_a_log_in_and_a_token_stand_for_their_user_and_while_they_are_good(
+    begin, token, database, clock, ada
+):
+    cookie = hashlib.sha256(begin().encode()).digest()
+    bearer = hashlib.sha256(token.token.encode()).digest()
+
+    def stand(user_id):
+        with database.read() as session:
+            now = clock.now()
+            return [logins.stands(session, one, user_id, now) for one in (cookie, bearer, b"")]
+
+    assert stand(ada) == [True, True, False]
+    assert stand(UUID(int=7)) == [False, False, False]
+    clock.advance(61)
+    assert stand(ada) == [True, False, False]
+    clock.advance(30 * 60)
+    assert stand(ada) == [False, False, False]

@@ -236,6 +236,22 @@ async def test_an_engine_that_comes_back_loses_what_it_does_not_hold(
     assert row_of(database, session_id).end_reason == "engine_crashed"
 
 
+async def test_what_gateways_show_is_known_by_the_site_of_their_engine(ask, database):
+    key, other, digest = "ssh-ed25519 AAAA", "ssh-rsa AAAB", "ab" * 32
+    given = {"site": "default", "spooled_sessions": ()}
+    for name, keys, shown in (("engine-1", (key, other), digest), ("engine-2", (key,), "")):
+        more = {"host_keys": keys, "certificate_fingerprint": shown}
+        await ask(EngineStarted(engine_id=name, **given, **more), name)
+    with database.read() as session:
+        for site in ("default", None):
+            assert engines.shown_by_gateways(session, site) == ((key, other), (digest,))
+        assert engines.shown_by_gateways(session, "elsewhere") == ((), ())
+    with database.transaction() as session:
+        engines.revoke(session, "engine-1", engines.find(session, "engine-1").requested_at)
+    with database.read() as session:
+        assert engines.shown_by_gateways(session, None) == ((key,), ())
+
+
 async def test_a_heartbeat_is_remembered_and_answered_with_the_key_for_passwords(
     ask, heartbeats, user_check
 ):

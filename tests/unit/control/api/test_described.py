@@ -1,6 +1,12 @@
 import json
 
-from control.api.described import components, fields_in_path, open_fields, operation
+from control.api.described import (
+    components,
+    fields_in_path,
+    open_fields,
+    operation,
+    redemption,
+)
 from control.api.table import CALLS
 
 
@@ -19,7 +25,8 @@ def test_every_call_is_described_with_its_fields():
 
 def test_what_is_referred_to_is_there():
     known = {f"#/components/schemas/{name}" for name in components()["schemas"]}
-    text = json.dumps([operation(call) for call in CALLS] + [components()])
+    every = [*map(operation, CALLS), redemption(), components()]
+    text = json.dumps(every)
     referred = set(text.split('"$ref": "')[1:])
     assert {one.split('"')[0] for one in referred} <= known
 
@@ -28,3 +35,6 @@ def test_who_asks_cannot_say_that_he_is_another():
     mine = [call for call in CALLS if call.own]
     assert mine
     assert not any(call.own in open_fields(call) for call in mine)
+    by_log_in = [call for call in CALLS if call.login]
+    assert by_log_in
+    assert not any(call.login in open_fields(call) for call in by_log_in)

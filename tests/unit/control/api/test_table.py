@@ -34,3 +34,4 @@ def test_a_call_of_one_s_own_says_whose_it_is():
     for call in CALLS:
         assert call.path.startswith("/me/") == bool(call.own), call
         assert not call.own or call.own in call.request.__struct_fields__
+        assert not call.login or call.login in call.request.__struct_fields__

@@ -1,6 +1,9 @@
+import re
+
 import pytest
 from unit.control.conftest import web1
 
+from clients.launcher.link import parse_link
 from control.requests import AddSecret, GrantAccess
 from recorder.session_info import TargetProtocol
 from storage.tables import AuditRow
@@ -80,3 +83,33 @@ async def test_a_desktop_has_a_file_without_a_password(log_in, page, operations)
     assert "redirectclipboard:i:0" in answer.text
     assert answer.headers["content-disposition"].endswith('.rdp"')
     assert (await browser.get("/secrets/pc/credentials/nothing.rdp")).status_code == 404
+
+
+async def test_a_link_leads_back_to_the_page_that_the_browser_reached(log_in, web, database):
+    browser = await log_in("ursula")
+    answer = await browser.send_form("/secrets/web1/launches")
+    [href] = re.findall(r'href="(proxyd:[^"]+)"', answer.text)
+    link = parse_link(href)
+    assert (link.server.host, link.server.port) == ("bastion.example.org", 443)
+    assert "ssh -p 22 USER@gate" in answer.text
+    assert "register https://bastion.example.org" in answer.text
+    assert link.token not in (await browser.get("/secrets/web1")).text
+    with database.read() as session:
+        row = session.query(AuditRow).order_by(AuditRow.id.desc()).first()
+        assert (row.who, row.action) == ("ursula", "launch_link.made")
+
+
+@pytest.mark.parametrize("host", ["a b", "user@gate", "gate/launch", "gate:x", '"><script>'])
+async def test_no_link_is_made_to_what_a_link_cannot_hold(host, log_in, web):
+    browser = await log_in("ursula")
+    answer = await browser.post(
+        "/secrets/web1/launches", data={"csrf": browser.csrf}, headers={"host": host}
+    )
+    assert answer.status_code in {400, 403}
+    assert "proxyd://" not in answer.text
+
+
+async def test_there_is_no_link_to_what_somebody_may_not_use(log_in, web):
+    browser = await log_in("ursula")
+    for name in ("mail1", "nothing"):
+        assert (await browser.send_form(f"/secrets/{name}/launches")).status_code == 404

@@ -1,0 +1,1 @@
+"""Programs on users' machines. They know proxyd by its API alone."""
