@@ -209,6 +209,8 @@ def test_settings_that_cannot_be_used_are_not_tried_again(installed: Installed) 
     file.write_text("colour = 1\n" + kept)
     assert installed.systemctl("start", "proxyd").status != 0
     file.write_text(kept)
+    # Not "activating", which it is while it waits for its next try.
+    assert installed.shown("ActiveState") == "failed"
     assert installed.shown("NRestarts") == "0"
     wait_until(
         lambda: "unknown key `colour`" in installed.machine.journal("proxyd"), "it is not told"
