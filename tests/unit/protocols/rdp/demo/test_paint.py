@@ -86,7 +86,7 @@ def test_a_client_of_256_colours_has_no_depth():
     assert depth_for(8) is None
 
 
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(some.data())
 def test_whatever_stands_on_a_page_is_drawn_as_it_is(data):
     columns, rows = SIZE[0] // 12, SIZE[1] // 20
