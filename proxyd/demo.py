@@ -10,6 +10,7 @@ import os
 import secrets
 import shutil
 import socket
+import ssl
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,7 @@ from bus.contract import HostKeyPolicy
 from config.load import load
 from config.model import Settings
 from control.errors import ConflictError, NotFoundError
+from control.gateway_certificate import usable_certificate
 from control.gateway_keys import host_key_paths
 from control.operator_client import RunningNode
 from control.requests import (
@@ -35,6 +37,7 @@ from control.requests import (
     RemoveSecret,
 )
 from control.state_dir import Initialiser
+from protocols.rdp.certificates import fingerprint as certificate_fingerprint
 from protocols.ssh.target import fingerprint
 from proxyd import logs, service
 from proxyd.demo_targets import DesktopTarget, SSHTarget, desktop_target, ssh_target
@@ -199,7 +202,14 @@ class Demo:
         if self._as_json:
             click.echo(self._json(logins, host_key.split()[-1]))
         else:
-            click.echo(_words(logins, host_key, self._config_path, self._page()))
+            keys = host_key, self._certificate()
+            click.echo(_words(logins, keys, self._config_path, self._page()))
+
+    def _certificate(self) -> str:
+        """Return the fingerprint of what RDP clients see, as they show it."""
+        path, _ = usable_certificate(self._settings, SystemClock().now())
+        hexed = certificate_fingerprint(ssl.PEM_cert_to_DER_cert(path.read_text("ascii")))
+        return ":".join(hexed[at : at + 2] for at in range(0, len(hexed), 2))
 
     def _page(self) -> PageLogin:
         url = f"https://{self._settings.control.listen}/"
@@ -262,7 +272,9 @@ def _free_ports(count: int) -> list[int]:
         return [int(probe.getsockname()[1]) for probe in probes]
 
 
-def _words(logins: Logins, host_key: str, config_path: Path, page: PageLogin) -> str:
+def _words(logins: Logins, keys: tuple[str, str], config_path: Path, page: PageLogin) -> str:
+    """Return what the demo prints; `keys` are the fingerprints that clients show."""
+    host_key, certificate = keys
     program = f"{_from_here(Path(sys.executable).with_name('proxyd'))}"
     proxyd = f"{program} --config {_from_here(config_path)}"
     shell, desktop = logins.shell, logins.desktop
@@ -281,16 +293,18 @@ The shell:
 
 The desktop, which shows what is typed:
 
-  user name  {desktop.username}
-  password   {desktop.password}
+  user name    {desktop.username}
+  password     {desktop.password}
+  certificate  {certificate}
 
-  xfreerdp   {desktop.commands["xfreerdp"]}
-  mstsc      {desktop.commands["mstsc"]}
+  xfreerdp     {desktop.commands["xfreerdp"]}
+  mstsc        {desktop.commands["mstsc"]}
 
 Log on with one of these, do something, then look at it from another terminal:
 
   {proxyd} session list
   {proxyd} session play ID
+  {proxyd} session export ID --format video --out FILE
   {proxyd} session search TEXT
 
 Or on the page, whose certificate is its own:

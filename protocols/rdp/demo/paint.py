@@ -2,7 +2,7 @@
 
 A picture is cut into tiles of whole cells, and only those that changed are sent. Their pixels
 are packed as runs of one colour, which is all that letters are made of: a whole desktop of
-them is some 60 KB, where plain pixels would be 2 MB.
+them is some 50 KB, where plain pixels would be 2 MB.
 """
 
 import re

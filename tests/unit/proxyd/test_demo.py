@@ -38,14 +38,16 @@ def test_it_prints_a_ready_line_for_each_client(tmp_path):
     desktop = issued(TargetProtocol.RDP, "d7user", 3301)
     page = demo.PageLogin(url="https://127.0.0.1:1/", username="admin", password="pw")
     logins = demo.Logins(shell=shell, desktop=desktop)
-    words = demo._words(logins, "SHA256:abc", tmp_path / "proxyd.toml", page)
+    words = demo._words(logins, ("SHA256:abc", "ab:cd"), tmp_path / "proxyd.toml", page)
     for line in (
         "  OpenSSH    ssh -p 2201 s7user@127.0.0.1\n",
-        "  xfreerdp   xfreerdp /v:127.0.0.1:3301 /u:d7user -clipboard\n",
-        "  mstsc      mstsc /v:127.0.0.1:3301\n",
-        "  user name  d7user\n",
+        "  xfreerdp     xfreerdp /v:127.0.0.1:3301 /u:d7user -clipboard\n",
+        "  mstsc        mstsc /v:127.0.0.1:3301\n",
+        "  user name    d7user\n",
         "  password   of-s7user\n",
-        "  password   of-d7user\n",
+        "  host key   SHA256:abc\n",
+        "  certificate  ab:cd\n",
+        "  password     of-d7user\n",
     ):
         assert line in words
 
