@@ -15,8 +15,8 @@ WORDS: Final = (
     "What you type is shown here and recorded: click here and type something. Then close "
     "this window, and find it with session list, play and search, or on the page."
 )
-MAX_TYPED: Final = 8192
-"""Characters that are kept; more fit on no screen that is served."""
+MAX_TYPED: Final = 16 * 1024
+"""Characters that are kept, or the last half of them: more fit on no screen that is served."""
 _MARGIN: Final = 1
 """Columns and rows around what is written."""
 
@@ -50,7 +50,9 @@ class Page:
                 self._typed.append(key)
             elif self._typed:
                 self._typed.pop()
-        del self._typed[:-MAX_TYPED]
+        if len(self._typed) > MAX_TYPED:
+            # Not one by one: each time all lines are cut elsewhere.
+            del self._typed[: -MAX_TYPED // 2]
 
     def grid(self) -> Grid:
         """Return the page as it stands."""

@@ -1,8 +1,8 @@
 """From cells to bitmap updates ([MS-RDPBCGR] 2.2.9.1.1.3.1.2).
 
-A picture is cut into tiles of whole cells, and only those that changed are sent. Their pixels
-are packed as runs of one colour, which is all that letters are made of: a whole desktop of
-them is some 50 KB, where plain pixels would be 2 MB.
+A picture is cut into pieces of rows of cells, and only those that changed are sent. Their
+pixels are packed as runs of one colour, which is all that letters are made of: a whole desktop
+of them is some 50 KB, where plain pixels would be 2 MB.
 """
 
 import re
@@ -20,9 +20,9 @@ _SCALE: Final = 2
 """Pixels of the screen for one of a letter."""
 CELL_WIDTH_PX: Final = (font.WIDTH + 1) * _SCALE
 CELL_HEIGHT_PX: Final = (font.HEIGHT + 2) * _SCALE
-_TILE_COLUMNS, _TILE_ROWS = 5, 3
-"""60 by 60 pixels: in the worst case 14 KB, which every client takes in one piece. Its width is
-a multiple of four pixels, as it must be."""
+_PIECE_COLUMNS: Final = 10
+"""120 by 20 pixels: in the worst case 10 KB, which every client takes at once. What scrolls is
+the same pieces elsewhere, and packed already."""
 _UPDATE_BITMAP: Final = b"\x01\x00"
 _COMPRESSED: Final = 0x0001
 MAX_UPDATE_BYTES: Final = 8192
@@ -40,8 +40,8 @@ _SHORT_RUN, _MEDIUM_RUN = 32, 288
 """Where a run's length no longer fits its first byte, and its second ([MS-RDPBCGR]
 2.2.9.1.1.3.1.2.4)."""
 
-_Tile = tuple[tuple[str, str], ...]
-"""Characters and styles of its rows."""
+_Piece = tuple[str, str]
+"""Characters and styles."""
 
 
 class Depth(Struct, frozen=True):
@@ -66,7 +66,7 @@ class Painter:
 
     def __init__(self, width_px: int, height_px: int, depth: Depth) -> None:
         self._width_px, self._height_px, self._depth = width_px, height_px, depth
-        self._shown: dict[tuple[int, int], _Tile] = {}
+        self._shown: dict[tuple[int, int], _Piece] = {}
 
     def forget(self) -> None:
         """Take it that the client shows nothing any more."""
@@ -88,20 +88,22 @@ class Painter:
     def _rectangles(self, grid: Grid) -> Iterator[bytes]:
         columns = -(-self._width_px // CELL_WIDTH_PX)
         rows = -(-self._height_px // CELL_HEIGHT_PX)
-        for row in range(0, rows, _TILE_ROWS):
-            for column in range(0, columns, _TILE_COLUMNS):
-                tile = _tile(grid, row, column, (rows, columns))
-                if self._shown.get((row, column)) != tile:
-                    self._shown[row, column] = tile
-                    yield self._rectangle(row, column, tile)
+        for row in range(rows):
+            for column in range(0, columns, _PIECE_COLUMNS):
+                width = min(_PIECE_COLUMNS, columns - column)
+                piece = _piece(grid, row, slice(column, column + width))
+                if self._shown.get((row, column)) != piece:
+                    self._shown[row, column] = piece
+                    yield self._rectangle(row, column, piece)
 
-    def _rectangle(self, row: int, column: int, tile: _Tile) -> bytes:
+    def _rectangle(self, row: int, column: int, piece: _Piece) -> bytes:
         left, top = column * CELL_WIDTH_PX, row * CELL_HEIGHT_PX
-        width = len(tile[0][0]) * CELL_WIDTH_PX
+        # A multiple of four pixels, as it must be.
+        width = len(piece[0]) * CELL_WIDTH_PX
         # Cells may end beyond the desktop: below they are cut off, to the right not drawn.
-        height = min(len(tile) * CELL_HEIGHT_PX, self._height_px - top)
+        height = min(CELL_HEIGHT_PX, self._height_px - top)
         right = min(left + width, self._width_px) - 1
-        packed = _packed(tile, height, self._depth)
+        packed = _packed(piece, height, self._depth)
         row_bytes = width * len(self._depth.pixels[0])
         header = _words(0, len(packed), row_bytes, row_bytes * height)
         place = (left, top, right, top + height - 1, width, height)
@@ -109,30 +111,24 @@ class Painter:
         return _words(*place, self._depth.bits, _COMPRESSED, size) + header + packed
 
 
-def _tile(grid: Grid, row: int, column: int, end: tuple[int, int]) -> _Tile:
-    """Return a tile; cells beyond the page are empty ones of the desk."""
-    width = min(_TILE_COLUMNS, end[1] - column)
-    cut = slice(column, column + width)
-    return tuple(
-        (grid.characters[at][cut].ljust(width), grid.styles[at][cut].ljust(width, DESK))
-        if at < len(grid.characters)
-        else (" " * width, DESK * width)
-        for at in range(row, min(row + _TILE_ROWS, end[0]))
-    )
+def _piece(grid: Grid, row: int, columns: slice) -> _Piece:
+    """Return what stands there; cells beyond the page are empty ones of the desk."""
+    width = columns.stop - columns.start
+    if row >= len(grid.characters):
+        return " " * width, DESK * width
+    characters, styles = grid.characters[row][columns], grid.styles[row][columns]
+    return characters.ljust(width), styles.ljust(width, DESK)
 
 
 def _update(rectangles: list[bytes]) -> bytes:
     return _UPDATE_BITMAP + _words(len(rectangles)) + b"".join(rectangles)
 
 
-@lru_cache(1024)
-def _packed(tile: _Tile, height_px: int, depth: Depth) -> bytes:
+@lru_cache(2048)
+def _packed(piece: _Piece, height_px: int, depth: Depth) -> bytes:
     """Return the pixels, the lowest row first, as runs; a run may go on in the next row."""
-    lines = [
-        b"".join(_cell_row(*cell, at) for cell in zip(characters, styles, strict=True))
-        for characters, styles in tile
-        for at in range(CELL_HEIGHT_PX)
-    ][:height_px]
+    cells = list(zip(*piece, strict=True))
+    lines = [b"".join(_cell_row(*cell, at) for cell in cells) for at in range(height_px)]
     pixels = b"".join(reversed(lines))
     return b"".join(
         _run(match.end() - match.start(), depth.pixels[pixels[match.start()]])

@@ -73,7 +73,7 @@ def test_the_newest_lines_stay_when_the_page_is_full():
 def test_what_is_kept_of_typing_is_bounded():
     page = Page(40, 30)
     page.type("a" * 3 * MAX_TYPED)
-    assert len(page._typed) == MAX_TYPED
+    assert len(page._typed) <= MAX_TYPED
 
 
 @pytest.mark.parametrize("size", [(16, 10), (17, 11), (160, 60)])
