@@ -173,7 +173,7 @@ class DemoDesktop:
 
 
 def make_certificate() -> Certificate:
-    """Make a certificate for this machine alone. P-256: an RSA key would take a second."""
+    """Make a certificate for this machine alone. P-256 takes no time to make."""
     private = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, _NAME)])
     now = dt.datetime.now(dt.UTC)
