@@ -1,7 +1,7 @@
-"""`proxyd demo`: a proxy, a target behind it and a login, all on this machine.
+"""`proxyd demo`: a proxy, a shell and a desktop behind it, and logins, all on this machine.
 
 Everything lies under `var/demo` of the working directory. Ports are free ones, passwords
-are made up, nothing listens beyond 127.0.0.1, and no root and no sshd is needed.
+are made up, nothing listens beyond 127.0.0.1, and no root, no sshd and no desktop is needed.
 """
 
 import asyncio
@@ -10,8 +10,9 @@ import os
 import secrets
 import shutil
 import socket
+import ssl
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,7 @@ from bus.contract import HostKeyPolicy
 from config.load import load
 from config.model import Settings
 from control.errors import ConflictError, NotFoundError
+from control.gateway_certificate import usable_certificate
 from control.gateway_keys import host_key_paths
 from control.operator_client import RunningNode
 from control.requests import (
@@ -35,8 +37,10 @@ from control.requests import (
     RemoveSecret,
 )
 from control.state_dir import Initialiser
+from protocols.rdp.certificates import fingerprint as certificate_fingerprint
 from protocols.ssh.target import fingerprint
 from proxyd import logs, service
+from proxyd.demo_targets import DesktopTarget, SSHTarget, desktop_target, ssh_target
 from proxyd.node import WholeNode
 from proxyd.service import StartError
 from recorder.clock import SystemClock
@@ -52,19 +56,18 @@ drain_timeout_s = 1
 [ssh]
 listen = ["127.0.0.1:{ssh_port}"]
 [rdp]
-listen = []
+listen = ["127.0.0.1:{rdp_port}"]
 [control]
 listen = "127.0.0.1:{page_port}"
 [metrics]
 listen = "127.0.0.1:{metrics_port}"
 """
 _WHO: Final = "proxyd demo"
-_SECRET: Final = "demo"  # noqa: S105 - a name
+_SHELL, _DESKTOP = "demo", "desktop"
+"""Names of secrets."""
 _USER, _ADMIN = "demo", "admin"
 _TTL_S: Final = 86400
 _USES: Final = 100_000
-_TARGET_START_S: Final = 15
-_TARGET_STOP_S: Final = 5
 _PASSWORD_BYTES: Final = 18
 
 
@@ -83,14 +86,11 @@ class PageLogin(Struct, frozen=True, kw_only=True):
     password: str
 
 
-class Target(Struct, frozen=True, kw_only=True):
-    """What `protocols.ssh.demo_target` says of itself."""
+class Logins(Struct, frozen=True, kw_only=True):
+    """The proxy credentials of the demo."""
 
-    host: str
-    port: int
-    username: str
-    password: str
-    host_key: str
+    shell: IssuedCredential
+    desktop: IssuedCredential
 
 
 def run_demo(*, as_json: bool) -> int:
@@ -109,7 +109,7 @@ def run_demo(*, as_json: bool) -> int:
 
 
 class Demo:
-    """A `proxyd.service.Node`: the whole node, a target for it, and a login."""
+    """A `proxyd.service.Node`: the whole node, targets for it, and logins."""
 
     def __init__(
         self, settings: Settings, config_path: Path, passwords: Passwords, *, as_json: bool
@@ -121,16 +121,20 @@ class Demo:
         self._node = WholeNode(settings, lambda: load(config_path))
 
     async def serve(self, started: Callable[[], None]) -> None:
-        """Start target and node, issue a login, tell it, and serve until cancelled."""
+        """Start targets and node, issue logins, tell them, and serve until cancelled."""
         listening = asyncio.Event()
-        async with _demo_target() as (target, child), asyncio.TaskGroup() as tasks:
+        async with (
+            ssh_target() as shell,
+            desktop_target() as desktop,
+            asyncio.TaskGroup() as tasks,
+        ):
             tasks.create_task(self._node.serve(listening.set))
             await listening.wait()
-            login = await asyncio.to_thread(self._set_up, target)
-            self._tell(login)
+            places = await shell.place(), await desktop.place()
+            self._tell(await asyncio.to_thread(self._set_up, *places))
             started()
-            await child.wait()
-            raise StartError("the demo target ended: start the demo again")
+            tasks.create_task(shell.watch())
+            tasks.create_task(desktop.watch())
 
     async def drain(self) -> None:
         """As the node does."""
@@ -144,27 +148,46 @@ class Demo:
         """As the node does."""
         return self._node.status()
 
-    def _set_up(self, target: Target) -> IssuedCredential:
-        """Make the secret anew, let the user reach it, and issue a login."""
+    def _set_up(self, shell: SSHTarget, desktop: DesktopTarget) -> Logins:
+        """Make the secrets anew, let the user reach them, and issue logins."""
         with contextlib.suppress(ConflictError):
             self._ask(AddUser(name=_USER, password=self._passwords.user))
-        with contextlib.suppress(NotFoundError):
-            self._ask(RemoveSecret(name=_SECRET))
-        self._ask(
-            AddSecret(
-                name=_SECRET,
-                protocol=TargetProtocol.SSH,
-                host=target.host,
-                port=target.port,
-                username=target.username,
-                password=target.password,
-                host_key_policy=HostKeyPolicy.GIVEN,
-                host_keys=(target.host_key,),
-            )
+        return Logins(
+            shell=self._issued(
+                AddSecret(
+                    name=_SHELL,
+                    protocol=TargetProtocol.SSH,
+                    host=shell.host,
+                    port=shell.port,
+                    username=shell.username,
+                    password=shell.password,
+                    host_key_policy=HostKeyPolicy.GIVEN,
+                    host_keys=(shell.host_key,),
+                )
+            ),
+            desktop=self._issued(
+                AddSecret(
+                    name=_DESKTOP,
+                    protocol=TargetProtocol.RDP,
+                    host=desktop.host,
+                    port=desktop.port,
+                    username=desktop.username,
+                    password=desktop.password,
+                    host_key_policy=HostKeyPolicy.GIVEN,
+                    host_keys=(desktop.certificate,),
+                    # It has no clipboard, so that clients need offer none.
+                    channels=(),
+                )
+            ),
         )
-        self._ask(GrantAccess(user=_USER, secret=_SECRET))
+
+    def _issued(self, secret: AddSecret) -> IssuedCredential:
+        with contextlib.suppress(NotFoundError):
+            self._ask(RemoveSecret(name=secret.name))
+        self._ask(secret)
+        self._ask(GrantAccess(user=_USER, secret=secret.name))
         issued = self._ask(
-            IssueCredential(secret=_SECRET, user=_USER, ttl_s=_TTL_S, uses=_USES)
+            IssueCredential(secret=secret.name, user=_USER, ttl_s=_TTL_S, uses=_USES)
         )
         return msgspec.convert(issued, IssuedCredential)
 
@@ -173,28 +196,30 @@ class Demo:
             raise StartError("the node has not started")
         return next(iter(self._node.operations.carry_out(request, _WHO)))
 
-    def _tell(self, login: IssuedCredential) -> None:
+    def _tell(self, logins: Logins) -> None:
         public_key = host_key_paths(self._settings.state_dir)[0].with_suffix(".pub")
         host_key = fingerprint(public_key.read_text())
         if self._as_json:
-            click.echo(self._json(login, host_key.split()[-1]))
+            click.echo(self._json(logins, host_key.split()[-1]))
         else:
-            click.echo(_words(login, host_key, self._config_path, self._page()))
+            keys = host_key, self._certificate()
+            click.echo(_words(logins, keys, self._config_path, self._page()))
+
+    def _certificate(self) -> str:
+        """Return the fingerprint of what RDP clients see, as they show it."""
+        path, _ = usable_certificate(self._settings, SystemClock().now())
+        hexed = certificate_fingerprint(ssl.PEM_cert_to_DER_cert(path.read_text("ascii")))
+        return ":".join(hexed[at : at + 2] for at in range(0, len(hexed), 2))
 
     def _page(self) -> PageLogin:
         url = f"https://{self._settings.control.listen}/"
         return PageLogin(url=url, username=_ADMIN, password=self._passwords.admin)
 
-    def _json(self, login: IssuedCredential, host_key_fingerprint: str) -> bytes:
+    def _json(self, logins: Logins, host_key_fingerprint: str) -> bytes:
         return msgspec.json.encode(
             {
-                "ssh": {
-                    "host": login.host,
-                    "port": login.port,
-                    "username": login.username,
-                    "password": login.password,
-                    "host_key_fingerprint": host_key_fingerprint,
-                },
+                "ssh": _login(logins.shell) | {"host_key_fingerprint": host_key_fingerprint},
+                "rdp": _login(logins.desktop),
                 "page": self._page(),
                 "config": str(self._config_path),
                 "pid": os.getpid(),
@@ -202,33 +227,13 @@ class Demo:
         )
 
 
-@contextlib.asynccontextmanager
-async def _demo_target() -> AsyncIterator[tuple[Target, asyncio.subprocess.Process]]:
-    """Run the target in a process of its own, which Ctrl-C in our terminal does not reach."""
-    child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "protocols.ssh.demo_target"),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        start_new_session=True,
-    )
-    try:
-        yield await _said_by(child), child
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            child.terminate()
-        async with asyncio.timeout(_TARGET_STOP_S):
-            await child.wait()
-
-
-async def _said_by(child: asyncio.subprocess.Process) -> Target:
-    """Return what the target says of itself; raise `StartError` where it says nothing."""
-    if child.stdout is None:
-        raise StartError("the demo target has no output")
-    try:
-        async with asyncio.timeout(_TARGET_START_S):
-            return msgspec.json.decode(await child.stdout.readline(), type=Target)
-    except (TimeoutError, msgspec.DecodeError) as error:
-        raise StartError("the demo target did not start: see what it says above") from error
+def _login(issued: IssuedCredential) -> dict[str, str | int]:
+    return {
+        "host": issued.host,
+        "port": issued.port,
+        "username": issued.username,
+        "password": issued.password,
+    }
 
 
 def _passwords(path: Path, state_dir: Path) -> Passwords:
@@ -248,10 +253,11 @@ def _passwords(path: Path, state_dir: Path) -> Passwords:
 
 
 def _settings_text(state_dir: Path) -> str:
-    ssh_port, page_port, metrics_port = _free_ports(3)
+    ssh_port, rdp_port, page_port, metrics_port = _free_ports(4)
     return SETTINGS.format(
         state_dir=msgspec.json.encode(str(state_dir)).decode(),
         ssh_port=ssh_port,
+        rdp_port=rdp_port,
         page_port=page_port,
         metrics_port=metrics_port,
     )
@@ -266,24 +272,39 @@ def _free_ports(count: int) -> list[int]:
         return [int(probe.getsockname()[1]) for probe in probes]
 
 
-def _words(login: IssuedCredential, host_key: str, config_path: Path, page: PageLogin) -> str:
+def _words(logins: Logins, keys: tuple[str, str], config_path: Path, page: PageLogin) -> str:
+    """Return what the demo prints; `keys` are the fingerprints that clients show."""
+    host_key, certificate = keys
     program = f"{_from_here(Path(sys.executable).with_name('proxyd'))}"
     proxyd = f"{program} --config {_from_here(config_path)}"
-    commands = login.commands
+    shell, desktop = logins.shell, logins.desktop
     return f"""\
-A proxy, a target behind it and a login, all on this machine, until Ctrl-C.
+A proxy, a shell and a desktop behind it, and a login for each, all on this machine, until
+Ctrl-C.
 
-  password   {login.password}
+The shell:
+
+  password   {shell.password}
   host key   {host_key}
 
-  OpenSSH    {commands["openssh"]}
-  plink      {commands["plink"]}
-  PuTTY      {commands["putty"]}
+  OpenSSH    {shell.commands["openssh"]}
+  plink      {shell.commands["plink"]}
+  PuTTY      {shell.commands["putty"]}
+
+The desktop, which shows what is typed:
+
+  user name    {desktop.username}
+  password     {desktop.password}
+  certificate  {certificate}
+
+  xfreerdp     {desktop.commands["xfreerdp"]}
+  mstsc        {desktop.commands["mstsc"]}
 
 Log on with one of these, do something, then look at it from another terminal:
 
   {proxyd} session list
   {proxyd} session play ID
+  {proxyd} session export ID --format video --out FILE
   {proxyd} session search TEXT
 
 Or on the page, whose certificate is its own:

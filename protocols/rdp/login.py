@@ -23,13 +23,12 @@ from protocols.rdp.ntlm import Attempt
 from protocols.rdp.served_session import Granted, Keys, Surroundings
 from protocols.rdp.steps import LoginWanted, ProofWanted, Refused, Send, StartTLS, Step
 from protocols.rdp.wire.errinfo import ErrorInfo
-from protocols.rdp.wire.ntlm import Challenge
+from protocols.rdp.wire.ntlm import Challenge, file_time
 from recorder.session_info import TargetProtocol
 
 REFUSAL_S: Final = 0.5
 """Every refusal takes this long, whatever its reason: time tells a guesser nothing."""
 _NAME: Final = "proxyd"
-_FILE_TIME_EPOCH: Final = dt.datetime(1601, 1, 1, tzinfo=dt.UTC)
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _Answer = TypeVar("_Answer")
@@ -158,6 +157,5 @@ def offer_of(settings: RDPSettings) -> Offer:
 
 
 def _challenge(now: dt.datetime) -> Challenge:
-    elapsed = now - _FILE_TIME_EPOCH
-    ticks = (elapsed.days * 86400 + elapsed.seconds) * 10_000_000 + elapsed.microseconds * 10
-    return Challenge(server_challenge=secrets.token_bytes(8), name=_NAME, file_time=ticks)
+    nonce = secrets.token_bytes(8)
+    return Challenge(server_challenge=nonce, name=_NAME, file_time=file_time(now))

@@ -88,7 +88,7 @@ def run(invocation: Invocation, role: str) -> None:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line first.")
 def demo(*, as_json: bool) -> None:
-    """Try proxyd: a target, a credential and ready command lines, all on this machine."""
+    """Try proxyd: a shell, a desktop and ready command lines for both, on this machine."""
     from proxyd.demo import run_demo  # noqa: PLC0415 - brings the whole daemon
 
     sys.exit(run_demo(as_json=as_json))

@@ -12,8 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from peers.display import Display
+from peers.freerdp import Viewer
 from peers.needed import ROOT, environment, program, wait_until
 from peers.output import Output, run
+from peers.pictures import rgb_of
+from peers.recording import Recording
+from samples.letters import lines_of
 
 pytestmark = pytest.mark.peers
 
@@ -50,6 +55,16 @@ class RunningDemo:
         argv = [*self.argv, "--config", self.said["config"], *words]
         return run(argv, env={"PYTHONPATH": str(ROOT)}, cwd=self.folder)
 
+    def view(self, display: Display) -> Viewer:
+        login = self.said["rdp"]
+        words = (f"/u:{login['username']}", f"/p:{login['password']}")
+        return Viewer(display, login["port"], *words)
+
+    def sessions(self, secret: str) -> list[dict[str, Any]]:
+        """Those of a secret that are over and stored."""
+        rows = json.loads(self.cli("--output", "json", "session", "list").stdout)
+        return [row for row in rows if row["secret"] == secret and row["complete"]]
+
     def stop(self) -> int:
         self.process.send_signal(signal.SIGINT)
         status = self.process.wait(30)
@@ -71,17 +86,40 @@ def children_of(pid: int) -> list[str]:
 
 
 def test_a_session_is_recorded_found_and_exported(demo: RunningDemo) -> None:
-    assert set(demo.said) == {"ssh", "page", "config", "pid"}
+    assert set(demo.said) == {"ssh", "rdp", "page", "config", "pid"}
     assert demo.said["pid"] == demo.process.pid
     done = demo.ssh("echo marker-$((6*7)); exit 3")
     assert (done.stdout, done.status) == (b"marker-42\n", 3)
-    listing = ("--output", "json", "session", "list")
-    wait_until(lambda: json.loads(demo.cli(*listing).stdout)[0]["complete"], "not stored")
-    [row] = json.loads(demo.cli(*listing).stdout)
+    wait_until(lambda: demo.sessions("demo"), "not stored")
+    [row] = demo.sessions("demo")
     assert (row["user"], row["secret"], row["state"]) == ("demo", "demo", "finished")
     out = demo.folder / "out"
     demo.cli("session", "export", row["id"], "--format", "output", "--out", str(out))
     assert out.read_bytes() == b"marker-42\n"
+
+
+def test_a_desktop_is_shown_recorded_and_found(demo: RunningDemo, desk: Display) -> None:
+    viewer = demo.view(desk)
+    wait_until(lambda: " proxyd demo desktop" in seen(desk), "no desktop", seconds=60)
+    desk.xdotool("mousemove", "300", "400", "click", "1")
+    desk.type("Marker-{6*7}x")
+    desk.press("BackSpace", "Return")
+    desk.type("end")
+    wait_until(lambda: {"  Marker-{6*7}", "  end"} <= set(seen(desk)), "not shown")
+    screenshot = desk.screenshot()
+    viewer.close()
+    wait_until(lambda: demo.sessions("desktop"), "not stored", seconds=30)
+    [row] = demo.sessions("desktop")
+    assert (row["user"], row["protocol"]) == ("demo", "rdp")
+    assert rgb_of(Recording(demo, row)) == screenshot
+    search = ("--output", "json", "session", "search", "Marker-{6*7}")
+    wait_until(lambda: json.loads(demo.cli(*search).stdout), "not found", seconds=30)
+    assert {hit["session"] for hit in json.loads(demo.cli(*search).stdout)} == {row["id"]}
+
+
+def seen(display: Display) -> list[str]:
+    """The lines that the demo desktop shows on a whole display."""
+    return lines_of(display.screenshot(), 1024, 3)
 
 
 def test_its_host_key_is_the_one_it_names(demo: RunningDemo) -> None:

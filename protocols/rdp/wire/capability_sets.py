@@ -20,8 +20,14 @@ class Capability(enum.IntEnum):
     """Types of capability sets ([MS-RDPBCGR] 2.2.1.13.1.1.1)."""
 
     GENERAL = 0x01
+    BITMAP = 0x02
     ORDER = 0x03
     BITMAP_CACHE = 0x04
+    POINTER = 0x08
+    SHARE = 0x09
+    COLOUR_CACHE = 0x0A
+    INPUT = 0x0D
+    FONT = 0x0E
     OFFSCREEN_CACHE = 0x11
     BITMAP_CACHE_HOST = 0x12
     BITMAP_CACHE_2 = 0x13

@@ -34,6 +34,8 @@ class KeyMove(Struct, frozen=True):
     code: int
     """Set 1 scan code, perhaps with `EXTENDED`; or `NO_SCAN_CODE`."""
     released: bool = False
+    unit: int = 0
+    """In UTF-16, of a character that was sent as such."""
 
 
 def keys_of(packet: bytes, io_channel: int) -> list[KeyMove]:
@@ -63,7 +65,8 @@ def fast_path_keys(packet: bytes) -> list[KeyMove]:
             extended = EXTENDED if flags & _FAST_EXTENDED else 0
             keys.append(KeyMove(packet[at + 1] | extended, bool(flags & _RELEASED)))
         elif kind == _FAST_UNICODE:
-            keys.append(KeyMove(NO_SCAN_CODE, bool(flags & _RELEASED)))
+            unit = packet[at + 1] | packet[at + 2] << 8
+            keys.append(KeyMove(NO_SCAN_CODE, bool(flags & _RELEASED), unit))
         at += size
     return keys
 
@@ -84,5 +87,5 @@ def slow_path_keys(packet: bytes, start: int) -> list[KeyMove]:
             extended = EXTENDED if flags & _SLOW_EXTENDED else 0
             keys.append(KeyMove(code & 0xFF | extended, released))
         elif kind == _SLOW_UNICODE:
-            keys.append(KeyMove(NO_SCAN_CODE, released))
+            keys.append(KeyMove(NO_SCAN_CODE, released, code))
     return keys

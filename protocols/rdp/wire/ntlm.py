@@ -1,5 +1,6 @@
 """The three messages of NTLM ([MS-NLMP] 2.2.1), as an acceptor needs them."""
 
+import datetime as dt
 import enum
 from typing import Final
 
@@ -21,6 +22,7 @@ _VERSION: Final = b"\x0a\x00\x00\x00\x00\x00\x00\x0f"
 """Windows 10, NTLM revision 15: clients take neither for more than decoration."""
 _CHALLENGE_HEADER_BYTES: Final = 56
 _MIC_PROVIDED: Final = 0x2
+_FILE_TIME_EPOCH: Final = dt.datetime(1601, 1, 1, tzinfo=dt.UTC)
 
 
 class Flag(enum.IntFlag):
@@ -78,6 +80,12 @@ def read_negotiate(message: bytes) -> Flag:
         raise RemoteProtocolError("an NTLM message that is too short")
     _expect_kind(message, 1)
     return Flag(int.from_bytes(message[12:16], "little"))
+
+
+def file_time(moment: dt.datetime) -> int:
+    """Return a moment as FILETIME: tenths of microseconds since 1601 ([MS-DTYP] 2.3.3)."""
+    elapsed = moment - _FILE_TIME_EPOCH
+    return (elapsed.days * 86400 + elapsed.seconds) * 10_000_000 + elapsed.microseconds * 10
 
 
 class Challenge(Struct, frozen=True, kw_only=True):

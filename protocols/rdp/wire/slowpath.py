@@ -11,7 +11,7 @@ _VERSION: Final = 0x10
 """In the bits above the type of a share PDU."""
 TYPE_BITS: Final = 0x0F
 """Of the byte that says what a share PDU is."""
-_SHARE_ID: Final = 0x0001_03EA
+SHARE_ID: Final = 0x0001_03EA
 """Any would do before the client is active; this is what Windows sends."""
 SHARE_HEADER_BYTES: Final = 6
 _DATA_KIND_OFFSET: Final = 14
@@ -65,10 +65,14 @@ def is_compressed(share: bytes) -> bool:
 
 def set_error_info(code: ErrorInfo) -> bytes:
     """Return a Set Error Info PDU ([MS-RDPBCGR] 2.2.5.1)."""
-    body = code.to_bytes(4, "little")
-    head = _SHARE_ID.to_bytes(4, "little") + b"\x00\x01"
+    return share_data(ShareData.SET_ERROR_INFO, code.to_bytes(4, "little"))
+
+
+def share_data(kind: int, body: bytes) -> bytes:
+    """Return a share data PDU from the server ([MS-RDPBCGR] 2.2.8.1.1.1.2)."""
+    head = SHARE_ID.to_bytes(4, "little") + b"\x00\x01"
     # Uncompressed length counts from pduType2 on: 4 bytes of header and the body.
-    head += (4 + len(body)).to_bytes(2, "little") + bytes([ShareData.SET_ERROR_INFO, 0, 0, 0])
+    head += (4 + len(body)).to_bytes(2, "little") + bytes([kind, 0, 0, 0])
     return share_control(Share.DATA, head + body)
 
 

@@ -1,8 +1,10 @@
-import asyncio
-import os
+import datetime as dt
 
 from config.load import load
+from control.command_lines import command_lines
+from control.requests import IssuedCredential
 from proxyd import demo
+from recorder.session_info import TargetProtocol
 
 
 def test_every_demo_gets_ports_of_its_own(tmp_path):
@@ -10,8 +12,9 @@ def test_every_demo_gets_ports_of_its_own(tmp_path):
     path.write_text(demo._settings_text(tmp_path / 'a "quoted" state'))
     settings = load(path, {})
     assert settings.state_dir == tmp_path / 'a "quoted" state'
-    listening = {*settings.ssh.listen, settings.control.listen, settings.metrics.listen}
-    assert len(listening) == 3
+    gateways = {*settings.ssh.listen, *settings.rdp.listen}
+    listening = {*gateways, settings.control.listen, settings.metrics.listen}
+    assert len(listening) == 4
     assert all(address.startswith("127.0.0.1:") for address in listening)
 
 
@@ -30,12 +33,34 @@ def test_without_its_passwords_a_demo_begins_anew(tmp_path):
     assert not state.exists()
 
 
-async def test_the_target_says_where_it_is_and_ends_with_the_demo():
-    async with asyncio.timeout(30), demo._demo_target() as (target, child):
-        assert target.host == "127.0.0.1"
-        assert target.host_key.startswith("ssh-ed25519 ")
-        reader, writer = await asyncio.open_connection(target.host, target.port)
-        assert (await reader.readline()).startswith(b"SSH-2.0-")
-        writer.close()
-    assert child.returncode is not None
-    assert not os.path.exists(f"/proc/{child.pid}")  # noqa: PTH110, ASYNC240 - the kernel's
+def test_it_prints_a_ready_line_for_each_client(tmp_path):
+    shell = issued(TargetProtocol.SSH, "s7user", 2201)
+    desktop = issued(TargetProtocol.RDP, "d7user", 3301)
+    page = demo.PageLogin(url="https://127.0.0.1:1/", username="admin", password="pw")
+    logins = demo.Logins(shell=shell, desktop=desktop)
+    words = demo._words(logins, ("SHA256:abc", "ab:cd"), tmp_path / "proxyd.toml", page)
+    for line in (
+        "  OpenSSH    ssh -p 2201 s7user@127.0.0.1\n",
+        "  xfreerdp     xfreerdp /v:127.0.0.1:3301 /u:d7user -clipboard\n",
+        "  mstsc        mstsc /v:127.0.0.1:3301\n",
+        "  user name    d7user\n",
+        "  password   of-s7user\n",
+        "  host key   SHA256:abc\n",
+        "  certificate  ab:cd\n",
+        "  password     of-d7user\n",
+    ):
+        assert line in words
+
+
+def issued(protocol: TargetProtocol, username: str, port: int) -> IssuedCredential:
+    return IssuedCredential(
+        id="1",
+        username=username,
+        password=f"of-{username}",
+        host="127.0.0.1",
+        port=port,
+        protocol=protocol,
+        expires_at=dt.datetime.now(dt.UTC),
+        uses=1,
+        commands=command_lines(protocol, username, "127.0.0.1", port),
+    )

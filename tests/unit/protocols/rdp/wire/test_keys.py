@@ -21,7 +21,7 @@ MOVED = b"\x20" + bytes(6)
         (b"\x04\x04\x00\x1e", [KeyMove(0x1E)]),
         (b"\x04\x04\x03\x5b", [KeyMove(0x5B | EXTENDED, released=True)]),
         (b"\x08\x0b" + MOVED + b"\x00\x1e", [KeyMove(0x1E)]),
-        (b"\x04\x05\x80\xe4\x00", [KeyMove(NO_SCAN_CODE)]),
+        (b"\x04\x05\x80\xe4\x00", [KeyMove(NO_SCAN_CODE, unit=0xE4)]),
         (b"\x00\x05\x01\x00\x1e", [KeyMove(0x1E)]),
         (b"\x04\x80\x05\x00\x1e", [KeyMove(0x1E)]),
         (b"\x08\x05\xa0\x00\x1e", []),
@@ -42,7 +42,7 @@ def test_keys_on_the_slow_path_are_the_same() -> None:
     body = len(events).to_bytes(2, "little") + b"\0\0" + b"".join(events)
     head = bytes(8) + b"\x1c" + bytes(3)
     pdu = b"front" + share(slowpath.Share.DATA, head + body)
-    keys = [KeyMove(0x5B | EXTENDED, released=True), KeyMove(NO_SCAN_CODE)]
+    keys = [KeyMove(0x5B | EXTENDED, released=True), KeyMove(NO_SCAN_CODE, unit=0xE4)]
     assert slow_path_keys(pdu, 5) == keys
     assert slow_path_keys(pdu[:-1], 5) == keys[:1]
     assert slow_path_keys(b"front", 5) == []

@@ -1,8 +1,10 @@
+import datetime as dt
+
 import pytest
 from samples.rdp import NLAClient, challenge
 
 from protocols.errors import RemoteProtocolError
-from protocols.rdp.wire.ntlm import NEEDED, Authenticate, Flag, read_negotiate
+from protocols.rdp.wire.ntlm import NEEDED, Authenticate, Flag, file_time, read_negotiate
 
 
 def answered() -> tuple[bytes, bytes]:
@@ -54,3 +56,9 @@ def test_a_message_that_is_too_long_is_refused():
         read_negotiate(bytes(20000))
     with pytest.raises(RemoteProtocolError, match="too long"):
         Authenticate.read(bytes(20000))
+
+
+def test_file_time_counts_tenths_of_microseconds_since_1601():
+    epoch = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+    assert file_time(epoch) == 116_444_736_000_000_000
+    assert file_time(epoch + dt.timedelta(microseconds=3)) - file_time(epoch) == 30

@@ -1,0 +1,1 @@
+"""What the desktop of `proxyd demo` shows and understands. Sans-io."""
