@@ -8,10 +8,11 @@ microseconds and a SHA-256 to a packet of file contents.
 
 import posixpath
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from protocols.ssh.scp_ledger import SCPCommand, SCPLedger
 from protocols.ssh.sftp_ledger import SFTPLedger
+from protocols.ssh.touched_files import TouchedFiles
 
 Ledger = SFTPLedger | SCPLedger
 
@@ -22,25 +23,25 @@ def ledger_for(
     request: str,
     detail: bytes,
     channel: int = 0,
-    of_sftp: type[SFTPLedger] = SFTPLedger,
-    of_scp: type[SCPLedger] = SCPLedger,
+    new_touched: Callable[[int], TouchedFiles] = TouchedFiles,
 ) -> Ledger | None:
     """Return the ledger for a channel on which `request` passed, or None where none reads it.
 
-    `detail` is the subsystem's name or the command.
+    `detail` is the subsystem's name or the command, `new_touched` makes what takes down
+    what was done on a channel.
     """
     if request == "subsystem":
-        return of_sftp(channel) if detail == b"sftp" else None
+        return SFTPLedger(channel, new_touched) if detail == b"sftp" else None
     if request != "exec":
         return None
     words = _words(detail.decode("utf-8", "replace"))
     names = [posixpath.basename(word) for word in words]
     if "sftp-server" in names:
-        return of_sftp(channel)
+        return SFTPLedger(channel, new_touched)
     if "scp" not in names:
         return None
     command = scp_command(words[names.index("scp") + 1 :])
-    return of_scp(command, channel) if command else None
+    return SCPLedger(command, channel, new_touched) if command else None
 
 
 def _words(command: str) -> list[str]:

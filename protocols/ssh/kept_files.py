@@ -4,12 +4,12 @@ The ledgers do it again, on the recorded bytes, and keep what they digest.
 """
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Final
 
 from protocols.contents import Stream
 from protocols.ssh.files import Ledger, ledger_for
-from protocols.ssh.scp_ledger import SCPLedger
-from protocols.ssh.sftp_ledger import SFTPLedger
+from protocols.ssh.touched_files import TouchedFiles
 from recorder.events import (
     CaptureTruncated,
     ChannelClosed,
@@ -44,26 +44,37 @@ class _KeepingStream(Stream):
             self.contents += piece
 
 
-class _KeepingSFTP(SFTPLedger):
-    _new_stream = _KeepingStream
+class _KeptFiles(TouchedFiles):
+    """Adds each file whose contents crossed whole to `kept`."""
 
-    def _over(self, touched: FileTouched, stream: Stream) -> None:
-        _keep(self.kept, touched, stream)
+    new_stream = _KeepingStream
 
+    def __init__(self, kept: list[Kept], channel: int) -> None:
+        super().__init__(channel)
+        self._kept = kept
 
-class _KeepingSCP(SCPLedger):
-    _new_stream = _KeepingStream
+    def crossed(
+        self,
+        operation: str,
+        path: str,
+        stream: Stream,
+        sha256: bytes,
+        *,
+        outcome: str,
+        new_path: str = "",
+    ) -> FileTouched:
+        """Note it, and keep the contents."""
+        touched = super().crossed(
+            operation, path, stream, sha256, outcome=outcome, new_path=new_path
+        )
+        # Without a digest nobody could say that these are the bytes.
+        if isinstance(stream, _KeepingStream) and touched.sha256:
+            self._keep(touched, stream.contents)
+        return touched
 
-    def _over(self, touched: FileTouched, stream: Stream) -> None:
-        _keep(self.kept, touched, stream)
-
-
-def _keep(kept: list[Kept], touched: FileTouched, stream: Stream) -> None:
-    # Without a digest nobody could say that these are the bytes.
-    if not isinstance(stream, _KeepingStream) or not touched.sha256:
-        return
-    if len(stream.contents) == touched.size_bytes:
-        kept.append((touched, bytes(stream.contents)))
+    def _keep(self, touched: FileTouched, contents: bytearray) -> None:
+        if len(contents) == touched.size_bytes:
+            self._kept.append((touched, bytes(contents)))
 
 
 def kept_files(events: Iterable[KnownEvent]) -> Iterator[Kept]:
@@ -72,20 +83,20 @@ def kept_files(events: Iterable[KnownEvent]) -> Iterator[Kept]:
     A channel is given up where its recording was: behind that nothing is whole.
     """
     ledgers: dict[ChannelId, Ledger] = {}
+    kept: list[Kept] = []
+    new_touched = partial(_KeptFiles, kept)
     for event in events:
         match event:
             case ChannelRequested(channel=channel):
-                made = ledger_for(
-                    event.request, event.detail, channel, _KeepingSFTP, _KeepingSCP
-                )
+                made = ledger_for(event.request, event.detail, channel, new_touched)
                 if made:
                     ledgers[channel] = made
             case ClientData(channel=channel) if channel in ledgers:
                 ledgers[channel].client(event.at_ms, event.data)
-                yield from _taken(ledgers[channel])
+                yield from _taken(kept)
             case TargetData(channel=channel) if channel in ledgers:
                 ledgers[channel].target(event.at_ms, event.data)
-                yield from _taken(ledgers[channel])
+                yield from _taken(kept)
             case CaptureTruncated(channel=channel) | ChannelClosed(channel=channel):
                 ledgers.pop(channel, None)
             case RecordingGap():
@@ -94,6 +105,7 @@ def kept_files(events: Iterable[KnownEvent]) -> Iterator[Kept]:
                 pass
 
 
-def _taken(ledger: Ledger) -> list[Kept]:
-    kept, ledger.kept = ledger.kept, []
-    return kept
+def _taken(kept: list[Kept]) -> list[Kept]:
+    taken = kept.copy()
+    kept.clear()
+    return taken

@@ -16,6 +16,7 @@ import enum
 import posixpath
 import re
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from msgspec import Struct
@@ -23,6 +24,7 @@ from msgspec import Struct
 from protocols.contents import Stream
 from protocols.errors import RemoteProtocolError
 from protocols.ssh.sftp_ledger import STATUS_LIMIT_CHARACTERS, text_of
+from protocols.ssh.touched_files import TouchedFiles
 from recorder.events import FileTouched
 
 LINE_LIMIT_BYTES: Final = 8192
@@ -81,14 +83,14 @@ class _File:
 class SCPLedger:
     """Reads both directions of one SCP channel. Feed it in the order bytes came."""
 
-    _new_stream: type[Stream] = Stream
-
-    def __init__(self, command: SCPCommand, channel: int = 0) -> None:
-        self._command, self._channel = command, channel
-        self._at_ms = 0
-        self._touched: list[FileTouched] = []
-        self.kept: list[tuple[FileTouched, bytes]] = []
-        """Files and their contents, where a subclass keeps these."""
+    def __init__(
+        self,
+        command: SCPCommand,
+        channel: int = 0,
+        new_touched: Callable[[int], TouchedFiles] = TouchedFiles,
+    ) -> None:
+        self._command = command
+        self._touched = new_touched(channel)
         self._reading = True
         self._expects = _Expects.LINE
         self._line = bytearray()
@@ -107,33 +109,29 @@ class SCPLedger:
 
     def close(self, at_ms: int) -> list[FileTouched]:
         """Return what was under way when the channel closed."""
-        self._at_ms = at_ms
+        self._touched.at_ms = at_ms
         if self._file is not None:
             self._finish(self._file, "incomplete")
         self._reading = False
-        return self._take_touched()
+        return self._touched.take()
 
     def _feed(self, at_ms: int, data: bytes | memoryview, *, sender: bool) -> list[FileTouched]:
         if not self._reading:
             return []
-        self._at_ms = at_ms
+        self._touched.at_ms = at_ms
         view = memoryview(data)
         try:
             while view:
                 view = view[self._sent(view) if sender else self._received(view) :]
         except RemoteProtocolError as error:
             self._give_up(str(error))
-        return self._take_touched()
-
-    def _take_touched(self) -> list[FileTouched]:
-        touched, self._touched = self._touched, []
-        return touched
+        return self._touched.take()
 
     def _give_up(self, reason: str) -> None:
         if self._file is not None:
             self._finish(self._file, "incomplete")
         self._reading = False
-        self._note("unreadable", self._command.path, outcome=reason)
+        self._touched.note("unreadable", self._command.path, outcome=reason)
 
     def _sent(self, view: memoryview) -> int:
         """Take some of what the sender wrote; return how many bytes."""
@@ -192,7 +190,7 @@ class SCPLedger:
             self._await(_Awaits.LINE)
         elif line[:1] in {b"\x01", b"\x02"}:
             # The sender cannot send something: a message, which is not answered.
-            self._note(self._operation, self._command.path, outcome=_words(line[1:]))
+            self._touched.note(self._operation, self._command.path, outcome=_words(line[1:]))
         else:
             raise RemoteProtocolError("an SCP line that says nothing known")
 
@@ -200,7 +198,7 @@ class SCPLedger:
         if self._file is not None:
             raise RemoteProtocolError("an SCP file within a file")
         path, sent_name = self._place(name)
-        self._file = _File(path, sent_name, size_bytes, self._new_stream())
+        self._file = _File(path, sent_name, size_bytes, self._touched.new_stream())
         self._expects = _Expects.CONTENTS if size_bytes else _Expects.STATUS
         self._await(_Awaits.FILE)
 
@@ -233,7 +231,7 @@ class SCPLedger:
             raise RemoteProtocolError("an SCP answer to nothing")
         awaited = self._awaiting.popleft()
         if awaited is _Awaits.FOLDER and failure:
-            self._note("mkdir", self._folder_path(), outcome=failure)
+            self._touched.note("mkdir", self._folder_path(), outcome=failure)
             self._folders.pop()
         elif awaited is _Awaits.FILE and failure:
             self._file_refused(failure)
@@ -270,40 +268,14 @@ class SCPLedger:
             outcome = file.outcome
         stream = file.stream
         digest = stream.digest() if not file.missing_bytes or stream.size_bytes else b""
-        self._note(
+        self._touched.crossed(
             self._operation,
             file.path,
-            stream.size_bytes,
+            stream,
             digest,
             outcome=outcome,
             new_path=file.sent_name,
         )
-        self._over(self._touched[-1], stream)
-
-    def _over(self, touched: FileTouched, stream: Stream) -> None:
-        """Take it that these were the contents of a file."""
-
-    def _note(
-        self,
-        operation: str,
-        path: str,
-        size_bytes: int = 0,
-        sha256: bytes = b"",
-        *,
-        outcome: str,
-        new_path: str = "",
-    ) -> None:
-        touched = FileTouched(
-            at_ms=self._at_ms,
-            channel=self._channel,
-            operation=operation,
-            path=path,
-            size_bytes=size_bytes,
-            sha256=sha256,
-            outcome=outcome,
-            new_path=new_path,
-        )
-        self._touched.append(touched)
 
 
 def _gather_line(line: bytearray, view: memoryview) -> int:

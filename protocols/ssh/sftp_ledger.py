@@ -9,6 +9,7 @@ up: it says so once, as an event, and ignores the rest of the stream.
 """
 
 import struct
+from collections.abc import Callable
 from types import MappingProxyType
 from typing import Final
 
@@ -16,6 +17,7 @@ from protocols.contents import Contents, Stream
 from protocols.errors import RemoteProtocolError
 from protocols.ssh.packets import Reader
 from protocols.ssh.sftp_messages import Kind, MessageCutter
+from protocols.ssh.touched_files import TouchedFiles
 from recorder.events import FileTouched
 
 HANDLES_LIMIT: Final = 1024
@@ -117,14 +119,10 @@ class _Request:
 class SFTPLedger:
     """Reads both directions of one SFTP channel. Feed it in the order bytes came."""
 
-    _new_stream: type[Stream] = Stream
-
-    def __init__(self, channel: int = 0) -> None:
-        self._channel = channel
-        self._at_ms = 0
-        self._touched: list[FileTouched] = []
-        self.kept: list[tuple[FileTouched, bytes]] = []
-        """Files and their contents, where a subclass keeps these."""
+    def __init__(
+        self, channel: int = 0, new_touched: Callable[[int], TouchedFiles] = TouchedFiles
+    ) -> None:
+        self._touched = new_touched(channel)
         self._files: dict[bytes, _File] = {}
         self._requests: dict[int, _Request] = {}
         self._reading = True
@@ -143,31 +141,28 @@ class SFTPLedger:
 
     def close(self, at_ms: int) -> list[FileTouched]:
         """Return what was under way when the channel closed."""
-        self._at_ms = at_ms
+        self._touched.at_ms = at_ms
         self._abandon()
         self._reading = False
-        return self._take_touched()
+        return self._touched.take()
 
     def _feed(
         self, cutter: MessageCutter, at_ms: int, data: bytes | memoryview
     ) -> list[FileTouched]:
         if not self._reading:
             return []
-        self._at_ms = at_ms
+        touched = self._touched
+        touched.at_ms = at_ms
         try:
             cutter.feed(data)
         except RemoteProtocolError as error:
             self._give_up(str(error))
-        return self._take_touched() if self._touched else []
-
-    def _take_touched(self) -> list[FileTouched]:
-        touched, self._touched = self._touched, []
-        return touched
+        return touched.take() if touched.noted else []
 
     def _give_up(self, reason: str) -> None:
         self._abandon()
         self._reading = False
-        self._note("unreadable", "", outcome=reason)
+        self._touched.note("unreadable", "", outcome=reason)
 
     def _abandon(self) -> None:
         for request in self._requests.values():
@@ -192,7 +187,7 @@ class SFTPLedger:
                 path = text_of(fields.string())
                 access = fields.uint32() if kind == Kind.OPEN else 0
                 is_folder = kind == Kind.OPENDIR
-                file = _File(path, access, self._new_stream, folder=is_folder)
+                file = _File(path, access, self._touched.new_stream, folder=is_folder)
                 self._expect(ident, _Request(kind, file))
             case Kind.CLOSE:
                 self._expect(ident, _Request(kind, self._files.pop(fields.string(), None)))
@@ -301,36 +296,12 @@ class SFTPLedger:
         if file.outcome != "ok":
             outcome = file.outcome
         for operation, stream, digest in file.operations():
-            self._note(operation, file.path, stream.size_bytes, digest, outcome=outcome)
-            self._over(self._touched[-1], stream)
-
-    def _over(self, touched: FileTouched, stream: Stream) -> None:
-        """Take it that these were the contents of a file."""
+            self._touched.crossed(operation, file.path, stream, digest, outcome=outcome)
 
     def _done(self, request: _Request, outcome: str) -> None:
-        self._note(request.operation, request.path, outcome=outcome, new_path=request.new_path)
-
-    def _note(
-        self,
-        operation: str,
-        path: str,
-        size_bytes: int = 0,
-        sha256: bytes = b"",
-        *,
-        outcome: str,
-        new_path: str = "",
-    ) -> None:
-        touched = FileTouched(
-            at_ms=self._at_ms,
-            channel=self._channel,
-            operation=operation,
-            path=path,
-            size_bytes=size_bytes,
-            sha256=sha256,
-            outcome=outcome,
-            new_path=new_path,
+        self._touched.note(
+            request.operation, request.path, outcome=outcome, new_path=request.new_path
         )
-        self._touched.append(touched)
 
 
 _WRITE_HEAD: Final = struct.Struct(">II")

@@ -1,6 +1,9 @@
 """The contents of files, out of what was recorded of their channels."""
 
 import hashlib
+from itertools import zip_longest
+
+from msgspec import structs
 
 from protocols.ssh import kept_files as keeping
 from protocols.ssh.kept_files import kept_files
@@ -68,6 +71,13 @@ def test_what_was_recorded_whole_is_there_whole():
         [(touched, contents)] = kept_files(events)
         assert (touched.operation, touched.path, contents) == (operation, "/srv/a", CONTENTS)
         assert touched.sha256 == hashlib.sha256(CONTENTS).digest()
+
+
+def test_files_of_two_channels_that_cross_at_once_are_told_apart():
+    beside = [structs.replace(event, channel=1) for event in download()]
+    both = [event for pair in zip_longest(upload(), beside) for event in pair if event]
+    found = [(one.channel, one.operation, contents) for one, contents in kept_files(both)]
+    assert found == [(1, "download", CONTENTS), (0, "upload", CONTENTS)]
 
 
 def test_behind_what_is_missing_nothing_is_put_together():
