@@ -8,22 +8,20 @@ session and no other.
 import asyncio
 import random
 from collections.abc import Callable
-from typing import Final
 from uuid import UUID
 
 import structlog
 
 from bus.contract import Grant, RedeemCredential
 from bus.errors import BusError
-from protocols.addresses import split_address
 from protocols.admission import Admission, Admitted, Departure, Refused
 from protocols.errors import AccessDeniedError, RemoteProtocolError
+from protocols.listening import OpenPorts
 from protocols.rdp.leg import Leg, LegClosedError
 from protocols.rdp.login import Login, LoginRefusedError
 from protocols.rdp.served_session import Granted, Keys, ServedSession, Surroundings
 from recorder.events import EndReason
 
-_BACKLOG: Final = 1024
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
@@ -40,19 +38,15 @@ class RDPGateway:
         )
         self._sessions: dict[UUID, ServedSession] = {}
         self._running: set[asyncio.Task[None]] = set()
-        self._servers: list[asyncio.Server] = []
+        self._ports = OpenPorts()
         self._group = asyncio.TaskGroup()
 
     async def serve(self, listening: Callable[[], None] = lambda: None) -> None:
         """Accept connections until cancelled. Raises `OSError` where it cannot listen."""
         async with self._group:
             try:
-                for address in self._around.settings.listen:
-                    host, port = split_address(address)
-                    server = await asyncio.get_running_loop().create_server(
-                        lambda: Leg(self._accepted), host, port, backlog=_BACKLOG
-                    )
-                    self._servers.append(server)
+                listen = self._around.settings.listen
+                await self._ports.open(listen, lambda: Leg(self._accepted))
                 listening()
                 await asyncio.Event().wait()
             finally:
@@ -61,9 +55,7 @@ class RDPGateway:
     @property
     def addresses(self) -> list[tuple[str, int]]:
         """Where it listens, with the real ports."""
-        return [
-            socket.getsockname()[:2] for server in self._servers for socket in server.sockets
-        ]
+        return self._ports.addresses
 
     @property
     def live_sessions(self) -> tuple[UUID, ...]:
@@ -72,8 +64,7 @@ class RDPGateway:
 
     def stop_listening(self) -> None:
         """Accept nobody new; sessions go on."""
-        for server in self._servers:
-            server.close()
+        self._ports.close()
 
     def terminate(self, session_id: UUID, reason: EndReason, text: str) -> bool:
         """End a session; say whether it was there."""

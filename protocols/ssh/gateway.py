@@ -20,9 +20,9 @@ from bus.errors import BusError
 from bus.own_account import LaunchWaits
 from bus.proof import proof
 from bus.sealed import Opener
-from protocols.addresses import split_address
 from protocols.admission import Admission, Admitted, Departure, Refused
 from protocols.errors import AccessDeniedError
+from protocols.listening import OpenPorts
 from protocols.ssh import algorithms
 from protocols.ssh.accounts import AskedAccount, LaunchOrder, Place, Visitor
 from protocols.ssh.auth import Entered, Redeemed
@@ -35,7 +35,6 @@ from protocols.ssh.terminal.pages import plain
 from recorder.events import EndReason
 from recorder.session_info import TargetProtocol
 
-_BACKLOG: Final = 1024
 _TICK_S: Final = 0.1
 """How soon a typed line whose echo does not come is decided."""
 
@@ -60,20 +59,14 @@ class SSHGateway:
         self._ticking: set[Terminal] = set()
         self._something_ticks = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
-        self._servers: list[asyncio.Server] = []
+        self._ports = OpenPorts()
         self._group = asyncio.TaskGroup()
 
     async def serve(self, listening: Callable[[], None] = lambda: None) -> None:
         """Accept connections until cancelled. Raises `OSError` where it cannot listen."""
-        loop = asyncio.get_running_loop()
         async with self._group:
             try:
-                for address in self._around.settings.listen:
-                    host, port = split_address(address)
-                    server = await loop.create_server(
-                        self._new_leg, host, port, backlog=_BACKLOG
-                    )
-                    self._servers.append(server)
+                await self._ports.open(self._around.settings.listen, self._new_leg)
                 listening()
                 await self._tick()
             finally:
@@ -82,9 +75,7 @@ class SSHGateway:
     @property
     def addresses(self) -> list[tuple[str, int]]:
         """Where it listens, with the real ports."""
-        return [
-            socket.getsockname()[:2] for server in self._servers for socket in server.sockets
-        ]
+        return self._ports.addresses
 
     @property
     def live_sessions(self) -> tuple[UUID, ...]:
@@ -93,8 +84,7 @@ class SSHGateway:
 
     def stop_listening(self) -> None:
         """Accept nobody new; sessions go on."""
-        for server in self._servers:
-            server.close()
+        self._ports.close()
 
     def terminate(self, session_id: UUID, reason: EndReason, text: str) -> bool:
         """End a session, telling its user `text`; say whether it was there."""
