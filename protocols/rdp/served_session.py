@@ -22,7 +22,6 @@ from bus.errors import BusError
 from bus.sealed import Opener, credential_info
 from config.model import RDPSettings
 from protocols.errors import RemoteProtocolError, TargetUnreachableError
-from protocols.ports import GrantBroker, RecorderFactory
 from protocols.rdp.acceptor import Acceptor, ClientSide
 from protocols.rdp.certificates import TargetCertificates
 from protocols.rdp.channel_policy import REDIRECTION, channel_terms, static_channels
@@ -34,11 +33,11 @@ from protocols.rdp.relay import Ended, Relay, Side
 from protocols.rdp.wire.errinfo import ErrorInfo
 from protocols.rdp.wire.redirection import Redirection
 from protocols.rdp.wire.ts_request import PasswordCredentials
+from protocols.recording_start import AnySurroundings, say_unrecorded, start_recording
 from protocols.session import Happened, Session
 from recorder.errors import RecordingLostError
 from recorder.events import EndReason
-from recorder.ports import Clock, EventSink
-from recorder.session_info import SessionInfo
+from recorder.ports import EventSink
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _credentials = msgspec.msgpack.Decoder(TargetCredential)
@@ -72,17 +71,10 @@ class Keys(Struct, frozen=True, kw_only=True):
     """Of the certificate in `context`, as CredSSP binds to it."""
 
 
-class Surroundings(Struct, frozen=True, kw_only=True):
-    """What every session of a gateway shares."""
+class Surroundings(AnySurroundings, frozen=True, kw_only=True):
+    """What every session of this gateway shares."""
 
     settings: RDPSettings
-    site: str
-    engine_id: str
-    broker: GrantBroker
-    recorders: RecorderFactory
-    clock: Clock
-    crossed_bytes: list[int] = msgspec.field(default_factory=lambda: [0, 0])
-    """By `Side`: what came from clients and from targets in sessions, since the start."""
 
 
 class Granted(Struct, frozen=True, kw_only=True):
@@ -131,7 +123,9 @@ class ServedSession:
         """Serve the session until it is over. Raises nothing that a peer can cause."""
         log = _log.bind(session_id=str(self.grant.session_id))
         try:
-            sink = self._sink = await self._around.recorders.start(self._info())
+            sink = self._sink = await start_recording(
+                self.grant, self._around, self._granted.leg.peer_address
+            )
         except RecordingLostError as error:
             await self._refuse_unrecorded(error)
             return
@@ -372,23 +366,4 @@ class ServedSession:
         _log.error("session.refused", session_id=str(self.grant.session_id), error=str(error))
         self._granted.leg.write(self._granted.acceptor.denial(ErrorInfo.DENIED))
         await self._granted.leg.close()
-        try:
-            await self._around.broker.session_failed(
-                self.grant, EndReason.RECORDING_LOST, str(error)
-            )
-        except BusError as unsaid:
-            _log.warning("session.refusal_unsaid", error=str(unsaid))
-
-    def _info(self) -> SessionInfo:
-        grant, around = self.grant, self._around
-        return SessionInfo(
-            session_id=grant.session_id,
-            user=grant.user,
-            secret_name=grant.secret_name,
-            target=grant.target,
-            site=around.site,
-            engine_id=around.engine_id,
-            client_address=self._granted.leg.peer_address,
-            terms=grant.terms,
-            started_at=around.clock.now(),
-        )
+        await say_unrecorded(self.grant, self._around.broker, error)

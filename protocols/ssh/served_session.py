@@ -22,7 +22,7 @@ from bus.errors import BusError
 from bus.sealed import credential_info
 from config.model import SSHSettings
 from protocols.errors import RemoteProtocolError, TargetUnreachableError
-from protocols.ports import GrantBroker, RecorderFactory
+from protocols.recording_start import AnySurroundings, say_unrecorded, start_recording
 from protocols.session import Happened, Session
 from protocols.ssh.auth import Redeemed
 from protocols.ssh.becoming import Become, become
@@ -35,8 +35,7 @@ from protocols.ssh.legs import Leg, Relay, Rules, UserLeg, Wiring
 from protocols.ssh.target import HostKeys
 from recorder.errors import RecordingLostError
 from recorder.events import EndReason
-from recorder.ports import Clock, EventSink
-from recorder.session_info import SessionInfo
+from recorder.ports import EventSink
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _credentials = msgspec.msgpack.Decoder(TargetCredential)
@@ -49,18 +48,11 @@ _SILENT: Final = frozenset({EndReason.CLIENT_LEFT})
 """Ends that the user need not be told of."""
 
 
-class Surroundings(Struct, frozen=True, kw_only=True):
-    """What every session of a gateway shares."""
+class Surroundings(AnySurroundings, frozen=True, kw_only=True):
+    """What every session of this gateway shares."""
 
     settings: SSHSettings
     capture_limit_bytes: int
-    site: str
-    engine_id: str
-    broker: GrantBroker
-    recorders: RecorderFactory
-    clock: Clock
-    crossed_bytes: list[int] = msgspec.field(default_factory=lambda: [0, 0])
-    """By `Side`: what came from clients and from targets in sessions, since the start."""
 
 
 class Ending(Struct, frozen=True):
@@ -153,7 +145,9 @@ class ServedSession:
         log = _log.bind(session_id=str(self.grant.session_id))
         self._client.on_closed = self._client_closed
         try:
-            self._sink = await self._around.recorders.start(self._info())
+            self._sink = await start_recording(
+                self.grant, self._around, self._client.peer_address
+            )
         except RecordingLostError as error:
             await self._refuse_unrecorded(error)
             return
@@ -367,26 +361,7 @@ class ServedSession:
         _log.error("session.refused", session_id=str(self.grant.session_id), error=str(error))
         text = f"proxyd: this session cannot be recorded, so it is refused: {error}"
         self._client.leave(asyncssh.DISC_BY_APPLICATION, _printable(text))
-        try:
-            await self._around.broker.session_failed(
-                self.grant, EndReason.RECORDING_LOST, str(error)
-            )
-        except BusError as unsaid:
-            _log.warning("session.refusal_unsaid", error=str(unsaid))
-
-    def _info(self) -> SessionInfo:
-        grant, around = self.grant, self._around
-        return SessionInfo(
-            session_id=grant.session_id,
-            user=grant.user,
-            secret_name=grant.secret_name,
-            target=grant.target,
-            site=around.site,
-            engine_id=around.engine_id,
-            client_address=self._client.peer_address,
-            terms=grant.terms,
-            started_at=around.clock.now(),
-        )
+        await say_unrecorded(self.grant, self._around.broker, error)
 
 
 def _printable(text: str) -> str:
