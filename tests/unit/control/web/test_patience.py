@@ -49,6 +49,8 @@ async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     server = await asyncio.get_running_loop().create_server(made, "127.0.0.1", 0)
     async with asyncio.timeout(20), server:
         yield server.sockets[0].getsockname()[1]
+    # Connections close in a later turn of the loop.
+    await asyncio.sleep(0.05)
 
 
 async def test_whoever_sends_slowly_is_not_waited_for(port: int):
