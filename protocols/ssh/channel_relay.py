@@ -1,4 +1,4 @@
-"""The relay behind the packet relay: channel by channel, on asyncssh's public API alone.
+"""The relay behind the packet relay: channel by channel, on asyncssh's public API but a limit.
 
 It stands in where the packet relay cannot work, above all on the day a new asyncssh moves
 a private name. It records the same events in the same order. asyncssh ends the channels of
