@@ -53,28 +53,13 @@ class _KeptFiles(TouchedFiles):
         super().__init__(channel)
         self._kept = kept
 
-    def crossed(
-        self,
-        operation: str,
-        path: str,
-        stream: Stream,
-        sha256: bytes,
-        *,
-        outcome: str,
-        new_path: str = "",
-    ) -> FileTouched:
-        """Note it, and keep the contents."""
-        touched = super().crossed(
-            operation, path, stream, sha256, outcome=outcome, new_path=new_path
-        )
+    def over(self, touched: FileTouched, stream: Stream) -> None:
+        """Keep the contents."""
         # Without a digest nobody could say that these are the bytes.
         if isinstance(stream, _KeepingStream) and touched.sha256:
-            self._keep(touched, stream.contents)
-        return touched
-
-    def _keep(self, touched: FileTouched, contents: bytearray) -> None:
-        if len(contents) == touched.size_bytes:
-            self._kept.append((touched, bytes(contents)))
+            contents = bytes(stream.contents)
+            if len(contents) == touched.size_bytes:
+                self._kept.append((touched, contents))
 
 
 def kept_files(events: Iterable[KnownEvent]) -> Iterator[Kept]:

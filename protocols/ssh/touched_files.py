@@ -61,6 +61,11 @@ class TouchedFiles:
         new_path: str = "",
     ) -> FileTouched:
         """Note that no more of a file's contents crosses; `stream` took them."""
-        return self.note(
+        touched = self.note(
             operation, path, stream.size_bytes, sha256, outcome=outcome, new_path=new_path
         )
+        self.over(touched, stream)
+        return touched
+
+    def over(self, touched: FileTouched, stream: Stream) -> None:
+        """Take it that these were the contents of a file."""
