@@ -61,10 +61,6 @@ _SIGNED_AS = b"proxyd chunk 2\x00"
 _LEVEL = 3
 """zstd-3 packs 400 MB/s at 16 % of the size; higher levels cost more than they save."""
 
-_SAMPLES, _SAMPLE_BYTES = 16, 64 * 1024
-_PACKED = 0.9
-"""What packs less is not worth its time: it costs the engine half as much as all else."""
-
 
 class SealReason(enum.StrEnum):
     """Why a chunk was closed."""
@@ -125,7 +121,8 @@ class Chunk(Struct, frozen=True, kw_only=True, dict=True):
     """A chunk whose header was read; its payload is still packed."""
 
     header: ChunkHeader
-    encoded: bytes
+    pieces: tuple[bytes, ...]
+    """All its bytes, put together for whoever asks for `encoded`: who writes does not."""
     payload_offset: int
     data_key: bytes = b""
     """Unwrapped; empty where it is not known, and the payload cannot be read."""
@@ -133,6 +130,16 @@ class Chunk(Struct, frozen=True, kw_only=True, dict=True):
     def __repr__(self) -> str:
         # The key opens the recording, and a representation ends up in logs.
         return f"Chunk({self.header.session_id}, {self.header.sequence})"
+
+    @cached_property
+    def encoded(self) -> bytes:
+        """All its bytes."""
+        return b"".join(self.pieces)
+
+    @property
+    def size_bytes(self) -> int:
+        """How many bytes that are."""
+        return sum(map(len, self.pieces))
 
     @cached_property
     def digest(self) -> Digest:
@@ -278,23 +285,11 @@ def _signed(
     digest = sha256.digest()
     signature = signer.sign(_SIGNED_AS + digest)
     crc = crc32(signature, crc)
-    # Put together once: a payload may be as large as its segment.
-    encoded = b"".join((front, *payload, signature, crc.to_bytes(_CRC_BYTES, "big")))
-    chunk = Chunk(header=header, encoded=encoded, payload_offset=len(front))
+    pieces = (front, *payload, signature + crc.to_bytes(_CRC_BYTES, "big"))
+    chunk = Chunk(header=header, pieces=pieces, payload_offset=len(front))
     # Whoever follows it wants it at once, and it costs as much as the encryption.
     chunk.__dict__["digest"] = digest
     return chunk
-
-
-def packs(bodies: Sequence[bytes]) -> bool:
-    """Say whether compressing is worth its time, by samples from all over `bodies`."""
-    step = max(1, len(bodies) // _SAMPLES)
-    sampled = bodies[::step]
-    each = _SAMPLE_BYTES // len(sampled)
-    sample = b"".join(body[len(body) // 2 :][:each] for body in sampled)
-    if len(sample) < _SAMPLE_BYTES // 2:
-        return True
-    return len(zstandard.ZstdCompressor(level=1).compress(sample)) < _PACKED * len(sample)
 
 
 def decode(encoded: bytes, data_key: bytes = b"") -> Chunk:
@@ -317,7 +312,7 @@ def decode(encoded: bytes, data_key: bytes = b"") -> Chunk:
     if crc32(memoryview(encoded)[:-_CRC_BYTES]) != int.from_bytes(encoded[-_CRC_BYTES:], "big"):
         raise CorruptChunkError("damaged chunk: its checksum differs")
     header = _header(encoded[8 : 8 + size], 2)
-    return Chunk(header=header, encoded=encoded, payload_offset=8 + size, data_key=data_key)
+    return Chunk(header=header, pieces=(encoded,), payload_offset=8 + size, data_key=data_key)
 
 
 def _decode_1(encoded: bytes) -> Chunk:
@@ -327,7 +322,7 @@ def _decode_1(encoded: bytes) -> Chunk:
     if crc32(memoryview(encoded)[8:]) != int.from_bytes(encoded[4:8], "big"):
         raise CorruptChunkError("damaged chunk: its checksum differs")
     header = _header(encoded[12 : 12 + size], 1)
-    return Chunk(header=header, encoded=encoded, payload_offset=12 + size)
+    return Chunk(header=header, pieces=(encoded,), payload_offset=12 + size)
 
 
 def _header(packed: bytes, format_: int) -> ChunkHeader:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 from uuid import UUID
 
+import zstandard
 from msgspec import Struct, structs
 
 from recorder.chunk import (
@@ -23,7 +24,6 @@ from recorder.chunk import (
     encode,
     encode_as_written,
     frame,
-    packs,
     read_frames,
 )
 from recorder.data_key import DataKey
@@ -38,6 +38,11 @@ from recorder.events import (
 from recorder.signing import ChunkSigner
 
 _SHOWN: Final = (TargetData, TargetErrorData)
+_FEW = 64
+"""So many pieces are hashed and written one by one; more of them are put together first."""
+_SAMPLES, _SAMPLE_BYTES = 16, 64 * 1024
+_PACKED = 0.9
+"""What packs less is not worth its time: it costs the engine half as much as all else."""
 
 
 class Link(Struct, frozen=True, kw_only=True):
@@ -167,12 +172,14 @@ class Chunker:
         """
         bodies = [one.body for one in written]
         header = self._header(bodies, sealed, first_at, end_reason)
-        if end_reason is not None or packs(bodies):
+        if end_reason is not None or _packs(bodies):
             frames = b"".join(frame(body) for body in bodies)
             header = structs.replace(header, frames_bytes=len(frames))
             return encode(header, frames, self._key, self._signer)
         pieces = [piece for one in written for piece in one.pieces]
-        size_bytes = sum(len(piece) for piece in pieces)
+        if len(pieces) > _FEW:
+            pieces = [b"".join(pieces)]
+        size_bytes = sum(map(len, pieces))
         header = structs.replace(header, frames_bytes=size_bytes, codec="frames")
         return encode_as_written(header, pieces, self._signer)
 
@@ -214,3 +221,14 @@ class Chunker:
         """Take note that `chunk`, sealed last, is on disk: the next one is linked to it."""
         self._previous = Link(header=chunk.header, digest=chunk.digest)
         self._totals = self._totals_then
+
+
+def _packs(bodies: Sequence[bytes]) -> bool:
+    """Say whether compressing is worth its time, by samples from all over `bodies`."""
+    step = max(1, len(bodies) // _SAMPLES)
+    sampled = [memoryview(body) for body in bodies[::step]]
+    each = _SAMPLE_BYTES // len(sampled)
+    sample = b"".join(body[len(body) // 2 :][:each] for body in sampled)
+    if len(sample) < _SAMPLE_BYTES // 2:
+        return True
+    return len(zstandard.ZstdCompressor(level=1).compress(sample)) < _PACKED * len(sample)

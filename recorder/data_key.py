@@ -58,11 +58,14 @@ class DataKey:
         self._bound = session_id.bytes
         self.wrapped = wrapped
 
-    def encrypt_frame(self, segment: int, number: int, body: bytes) -> bytes:
-        """Return what stands for `body` in a segment. A keystroke waits for this."""
+    def encrypt_frame(self, segment: int, number: int, body: bytes) -> tuple[bytes, bytes]:
+        """Return what stands for `body` in a segment, in two pieces: number and ciphertext.
+
+        A keystroke waits for this, and a picture is not copied once more.
+        """
         counted = number.to_bytes(_NUMBER_BYTES, "big")
         nonce = _OF_FRAME + segment.to_bytes(7, "big") + counted
-        return counted + self._aead.encrypt(nonce, body, self._bound)
+        return counted, self._aead.encrypt(nonce, body, self._bound)
 
     def decrypt_frame(self, segment: int, sealed: bytes) -> bytes:
         """Return the body; raise `CorruptChunkError` where it is not of this place."""

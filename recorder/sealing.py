@@ -102,7 +102,7 @@ class Seals:
             session_id=session_id,
             sequence=header.sequence,
             sealed=header.sealed.value,
-            size_bytes=len(outcome.encoded),
+            size_bytes=outcome.size_bytes,
             cut_bytes=header.cut_bytes,
         )
         self._sealed(self._session_id, header.sealed)

@@ -116,9 +116,10 @@ class Segment:
 
     def append(self, body: bytes) -> None:
         """Encrypt one frame and write it whole, or leave nothing of it behind."""
-        sealed = self._key.encrypt_frame(self.sequence, self._frames, body)
+        counted, sealed = self._key.encrypt_frame(self.sequence, self._frames, body)
         self._frames += 1
-        front = _FRONT.pack(len(sealed), crc32(sealed))
+        sealed_bytes, checksum = len(counted) + len(sealed), crc32(sealed, crc32(counted))
+        front = _FRONT.pack(sealed_bytes, checksum) + counted
         size_bytes = len(front) + len(sealed)
         pieces = (front + sealed,) if size_bytes <= _JOIN_BYTES else (front, sealed)
         if len(pieces) == 1:

@@ -42,7 +42,7 @@ def self_test(
     signer = keys.signer
     data_key = keys.recording_key.new_data_key(_NOBODY)
     body = encode_burst([TargetData(at_ms=0, channel=0, data=_MARK)])
-    _test_frames(data_key.encrypt_frame(0, 0, body), body)
+    _test_frames(b"".join(data_key.encrypt_frame(0, 0, body)), body)
     chunk = Chunker(_NOBODY, data_key, signer).seal(frame(body), SealReason.SIZE, first_at=now)
     _test_signature(chunk, signers or _OnlyOurs(_key_of(signer.engine_id, signer.public)), now)
     if _MARK in chunk.encoded:
@@ -75,7 +75,7 @@ def _test_signature(chunk: Chunk, signers: KnownSigners, now: dt.datetime) -> No
         altered[bit // 8] ^= 1 << bit % 8
         # Past the checksum, as somebody would come who means it.
         forged = Chunk(
-            header=chunk.header, encoded=bytes(altered), payload_offset=chunk.payload_offset
+            header=chunk.header, pieces=(bytes(altered),), payload_offset=chunk.payload_offset
         )
         if _is_believed(forged, signers, now):
             raise SelfTestError(

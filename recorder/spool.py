@@ -15,7 +15,7 @@ import errno
 import os
 import shutil
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from uuid import UUID
 
@@ -132,8 +132,8 @@ class Spool:
     def add(self, chunk: Chunk) -> None:
         """Bring a sealed chunk to the disk. Adding it again is harmless."""
         session_id, sequence = chunk.header.session_id, chunk.header.sequence
-        self._write(self._chunk_path(session_id, sequence), chunk.encoded)
-        self.take_over(session_id, sequence, len(chunk.encoded))
+        self._write(self._chunk_path(session_id, sequence), chunk.pieces)
+        self.take_over(session_id, sequence, chunk.size_bytes)
 
     def take_over(self, session_id: UUID, sequence: int, size_bytes: int) -> None:
         """Count a chunk that is on the disk as waiting to be shipped."""
@@ -172,7 +172,7 @@ class Spool:
             shutil.rmtree(self.folder(session_id))
         else:
             link = Link(header=chunk.header, digest=chunk.digest)
-            self._write(self.folder(session_id) / LINK, msgspec.msgpack.encode(link))
+            self._write(self.folder(session_id) / LINK, (msgspec.msgpack.encode(link),))
             self._chunk_path(session_id, sequence).unlink(missing_ok=True)
         self.forget(session_id, sequence)
         return True
@@ -209,7 +209,7 @@ class Spool:
         for sequence in set(wanted) - found:
             aside = self.directory / QUARANTINE / f"{session_id}-{sequence}.chunk"
             try:
-                size_bytes = len(decode(aside.read_bytes()).encoded)
+                size_bytes = decode(aside.read_bytes()).size_bytes
                 self.folder(session_id).mkdir(mode=0o700, exist_ok=True)
                 aside.replace(self._chunk_path(session_id, sequence))
             except (OSError, CorruptChunkError):
@@ -324,13 +324,13 @@ class Spool:
     def _chunk_path(self, session_id: UUID, sequence: int) -> Path:
         return self.folder(session_id) / f"{sequence}.chunk"
 
-    def _write(self, path: Path, content: bytes) -> None:
+    def _write(self, path: Path, pieces: Sequence[bytes]) -> None:
         try:
-            write_durably(path, content)
+            write_durably(path, pieces)
         except OSError as error:
             if not self.makes_room(error):
                 raise
-            write_durably(path, content)
+            write_durably(path, pieces)
 
     def _fill_reserve(self) -> None:
         used, available = _used_and_available(self.directory)
@@ -368,12 +368,13 @@ class Spool:
         self._level = level
 
 
-def write_durably(path: Path, content: bytes) -> None:
+def write_durably(path: Path, pieces: Sequence[bytes]) -> None:
     """Write a file so that its name stands for all of it, whenever the power goes."""
     making = path.with_name(path.name + ".tmp")
     descriptor = os.open(making, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        write_whole(descriptor, content)
+        for piece in pieces:
+            write_whole(descriptor, piece)
         os.fdatasync(descriptor)
     except OSError:
         making.unlink(missing_ok=True)

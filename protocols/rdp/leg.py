@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import socket
 import ssl
+from collections import deque
 from collections.abc import Callable
 from typing import Final, cast
 
 from protocols.errors import RemoteProtocolError
 
 READ_BYTES: Final = 256 * 1024
-"""So much may wait to be read; what one read takes is one burst, one event."""
+"""So much may wait to be read; as much of it as fits into this is one burst, one event."""
 _PLAIN_BYTES: Final = 16 * 1024
 """For a read without TLS: a handshake's first words."""
 _CLOSE_S: Final = 2.0
@@ -32,7 +33,7 @@ class Leg(asyncio.BufferedProtocol):
         self._accepted = accepted
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
-        self._came: list[bytes] = []
+        self._came: deque[bytes] = deque()
         self._came_bytes = 0
         self._reading = True
         self._waiter: asyncio.Future[None] | None = None
@@ -127,13 +128,16 @@ class Leg(asyncio.BufferedProtocol):
                 await self._waiter
             finally:
                 self._waiter = None
-        data = self._came[0] if len(self._came) == 1 else b"".join(self._came)
-        self._came.clear()
-        self._came_bytes = 0
-        if not self._reading and self._transport is not None:
+        burst = [self._came.popleft()]
+        size_bytes = len(burst[0])
+        while self._came and size_bytes + len(self._came[0]) <= READ_BYTES:
+            burst.append(self._came.popleft())
+            size_bytes += len(burst[-1])
+        self._came_bytes -= size_bytes
+        if not self._reading and not self._came and self._transport is not None:
             self._reading = True
             self._transport.resume_reading()
-        return data
+        return burst[0] if len(burst) == 1 else b"".join(burst)
 
     def write(self, data: bytes) -> None:
         """Send without waiting."""

@@ -65,7 +65,9 @@ async def both(contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> Both:
 async def everything(leg: Leg, size_bytes: int, *, pause_s: float = 0) -> bytes:
     came = b""
     while len(came) < size_bytes:
-        came += await leg.read()
+        burst = await leg.read()
+        assert len(burst) <= READ_BYTES
+        came += burst
         await asyncio.sleep(pause_s)
     return came
 

@@ -310,7 +310,7 @@ def test_a_poison_chunk_stops_no_other(postgresql: str):
     good = chunks[2]
     torn = Chunk(
         header=good.header,
-        encoded=good.encoded[:-9] + b"?" * 9,
+        pieces=(good.encoded[:-9], b"?" * 9),
         payload_offset=good.payload_offset,
     )
     forged = chunk(

@@ -78,7 +78,7 @@ def test_any_flipped_bit_is_found_even_where_the_stores_digest_was_made_to_fit(n
     bit = data.draw(st.integers(0, 8 * len(altered) - 1))
     altered[bit // 8] ^= 1 << bit % 8
     fitting = Chunk(
-        header=CHUNKS[number].header, encoded=bytes(altered), payload_offset=0
+        header=CHUNKS[number].header, pieces=(bytes(altered),), payload_offset=0
     ).digest
     stored[number] = msgspec.structs.replace(
         stored[number], encoded=bytes(altered), digest=fitting

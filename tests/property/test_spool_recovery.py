@@ -35,7 +35,7 @@ BURSTS: list[list[KnownEvent]] = [
 ]
 FRONT = front_of(SESSION, STARTED, DATA_KEY.wrapped)
 FRAMES = [
-    frame(DATA_KEY.encrypt_frame(0, number, encode_burst(burst)))
+    frame(b"".join(DATA_KEY.encrypt_frame(0, number, encode_burst(burst))))
     for number, burst in enumerate(BURSTS)
 ]
 

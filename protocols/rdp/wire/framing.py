@@ -34,16 +34,23 @@ class Splitter:
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take bytes; return the packets that they completed, in order."""
-        # Most reads begin with a packet: nothing is copied but the packets themselves.
-        source = self._rest + data if self._rest else data
+        # Nothing is copied but the packets themselves: a read may be a hundred of them.
         packets: list[bytes] = []
-        start, end = 0, len(source)
-        while size := _size(source, start, end):
+        start, end, rest = 0, len(data), self._rest
+        if rest:
+            begun = rest + data[:TPKT_BYTES]
+            size = _size(begun, 0, len(begun))
+            start = size - len(rest)
+            if not size or start > end:
+                self._rest = rest + data
+                return packets
+            packets.append(rest + data[:start])
+        while size := _size(data, start, end):
             if end - start < size:
                 break
-            packets.append(source[start : start + size])
+            packets.append(data[start : start + size])
             start += size
-        self._rest = source[start:]
+        self._rest = data[start:]
         return packets
 
     def take_rest(self) -> bytes:

@@ -43,7 +43,7 @@ def test_what_has_come_is_taken_together_in_its_order_up_to_a_bound(backlog):
 def test_large_chunks_are_taken_up_to_a_number_of_bytes_and_the_largest_alone(backlog):
     def sized(size: int) -> Chunk:
         return Chunk(
-            header=SMALL.header, encoded=bytes(size), payload_offset=SMALL.payload_offset
+            header=SMALL.header, pieces=(bytes(size),), payload_offset=SMALL.payload_offset
         )
 
     half, beyond = sized(AT_ONCE_BYTES // 2), sized(AT_ONCE_BYTES + 1)

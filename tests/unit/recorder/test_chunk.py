@@ -142,7 +142,7 @@ def test_an_old_chunk_bears_no_signature():
 def test_an_old_payload_that_is_not_zstd_is_refused():
     payload = b"no zstd here, but long enough"
     torn = msgspec.structs.replace(
-        OLD[0], encoded=OLD[0].encoded[: OLD[0].payload_offset] + payload
+        OLD[0], pieces=(OLD[0].encoded[: OLD[0].payload_offset], payload)
     )
     with pytest.raises(CorruptChunkError):
         torn.frames()
@@ -152,7 +152,7 @@ def test_an_old_payload_without_its_end_is_refused():
     content = zstandard.ZstdCompressor(write_checksum=True).compress(b"x" * 100)
     header = msgspec.structs.replace(OLD[0].header, frames_bytes=100)
     short = msgspec.structs.replace(
-        OLD[0], header=header, encoded=content[:-2], payload_offset=0
+        OLD[0], header=header, pieces=(content[:-2],), payload_offset=0
     )
     with pytest.raises(CorruptChunkError, match="does not inflate"):
         short.frames()
@@ -180,7 +180,7 @@ def test_a_payload_belongs_to_its_header():
         + bytes(68)
     )
     with pytest.raises(CorruptChunkError, match="does not decrypt"):
-        msgspec.structs.replace(moved, encoded=glued).frames()
+        msgspec.structs.replace(moved, pieces=(glued,)).frames()
 
 
 def test_a_signed_chunk_says_who_sealed_it():
@@ -206,7 +206,7 @@ def test_a_chunk_of_a_stranger_is_not_believed(made: Chunk, signers: Signers):
 
 def test_another_signature_on_a_chunk_is_not_believed():
     other = chunk([ClientData(at_ms=0, channel=0, data=b"rm\r")])
-    forged = msgspec.structs.replace(FIRST, encoded=FIRST.encoded[:-68] + other.encoded[-68:])
+    forged = msgspec.structs.replace(FIRST, pieces=(FIRST.encoded[:-68], other.encoded[-68:]))
     with pytest.raises(UntrustedChunkError, match="is not that of engine-1"):
         check_signed(forged, Signers(), None)
 

@@ -86,7 +86,7 @@ def written(*bodies: bytes) -> list[Written]:
     """Frames as a segment keeps them, the first of its session."""
     frames = []
     for number, body in enumerate(bodies):
-        sealed = DATA_KEY.encrypt_frame(0, number, body)
+        sealed = b"".join(DATA_KEY.encrypt_frame(0, number, body))
         frames.append(Written(body, (frame(sealed)[:8], sealed)))
     return frames
 
@@ -97,10 +97,17 @@ NOISE = [
 ]
 
 
-def test_noise_is_sealed_as_it_lies_and_reads_as_if_it_were_packed():
+CRUMBS = [
+    encode_burst([TargetData(at_ms=number, channel=0, data=os.urandom(3_000))])
+    for number in range(100)
+]
+
+
+@pytest.mark.parametrize("bodies", [NOISE, CRUMBS], ids=len)
+def test_noise_is_sealed_as_it_lies_and_reads_as_if_it_were_packed(bodies: list[bytes]):
     chunker, other = Chunker(SESSION, DATA_KEY, SIGNER), Chunker(SESSION, DATA_KEY, SIGNER)
-    lying = chunker.seal_written(written(*NOISE), SealReason.SIZE, first_at=STARTED)
-    packed = other.seal(b"".join(map(frame, NOISE)), SealReason.SIZE, first_at=STARTED)
+    lying = chunker.seal_written(written(*bodies), SealReason.SIZE, first_at=STARTED)
+    packed = other.seal(b"".join(map(frame, bodies)), SealReason.SIZE, first_at=STARTED)
     assert (lying.header.codec, packed.header.codec) == ("frames", "zstd")
     assert readable(lying).frames() == readable(packed).frames()
     assert readable(lying).unpack() == readable(packed).unpack()

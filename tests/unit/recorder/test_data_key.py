@@ -18,10 +18,15 @@ KEY = KEYS.recording_key.new_data_key(SESSION)
 BODY = b"marked-secret"
 
 
+def sealed(segment: int = 0, number: int = 0) -> bytes:
+    """What stands for `BODY` there."""
+    return b"".join(KEY.encrypt_frame(segment, number, BODY))
+
+
 def test_only_the_storage_side_has_the_data_key():
     secret = RECORDING_KEY.unwrap(SESSION, KEY.wrapped)
     again = DataKey(SESSION, secret, KEY.wrapped)
-    assert again.decrypt_frame(0, KEY.encrypt_frame(0, 0, BODY)) == BODY
+    assert again.decrypt_frame(0, sealed()) == BODY
     assert secret not in KEY.wrapped.sealed
     assert len(KEY.wrapped.sealed) == 80
 
@@ -29,7 +34,7 @@ def test_only_the_storage_side_has_the_data_key():
 def test_each_session_has_a_key_of_its_own():
     other = KEYS.recording_key.new_data_key(SESSION)
     with pytest.raises(CorruptChunkError):
-        other.decrypt_frame(0, KEY.encrypt_frame(0, 0, BODY))
+        other.decrypt_frame(0, sealed())
 
 
 def test_a_wrapped_key_opens_for_its_own_session_alone():
@@ -44,7 +49,7 @@ def test_a_wrapped_key_that_was_altered_is_refused(sealed: bytes):
 
 
 def test_a_frame_tells_neither_its_body_nor_that_it_came_before():
-    first, second = KEY.encrypt_frame(0, 0, BODY), KEY.encrypt_frame(0, 1, BODY)
+    first, second = sealed(), sealed(number=1)
     assert BODY not in first
     assert first[4:] != second[4:]
     assert len(first) == len(BODY) + FRAME_OVERHEAD_BYTES
@@ -52,10 +57,10 @@ def test_a_frame_tells_neither_its_body_nor_that_it_came_before():
 
 @pytest.mark.parametrize("bit", range(0, 8 * (len(BODY) + FRAME_OVERHEAD_BYTES), 7))
 def test_every_flipped_bit_of_a_frame_is_found(bit: int):
-    sealed = bytearray(KEY.encrypt_frame(3, 9, BODY))
-    sealed[bit // 8] ^= 1 << bit % 8
+    altered = bytearray(sealed(3, 9))
+    altered[bit // 8] ^= 1 << bit % 8
     with pytest.raises(CorruptChunkError):
-        KEY.decrypt_frame(3, bytes(sealed))
+        KEY.decrypt_frame(3, bytes(altered))
 
 
 @pytest.mark.parametrize("sealed", [b"", b"1234", bytes(19), bytes(20)])

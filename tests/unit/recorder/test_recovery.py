@@ -38,7 +38,7 @@ FRONT = front_of(SESSION, STARTED, DATA_KEY.wrapped)
 def written(number: int, *events: KnownEvent) -> bytes:
     """A segment as an engine leaves it, a frame for each event."""
     return FRONT + b"".join(
-        frame(DATA_KEY.encrypt_frame(number, place, encode_burst([event])))
+        frame(b"".join(DATA_KEY.encrypt_frame(number, place, encode_burst([event]))))
         for place, event in enumerate(events)
     )
 

@@ -45,7 +45,9 @@ def test_a_signer_that_signs_something_else_is_noticed():
 
 
 def test_encryption_that_does_nothing_is_noticed(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(DataKey, "encrypt_frame", lambda self, segment, number, body: body)
+    monkeypatch.setattr(
+        DataKey, "encrypt_frame", lambda self, segment, number, body: (b"", body)
+    )
     with pytest.raises(SelfTestError, match="in clear"):
         self_test(KEYS, STARTED)
 

@@ -235,7 +235,7 @@ def test_a_file_that_could_not_be_written_has_no_name(
 
     monkeypatch.setattr(os, "fdatasync", fail)
     with pytest.raises(OSError, match="Input/output"):
-        write_durably(tmp_path / "0.chunk", b"content")
+        write_durably(tmp_path / "0.chunk", (b"con", b"tent"))
     assert list(tmp_path.iterdir()) == []
 
 

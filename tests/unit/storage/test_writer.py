@@ -96,7 +96,7 @@ def test_a_damaged_chunk_goes_to_quarantine(writer: Writer, database: Database):
     first, *_ = three_chunks()
     damaged = Chunk(
         header=first.header,
-        encoded=first.encoded[:-5] + b"?????",
+        pieces=(first.encoded[:-5], b"?????"),
         payload_offset=first.payload_offset,
     )
     with pytest.raises(DamagedChunkError):
@@ -250,7 +250,7 @@ def test_a_missing_recording_key_is_no_fault_of_the_chunk(database: Database):
 def sealed_by_recovery(events: list[KnownEvent], **header: object) -> Chunk:
     """What the next life of an engine makes of a segment that it cannot read."""
     frames = b"".join(
-        frame(DATA_KEY.encrypt_frame(0, place, encode_burst([event])))
+        frame(b"".join(DATA_KEY.encrypt_frame(0, place, encode_burst([event]))))
         for place, event in enumerate(events)
     )
     given = chunk(events).header

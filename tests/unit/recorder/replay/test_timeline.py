@@ -41,7 +41,7 @@ def test_reading_ends_at_a_hole_and_says_so(removed: int) -> None:
 
 def test_reading_ends_at_damage_and_says_so() -> None:
     first, second, third = three_chunks()
-    damaged = msgspec.structs.replace(second, encoded=second.encoded[:-3] + bytes(3))
+    damaged = msgspec.structs.replace(second, pieces=(second.encoded[:-3], bytes(3)))
     broken = Recording([first, damaged, third])
     assert [event.at_ms for event in broken.events()] == [0]
     assert broken.broken == "behind chunk 0: damaged chunk: its checksum differs"
