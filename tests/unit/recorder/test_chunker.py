@@ -98,7 +98,7 @@ NOISE = [
 
 
 CRUMBS = [
-    encode_burst([TargetData(at_ms=number, channel=0, data=os.urandom(3_000))])
+    encode_burst([TargetData(at_ms=number, channel=0, data=os.urandom(8_000))])
     for number in range(100)
 ]
 
