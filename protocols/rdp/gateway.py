@@ -12,14 +12,13 @@ from uuid import UUID
 
 import structlog
 
-from bus.contract import Grant, RedeemCredential
-from bus.errors import BusError
 from protocols.admission import Admission, Admitted, Departure, Refused
-from protocols.errors import AccessDeniedError, RemoteProtocolError
+from protocols.errors import RemoteProtocolError
 from protocols.listening import OpenPorts
 from protocols.rdp.leg import Leg, LegClosedError
 from protocols.rdp.login import Login, LoginRefusedError
 from protocols.rdp.served_session import Granted, Keys, ServedSession, Surroundings
+from protocols.redemption import Redemption
 from recorder.events import EndReason
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -40,6 +39,7 @@ class RDPGateway:
         self._running: set[asyncio.Task[None]] = set()
         self._ports = OpenPorts()
         self._group = asyncio.TaskGroup()
+        self._redemption = Redemption(around.broker, self._group)
 
     async def serve(self, listening: Callable[[], None] = lambda: None) -> None:
         """Accept connections until cancelled. Raises `OSError` where it cannot listen."""
@@ -125,7 +125,7 @@ class RDPGateway:
 
     async def _logged_in(self, leg: Leg) -> tuple[Granted | None, Departure]:
         """Return the granted session, or none; and how the connection leaves."""
-        login = Login(leg, self._keys, self._around, self)
+        login = Login(leg, self._keys, self._around, self._redemption)
         try:
             async with asyncio.timeout(self._around.settings.login_timeout_s):
                 return await login.run(), Departure.DONE
@@ -150,35 +150,3 @@ class RDPGateway:
             await session.run()
         finally:
             self._sessions.pop(session_id, None)
-
-    # --- what `protocols.rdp.login.Redeemer` asks for
-
-    async def redeem(self, request: RedeemCredential) -> Grant:
-        """Return the grant; a grant is a session, also when the client leaves meanwhile."""
-        answer: asyncio.Future[Grant] = asyncio.get_running_loop().create_future()
-        self._group.create_task(self._ask(request, answer))
-        try:
-            return await answer
-        except asyncio.CancelledError:
-            if answer.done() and not answer.cancelled() and not answer.exception():
-                self._group.create_task(self._give_back(answer.result()))
-            raise
-
-    async def _ask(self, request: RedeemCredential, answer: asyncio.Future[Grant]) -> None:
-        try:
-            grant = await self._around.broker.redeem(request)
-        except (AccessDeniedError, BusError) as error:
-            if not answer.done():
-                answer.set_exception(error)
-        else:
-            if answer.done():
-                await self._give_back(grant)
-            else:
-                answer.set_result(grant)
-
-    async def _give_back(self, grant: Grant) -> None:
-        text = "the client left during login"
-        try:
-            await self._around.broker.session_failed(grant, EndReason.CLIENT_LEFT, text)
-        except BusError as error:
-            _log.warning("session.end_unsaid", error=str(error))

@@ -7,11 +7,11 @@ import asyncio
 import datetime as dt
 import secrets
 from collections.abc import Awaitable, Callable
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 import structlog
 
-from bus.contract import Grant, NTLMProved, ProveNTLM, RedeemCredential
+from bus.contract import NTLMProved, ProveNTLM, RedeemCredential
 from bus.errors import BusError
 from bus.proof import proof
 from bus.sealed import Opener, SealError, ntlm_info
@@ -24,6 +24,7 @@ from protocols.rdp.served_session import Granted, Keys, Surroundings
 from protocols.rdp.steps import LoginWanted, ProofWanted, Refused, Send, StartTLS, Step
 from protocols.rdp.wire.errinfo import ErrorInfo
 from protocols.rdp.wire.ntlm import Challenge, file_time
+from protocols.redemption import Redemption
 from recorder.session_info import TargetProtocol
 
 REFUSAL_S: Final = 0.5
@@ -38,20 +39,14 @@ class LoginRefusedError(Exception):
     """The client was refused and told so."""
 
 
-class Redeemer(Protocol):
-    """What a login asks of its gateway."""
-
-    async def redeem(self, request: RedeemCredential) -> Grant:
-        """Return the grant; ask to the end, also when the client leaves meanwhile."""
-        ...
-
-
 class Login:
     """One login."""
 
-    def __init__(self, leg: Leg, keys: Keys, around: Surroundings, redeemer: Redeemer) -> None:
+    def __init__(
+        self, leg: Leg, keys: Keys, around: Surroundings, redemption: Redemption
+    ) -> None:
         self._leg, self._keys, self._around = leg, keys, around
-        self._redeemer = redeemer
+        self._redemption = redemption
         self._opener = Opener()
         self._acceptor = Acceptor(
             offer_of(around.settings), keys.public_key, _challenge(around.clock.now())
@@ -124,7 +119,7 @@ class Login:
             client_address=self._leg.peer_address,
             seal_to=self._opener.public,
         )
-        grant = await self._asked(lambda: self._redeemer.redeem(request))
+        grant = await self._asked(lambda: self._redemption.redeem(request))
         if grant is None or acceptor.client is None:
             self._leg.write(acceptor.denial(ErrorInfo.DENIED))
             raise LoginRefusedError("the login was refused")

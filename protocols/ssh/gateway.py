@@ -23,6 +23,7 @@ from bus.sealed import Opener
 from protocols.admission import Admission, Admitted, Departure, Refused
 from protocols.errors import AccessDeniedError
 from protocols.listening import OpenPorts
+from protocols.redemption import Redemption
 from protocols.ssh import algorithms
 from protocols.ssh.accounts import AskedAccount, LaunchOrder, Place, Visitor
 from protocols.ssh.auth import Entered, Redeemed
@@ -61,6 +62,7 @@ class SSHGateway:
         self._running: set[asyncio.Task[None]] = set()
         self._ports = OpenPorts()
         self._group = asyncio.TaskGroup()
+        self._redemption = Redemption(around.broker, self._group)
 
     async def serve(self, listening: Callable[[], None] = lambda: None) -> None:
         """Accept connections until cancelled. Raises `OSError` where it cannot listen."""
@@ -150,18 +152,11 @@ class SSHGateway:
             client_address=leg.peer_address,
             seal_to=opener.public,
         )
-        answer: asyncio.Future[Grant] = asyncio.get_running_loop().create_future()
-        self._group.create_task(self._ask(request, answer))
-        try:
-            return await answer
-        except asyncio.CancelledError:
-            if answer.done() and not answer.cancelled() and not answer.exception():
-                self.abandoned(answer.result())
-            raise
+        return await self._redemption.redeem(request)
 
     def abandoned(self, grant: Grant) -> None:
         """End a session whose client has left before it was served."""
-        self._group.create_task(self._give_back(grant))
+        self._redemption.abandoned(grant)
 
     def account(self, leg: UserLeg) -> Account:
         """Return what judges those who come from there by their own name."""
@@ -239,26 +234,6 @@ class SSHGateway:
             return
         self._sessions[terminal.session_id] = terminal
         await self._guard(terminal)
-
-    async def _ask(self, request: RedeemCredential, answer: asyncio.Future[Grant]) -> None:
-        """Ask to the end, also when the client leaves meanwhile: a grant is a session."""
-        try:
-            grant = await self._around.broker.redeem(request)
-        except (AccessDeniedError, BusError) as error:
-            if not answer.done():
-                answer.set_exception(error)
-        else:
-            if answer.done():
-                await self._give_back(grant)
-            else:
-                answer.set_result(grant)
-
-    async def _give_back(self, grant: Grant) -> None:
-        text = "the client left during login"
-        try:
-            await self._around.broker.session_failed(grant, EndReason.CLIENT_LEFT, text)
-        except BusError as error:
-            _log.warning("session.end_unsaid", error=str(error))
 
     def _new_leg(self) -> asyncio.BaseProtocol:
         return self._serving.new_leg(self._options)
