@@ -157,6 +157,9 @@ class Connector:
         for kind, body in self._client.blocks:
             if kind in _LEFT_OUT or (kind in _EXTENDED and not self._extended):
                 continue
+            if kind == gcc.Block.CLIENT_NETWORK and not self._allowed:
+                # Who wants no channel leaves the block out, as other clients do.
+                continue
             blocks.append((kind, self._block(kind, body)))
         return blocks
 
@@ -217,6 +220,7 @@ class Connector:
         """Return Client Info with the real credential, and compression that can be replayed."""
         given, credentials = self._client.info, self._logon.credentials
         cleared = InfoFlag.COMPRESSION | InfoFlag.COMPRESSION_TYPE | InfoFlag.PASSWORD_IS_PIN
+        cleared |= InfoFlag.SINGLE_PROGRAM | InfoFlag.SINGLE_PROGRAM_IN_COLOUR
         # A logon screen behind a logon that failed is not to be typed at on the record.
         flags = (given.flags & ~cleared) | InfoFlag.AUTOLOGON | InfoFlag.LOGON_ERRORS
         if given.compresses:

@@ -22,7 +22,8 @@ from protocols.rdp.wire.ts_request import VERSION, PasswordCredentials, TSReques
 
 LOGON_FAILURE: Final = 0xC000006D
 """`STATUS_LOGON_FAILURE`: the one answer to every login that fails."""
-_ERRORS_SINCE: Final = 3
+_WITH_ERRORS: Final = frozenset({3, 4, 6})
+"""Versions that know of an error code ([MS-CSSP] 2.2.1): 5 does not."""
 _NONCE_SINCE: Final = 5
 _NONCE_BYTES: Final = 32
 _TO_SERVER: Final = b"CredSSP Client-To-Server Binding Hash\0"
@@ -90,7 +91,7 @@ class CredSSPAcceptor:
     def unproved(self) -> list[Step | Delegated]:
         """Refuse a client, in the words that every refused one reads."""
         refused = Refused("the login was refused")
-        if self._request is None or self._request.version < _ERRORS_SINCE:
+        if self._request is None or min(self._request.version, VERSION) not in _WITH_ERRORS:
             return [refused]
         return [Send(TSRequest(error_code=LOGON_FAILURE).write()), refused]
 

@@ -29,8 +29,12 @@ class InfoFlag(enum.IntFlag):
     UNICODE = 0x0010
     COMPRESSION = 0x0080
     COMPRESSION_TYPE = 0x1E00
+    SINGLE_PROGRAM = 0x8000
+    """`INFO_RAIL`: the windows of one program in place of a desktop ([MS-RDPERP])."""
     LOGON_ERRORS = 0x0001_0000
     PASSWORD_IS_PIN = 0x0004_0000
+    SINGLE_PROGRAM_IN_COLOUR = 0x0200_0000
+    """`INFO_HIDEF_RAIL_SUPPORTED`."""
 
 
 class Compression(enum.IntEnum):

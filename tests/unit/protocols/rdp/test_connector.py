@@ -72,7 +72,7 @@ def test_the_target_is_told_its_own_choice_and_of_no_graphics_pipeline():
 
 def test_multitransport_monitors_and_messages_are_left_out():
     target = ScriptedTarget()
-    connected(accepted_client(), target)
+    connected(accepted_client(), target, "cliprdr")
     kinds = {kind for kind, _ in target.blocks}
     assert kinds == {
         gcc.Block.CLIENT_CORE,
