@@ -15,6 +15,7 @@ from protocols.errors import RemoteProtocolError
 from protocols.rdp.acceptor import ClientSide
 from protocols.rdp.credssp import CredSSPInitiator
 from protocols.rdp.negotiation import answered
+from protocols.rdp.opening import Opening
 from protocols.rdp.steps import Ready, Send, StartTLS, Step
 from protocols.rdp.wire import client_core, gcc, mcs, x224
 from protocols.rdp.wire.client_info import SECURITY_FLAG, ClientInfo, InfoFlag
@@ -44,6 +45,8 @@ class Logon(Struct, frozen=True, kw_only=True):
     """Names of static channels, in small letters."""
     redirection: Redirection | None = None
     """What another target said when it sent us here."""
+    opening: Opening | None = None
+    """How the login begins where NLA is asked for; None is NTLM."""
 
 
 class TargetSide(Struct, frozen=True, kw_only=True):
@@ -101,7 +104,9 @@ class Connector:
         """Go on under TLS, with a target whose certificate was accepted."""
         if self._selected & x224.Security.NLA:
             logon = self._logon
-            self._credssp = CredSSPInitiator(logon.credentials, public_key, logon.host)
+            self._credssp = CredSSPInitiator(
+                logon.credentials, public_key, logon.host, logon.opening
+            )
             return [Send(self._credssp.start())]
         return [self._initial()]
 
