@@ -140,7 +140,7 @@ def test_the_target_hears_of_nothing_that_goes_past_the_relay():
     assert len(core) == len(windows.client_core())
     # Neither graphics pipeline, autodetection and heartbeat nor skipped joins; the rest stays.
     assert core[140:142] == (0x0DAF & ~0x0D80).to_bytes(2, "little")
-    assert core[208:212] == bytes.fromhex("01000000")
+    assert core[206:212] == bytes.fromhex("06 00 01000000")
     assert core[212:] == windows.client_core()[212:]
     kinds = [kind for kind, _ in target.blocks]
     assert gcc.Block.CLIENT_MULTITRANSPORT not in kinds
@@ -164,7 +164,8 @@ def test_its_time_zone_crosses_and_compression_is_of_the_kind_that_can_be_replay
     flags = target.info.flags
     assert flags & InfoFlag.COMPRESSION
     assert flags & InfoFlag.COMPRESSION_TYPE == 1 << 9
-    assert target.info.extra.endswith(b"\0\0")
+    zone = "W. Europe Standard Time".encode("utf-16-le")
+    assert target.info.extra.endswith(b"\0\0" + bytes(4) + b"\x2e\0" + zone + b"\0\0")
 
 
 def test_its_capabilities_say_only_what_can_be_drawn_later(mstsc: Relay):
