@@ -176,6 +176,8 @@ class ScriptedTarget:
 
     def _answer(self, packet: bytes) -> bytes:
         self.heard.append(packet)
+        if not packet[0] & 0b11:  # FastPath, which asks for nothing.
+            return b""
         if packet[5] == 0xE0:
             flags = self.flags or x224.ResponseFlag(0)
             return x224.ConnectionConfirm(selected=self.selected, flags=flags).write()

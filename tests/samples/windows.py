@@ -231,6 +231,7 @@ SHORT_DEACTIVATE = bytes.fromhex("0400 1600")
 """A Deactivate All of an old Windows: it ends behind its kind."""
 TARGET_PDUS = {
     "synchronize": data(31, bytes.fromhex("0100 ea03")),
+    "control, together": data(20, bytes.fromhex("0400 0000 00000000")),
     "control, granted": data(20, bytes.fromhex("0200 ef03 ea030000")),
     "fonts": data(40, bytes.fromhex("0000 0000 0300 0400")),
     "slow-path bitmap": data(2, bytes.fromhex("0100 0000")),
