@@ -58,8 +58,9 @@ async def log_on_to_desktop(login: TargetLogin, settings: RDPSettings) -> Tested
     )
     from protocols.rdp.certificates import TargetCertificates  # noqa: PLC0415
     from protocols.rdp.channel_policy import OLD_TLS  # noqa: PLC0415
-    from protocols.rdp.dialler import dial, opened  # noqa: PLC0415
+    from protocols.rdp.dialler import dial  # noqa: PLC0415
     from protocols.rdp.probe import Probe  # noqa: PLC0415
+    from protocols.rdp.tickets import opened  # noqa: PLC0415
     from protocols.rdp.wire.ts_request import PasswordCredentials  # noqa: PLC0415
 
     certificates = TargetCertificates(

@@ -9,9 +9,7 @@ from config.model import RDPSettings
 from protocols.errors import RemoteProtocolError, TargetUnreachableError
 from protocols.rdp.certificates import TargetCertificates, subject_public_key
 from protocols.rdp.leg import Leg, LegClosedError
-from protocols.rdp.opening import Opening, by_kerberos
 from protocols.rdp.steps import Ready, Send, StartTLS, Step
-from protocols.rdp.wire.ts_request import PasswordCredentials
 from recorder.session_info import Target
 
 _GONE_IN_TLS: Final = "TLS: it ended the connection"
@@ -33,20 +31,6 @@ class Handshake(Protocol):
     def receive(self, data: bytes) -> list[Step]:
         """Take what the target sent."""
         ...
-
-
-async def opened(
-    credentials: PasswordCredentials, host: str, settings: RDPSettings
-) -> Opening | None:
-    """Return a login by Kerberos, where settings ask for it and a ticket is to be had."""
-    if not settings.kerberos:
-        return None
-    try:
-        async with asyncio.timeout(settings.dial_timeout_s):
-            return await asyncio.to_thread(by_kerberos, credentials, host)
-    except TimeoutError:
-        # The thread ends when the library has given up.
-        return None
 
 
 async def dial(

@@ -31,10 +31,11 @@ from protocols.rdp.channel_policy import (
     static_channels,
 )
 from protocols.rdp.connector import Connector, Logon
-from protocols.rdp.dialler import dial, opened
+from protocols.rdp.dialler import dial
 from protocols.rdp.leg import Leg, LegClosedError
 from protocols.rdp.redirections import refusal
 from protocols.rdp.relay import Ended, Relay, Side
+from protocols.rdp.tickets import opened
 from protocols.rdp.wire.errinfo import ErrorInfo
 from protocols.rdp.wire.redirection import Redirection
 from protocols.rdp.wire.ts_request import PasswordCredentials

@@ -21,9 +21,10 @@ from protocols.errors import TargetUnreachableError
 from protocols.rdp.certificates import TargetCertificates, fingerprint, subject_public_key
 from protocols.rdp.connector import Connector, Logon
 from protocols.rdp.credssp import CredSSPInitiator, _bindings
-from protocols.rdp.dialler import dial, opened
+from protocols.rdp.dialler import dial
 from protocols.rdp.leg import Leg, LegClosedError
 from protocols.rdp.opening import Opening, by_kerberos
+from protocols.rdp.tickets import opened
 from protocols.rdp.wire import spnego as negotiation
 from protocols.rdp.wire.framing import DERSplitter
 from protocols.rdp.wire.ts_request import PasswordCredentials, TSRequest
