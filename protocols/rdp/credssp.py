@@ -61,7 +61,7 @@ class CredSSPAcceptor:
     def receive(self, message: bytes) -> list[Step | Delegated]:
         """Take a TSRequest; return what to do about it."""
         request = TSRequest.read(message)
-        if self._request is not None and request.version != self._request.version:
+        if self._request is not None and _spoken(request) != _spoken(self._request):
             raise RemoteProtocolError("another version of CredSSP in the middle of it")
         self._request = request
         if self._session is None:
@@ -91,7 +91,7 @@ class CredSSPAcceptor:
     def unproved(self) -> list[Step | Delegated]:
         """Refuse a client, in the words that every refused one reads."""
         refused = Refused("the login was refused")
-        if self._request is None or min(self._request.version, VERSION) not in _WITH_ERRORS:
+        if self._request is None or _spoken(self._request) not in _WITH_ERRORS:
             return [refused]
         return [Send(TSRequest(error_code=LOGON_FAILURE).write()), refused]
 
@@ -145,9 +145,7 @@ class CredSSPAcceptor:
     def _bind(self, request: TSRequest, session: SealedSession) -> TSRequest:
         """Check that the client sees our key, and answer that we see the same."""
         given = session.open(request.public_key_auth or b"")
-        expected, answer = _bindings(
-            min(request.version, VERSION), self._public_key, request.nonce
-        )
+        expected, answer = _bindings(_spoken(request), self._public_key, request.nonce)
         if not hmac.compare_digest(given, expected):
             raise RemoteProtocolError("the client sees another certificate than ours")
         self._bound = True
@@ -196,7 +194,7 @@ class CredSSPInitiator:
 
     def _negotiate(self, request: TSRequest) -> bytes:
         """Return the next token, and with the last one what we see of the target's key."""
-        self._version = min(VERSION, request.version)
+        self._version = _spoken(request)
         if request.token is None and not self._context.complete:
             raise RemoteProtocolError("a TSRequest without a token")
         token = None if self._context.complete else self._context.step(request.token)
@@ -220,6 +218,11 @@ class CredSSPInitiator:
             )
         sealed = self._context.wrap(self._credentials.write()).data
         return TSRequest(auth_info=sealed).write()
+
+
+def _spoken(request: TSRequest) -> int:
+    """Return the version that both know: whoever is newer speaks ours ([MS-CSSP] 2.2.1)."""
+    return min(request.version, VERSION)
 
 
 def _bindings(version: int, public_key: bytes, nonce: bytes | None) -> tuple[bytes, bytes]:

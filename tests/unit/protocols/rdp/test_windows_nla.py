@@ -151,6 +151,17 @@ def test_a_client_keeps_to_its_version_and_a_new_one_brings_its_nonce():
         acceptor.proved(key)
 
 
+def test_a_client_that_is_newer_than_we_are_may_go_on_in_our_version():
+    ntlm = spnego.client(USERNAME, PASSWORD, protocol="ntlm")
+    acceptor = CredSSPAcceptor(PUBLIC_KEY, challenge())
+    [step] = acceptor.receive(TSRequest(version=7, token=ntlm.step()).write())
+    answer = TSRequest.read(sent([step]))
+    assert answer.version == 6
+    token = ntlm.step(answer.token)
+    [wanted] = acceptor.receive(TSRequest(version=6, token=token).write())
+    assert proof_of(wanted) is not None
+
+
 @pytest.mark.parametrize("version", [2, 3, 4, 5, 6])
 def test_a_target_of_any_version_is_logged_on_to_in_its_own_words(version: int):
     acceptor = CredSSPAcceptor(PUBLIC_KEY, challenge())
