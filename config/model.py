@@ -142,6 +142,8 @@ class RDPSettings(_Table, frozen=True, kw_only=True):
     """PEM, of mode 0600."""
     ca_file: Path | None = None
     """For secrets with `--certificate-ca`. None: the authorities that the system trusts."""
+    kerberos: bool = False
+    """Whether targets with NLA are logged on to with a ticket where one is to be had."""
     login_timeout_s: Seconds = 60
     dial_timeout_s: Seconds = 10
     idle_timeout_s: SecondsOrOff = 0

@@ -211,6 +211,7 @@ class SecretOperations:
                 credential=self.node.vault.open(row),
                 host_key_policy=secrets.summary(row).host_key_policy,
                 host_keys=secrets.host_keys(row),
+                channels=secrets.summary(row).channels,
             )
             act.note(session, "secret.tested", request.name)
         tested = self.node.tester.test(login)

@@ -49,6 +49,8 @@ class TargetLogin(Struct, frozen=True, kw_only=True):
     credential: TargetCredential
     host_key_policy: HostKeyPolicy
     host_keys: tuple[str, ...]
+    channels: tuple[str, ...] = ()
+    """What the secret lets through."""
 
 
 class TestedTarget(Struct, frozen=True, kw_only=True):

@@ -30,7 +30,7 @@ CHANNELS = {
         *("clipboard", "clipboard-in", "clipboard-out"),
         *("clipboard-rich", "clipboard-rich-in", "clipboard-rich-out"),
         *("drives", "drives-in", "drives-out", "printers"),
-        *("audio", "microphone", "dynamic", "redirection"),
+        *("audio", "microphone", "dynamic", "redirection", "old-tls"),
     ),
 }
 """What a secret may let through, by protocol."""

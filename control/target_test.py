@@ -57,8 +57,10 @@ async def log_on_to_desktop(login: TargetLogin, settings: RDPSettings) -> Tested
         TargetUnreachableError,
     )
     from protocols.rdp.certificates import TargetCertificates  # noqa: PLC0415
+    from protocols.rdp.channel_policy import OLD_TLS  # noqa: PLC0415
     from protocols.rdp.dialler import dial  # noqa: PLC0415
     from protocols.rdp.probe import Probe  # noqa: PLC0415
+    from protocols.rdp.tickets import opened  # noqa: PLC0415
     from protocols.rdp.wire.ts_request import PasswordCredentials  # noqa: PLC0415
 
     certificates = TargetCertificates(
@@ -66,13 +68,15 @@ async def log_on_to_desktop(login: TargetLogin, settings: RDPSettings) -> Tested
         login.host_keys,
         _accept_unpinned,
         secret_name=login.secret_name,
+        old_tls=OLD_TLS in login.channels,
     )
     credential = PasswordCredentials(
         domain=login.credential.domain or "",
         username=login.credential.username,
         password=login.credential.password or "",
     )
-    probe = Probe(credential, login.target.host)
+    host = login.target.host
+    probe = Probe(credential, host, await opened(credential, host, settings))
     ok, refused, detail = True, False, _TAKEN
     try:
         leg = await dial(login.target, probe, certificates, settings)

@@ -19,6 +19,7 @@ from protocols.ports import GrantBroker
 from protocols.rdp import served_session as rdp
 from protocols.rdp.certificates import subject_public_key
 from protocols.rdp.gateway import RDPGateway
+from protocols.rdp.kerberos_extra import check_kerberos
 from protocols.ssh.gateway import SSHGateway
 from protocols.ssh.served_session import Surroundings as SSHSurroundings
 from proxyd.metrics import Metrics, watch
@@ -43,6 +44,7 @@ class GatewayKeys(Struct, frozen=True, kw_only=True):
 
 def usable_keys(settings: Settings, now: dt.datetime) -> GatewayKeys:
     """Return the keys of the gateways that are asked for; raise `ConfigError`."""
+    check_kerberos(settings.rdp)
     certificate = usable_certificate(settings, now) if settings.rdp.listen else None
     return GatewayKeys(host_keys=usable_host_keys(settings.state_dir), certificate=certificate)
 

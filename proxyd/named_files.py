@@ -15,6 +15,7 @@ from control.gateway_certificate import given_certificate
 from control.master_key import locate
 from control.rdp_signature import RDPSigner
 from control.web.certificate import SELF_SIGNED, PageCertificate
+from protocols.rdp.kerberos_extra import check_kerberos
 from proxyd.surroundings import credentials_dir
 
 _KEPT_SECRET: Final = ("password_file", "client_secret_file", "credentials_file")
@@ -36,6 +37,7 @@ def check_named_files(settings: Settings) -> list[str]:
             raise ConfigError(f"{key}: {path} is a directory; name a file")
         if key.endswith(_KEPT_SECRET):
             find_secret(key, path, None)
+    check_kerberos(settings.rdp)
     _check_keys(settings)
     return list(_not_signed_by(settings.rdp))
 

@@ -1,8 +1,8 @@
 """What both sides may speak: nothing but what a recording can be drawn from later.
 
-Drawing orders, caches, codecs and surface commands are taken out of what each side says it
-can do, so that only bitmaps remain. Frame Acknowledge stays: without it xorgxrdp stops
-after the first frames.
+Drawing orders, caches, codecs, single windows and surface commands are taken out of what each
+side says it can do, so that only bitmaps remain. What a client must send says "none"; the
+rest is left out. Frame Acknowledge stays: without it xorgxrdp stops after the first frames.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,17 +11,19 @@ from typing import Final
 
 from protocols.rdp.wire.capability_sets import Active, Capability, Sets
 
-_CLIENT_LACKS: Final = frozenset(
-    {
-        Capability.BITMAP_CODECS,
-        Capability.NINE_GRID,
-        Capability.GDI_PLUS,
-        Capability.OFFSCREEN_CACHE,
-        Capability.BITMAP_CACHE,
-        Capability.BITMAP_CACHE_2,
-    }
+_WINDOWS: Final = frozenset(
+    {Capability.REMOTE_PROGRAMS, Capability.WINDOW_LIST, Capability.DESKTOP_COMPOSITION}
 )
-_TARGET_LACKS: Final = frozenset({Capability.BITMAP_CODECS, Capability.BITMAP_CACHE_HOST})
+"""Single windows and their composition, drawn by orders that no set of orders governs."""
+_CLIENT_LACKS: Final = _WINDOWS | {
+    Capability.BITMAP_CODECS,
+    Capability.NINE_GRID,
+    Capability.GDI_PLUS,
+    Capability.BITMAP_CACHE_2,
+}
+_TARGET_LACKS: Final = _WINDOWS | {Capability.BITMAP_CODECS, Capability.BITMAP_CACHE_HOST}
+_NO_CACHE: Final = (int(Capability.BITMAP_CACHE), bytes(36))
+"""Caches without a place in them."""
 
 _ORDER_FLAGS: Final = slice(30, 32)
 _ORDER_SUPPORT: Final = slice(32, 64)
@@ -51,6 +53,10 @@ def _glyph(body: bytearray) -> None:
     body[_GLYPH_LEVEL] = bytes(2)
 
 
+def _nothing(body: bytearray) -> None:
+    body[:] = bytes(len(body))
+
+
 def _no_flags(body: bytearray) -> None:
     body[:4] = bytes(4)
 
@@ -60,6 +66,8 @@ _BYTES: Final[Mapping[int, int]] = MappingProxyType(
         Capability.GENERAL: 20,
         Capability.ORDER: 84,
         Capability.GLYPH_CACHE: 48,
+        Capability.BITMAP_CACHE: 36,
+        Capability.OFFSCREEN_CACHE: 8,
         Capability.SURFACE_COMMANDS: 4,
         Capability.VIRTUAL_CHANNEL: 4,
     }
@@ -70,6 +78,9 @@ _CLIENT_RULES: Final[Mapping[int, _Rule]] = MappingProxyType(
         Capability.GENERAL: _general,
         Capability.ORDER: _order,
         Capability.GLYPH_CACHE: _glyph,
+        # These two belong to the sets that every client must send (2.2.1.13.2.1).
+        Capability.BITMAP_CACHE: _nothing,
+        Capability.OFFSCREEN_CACHE: _nothing,
         Capability.SURFACE_COMMANDS: _no_flags,
         # Virtual channels are not compressed: what crosses them is recorded as it is.
         Capability.VIRTUAL_CHANNEL: _no_flags,
@@ -83,7 +94,11 @@ _TARGET_RULES: Final[Mapping[int, _Rule]] = MappingProxyType(
 def confirm_active(share: bytes) -> bytes:
     """Return a client's Confirm Active as the target is to see it."""
     active = Active.read(share, confirm=True)
-    return active.write(_reduced(active.sets, _CLIENT_LACKS, _CLIENT_RULES))
+    reduced = _reduced(active.sets, _CLIENT_LACKS, _CLIENT_RULES)
+    if Capability.BITMAP_CACHE_2 in dict(active.sets) and _NO_CACHE not in reduced:
+        # Either of the two must be there (2.2.7.1.4), and this one can say "none".
+        reduced.append(_NO_CACHE)
+    return active.write(reduced)
 
 
 def demand_active(share: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 import hashlib
 import ssl
+import warnings
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -38,14 +39,30 @@ def fingerprint(certificate: bytes) -> str:
     return hashlib.sha256(certificate).hexdigest()
 
 
+def _allow_old(context: ssl.SSLContext) -> None:
+    """Let TLS 1.0 and 1.1 do, whose signatures OpenSSL 3 takes at its lowest level alone."""
+    with warnings.catch_warnings():
+        # Python advises against it; the operator has read that.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = ssl.TLSVersion.TLSv1
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+
+
 class TargetCertificates:
     """The certificates of one target: which are accepted, which one came."""
 
     def __init__(
-        self, policy: HostKeyPolicy, accepted: tuple[str, ...], pin: Pin, *, secret_name: str
+        self,
+        policy: HostKeyPolicy,
+        accepted: tuple[str, ...],
+        pin: Pin,
+        *,
+        secret_name: str,
+        old_tls: bool = False,
     ) -> None:
+        """Judge by `policy`; `old_tls` says whether TLS before 1.2 will do."""
         self._policy, self._accepted, self._pin = policy, accepted, pin
-        self._secret_name = secret_name
+        self._secret_name, self._old_tls = secret_name, old_tls
         self.came: str | None = None
         """The fingerprint of the one that was shown."""
 
@@ -56,14 +73,17 @@ class TargetCertificates:
         """
         if self._policy is HostKeyPolicy.CA:
             try:
-                return ssl.create_default_context(cafile=ca_file)
+                context = ssl.create_default_context(cafile=ca_file)
             except (OSError, ssl.SSLError) as error:
                 raise TargetUnreachableError(
                     f"[rdp] ca_file {ca_file} cannot be used: {error}"
                 ) from error
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
+        else:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if self._old_tls:
+            _allow_old(context)
         return context
 
     async def check(self, certificate: bytes) -> None:

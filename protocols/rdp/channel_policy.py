@@ -15,6 +15,7 @@ from protocols.rdp.clipboard_policy import ClipboardTerms, May
 from protocols.rdp.device_policy import DeviceTerms
 
 REDIRECTION: Final = "redirection"
+OLD_TLS: Final = "old-tls"
 _CLIPBOARD: Final = frozenset({clipboard_policy.CHANNEL_NAME})
 _DEVICES: Final = frozenset({device_channel.CHANNEL_NAME})
 _DYNAMIC: Final = frozenset({dynamic_channel.CHANNEL_NAME})
@@ -37,11 +38,13 @@ WORDS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         "microphone": _DYNAMIC,
         "dynamic": _DYNAMIC,
         REDIRECTION: frozenset(),
+        OLD_TLS: frozenset(),
     }
 )
 """No word lets ports or smart cards through, though they share a channel with drives
 ([MS-RDPEFS] 1.1): nobody could say what crossed. Redirection opens none: the proxy itself may
-follow a target that sends it to another host."""
+follow a target that sends it to another host. Nor does old TLS, which is for the way to the
+target."""
 DYNAMIC_CHANNELS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
         "audio": frozenset({sound_channel.DYNAMIC_NAME}),

@@ -15,6 +15,7 @@ from protocols.errors import RemoteProtocolError
 from protocols.rdp.acceptor import ClientSide
 from protocols.rdp.credssp import CredSSPInitiator
 from protocols.rdp.negotiation import answered
+from protocols.rdp.opening import Opening
 from protocols.rdp.steps import Ready, Send, StartTLS, Step
 from protocols.rdp.wire import client_core, gcc, mcs, x224
 from protocols.rdp.wire.client_info import SECURITY_FLAG, ClientInfo, InfoFlag
@@ -44,6 +45,8 @@ class Logon(Struct, frozen=True, kw_only=True):
     """Names of static channels, in small letters."""
     redirection: Redirection | None = None
     """What another target said when it sent us here."""
+    opening: Opening | None = None
+    """How the login begins where NLA is asked for; None is NTLM."""
 
 
 class TargetSide(Struct, frozen=True, kw_only=True):
@@ -101,7 +104,9 @@ class Connector:
         """Go on under TLS, with a target whose certificate was accepted."""
         if self._selected & x224.Security.NLA:
             logon = self._logon
-            self._credssp = CredSSPInitiator(logon.credentials, public_key, logon.host)
+            self._credssp = CredSSPInitiator(
+                logon.credentials, public_key, logon.host, logon.opening
+            )
             return [Send(self._credssp.start())]
         return [self._initial()]
 
@@ -156,6 +161,9 @@ class Connector:
         blocks = []
         for kind, body in self._client.blocks:
             if kind in _LEFT_OUT or (kind in _EXTENDED and not self._extended):
+                continue
+            if kind == gcc.Block.CLIENT_NETWORK and not self._allowed:
+                # Who wants no channel leaves the block out, as other clients do.
                 continue
             blocks.append((kind, self._block(kind, body)))
         return blocks
@@ -217,6 +225,7 @@ class Connector:
         """Return Client Info with the real credential, and compression that can be replayed."""
         given, credentials = self._client.info, self._logon.credentials
         cleared = InfoFlag.COMPRESSION | InfoFlag.COMPRESSION_TYPE | InfoFlag.PASSWORD_IS_PIN
+        cleared |= InfoFlag.SINGLE_PROGRAM | InfoFlag.SINGLE_PROGRAM_IN_COLOUR
         # A logon screen behind a logon that failed is not to be typed at on the record.
         flags = (given.flags & ~cleared) | InfoFlag.AUTOLOGON | InfoFlag.LOGON_ERRORS
         if given.compresses:

@@ -1,4 +1,4 @@
-"""NLA: CredSSP with NTLM inside ([MS-CSSP] 3.1.5), towards clients and towards targets.
+"""NLA: CredSSP ([MS-CSSP] 3.1.5), by NTLM towards clients, by that or Kerberos towards targets.
 
 Both bind the TLS connection's public key in, so that whoever stands between cannot pass a
 login on.
@@ -9,12 +9,12 @@ import hmac
 import secrets
 from typing import Final
 
-import spnego
 from msgspec import Struct
 from spnego.exceptions import SpnegoError
 
 from protocols.errors import CredentialRefusedError, RemoteProtocolError, TargetUnreachableError
 from protocols.rdp.ntlm import NTLMAcceptor, SealedSession
+from protocols.rdp.opening import Opening, by_ntlm
 from protocols.rdp.steps import ProofWanted, Refused, Send, Step
 from protocols.rdp.wire import ntlm
 from protocols.rdp.wire import spnego as negotiation
@@ -22,7 +22,8 @@ from protocols.rdp.wire.ts_request import VERSION, PasswordCredentials, TSReques
 
 LOGON_FAILURE: Final = 0xC000006D
 """`STATUS_LOGON_FAILURE`: the one answer to every login that fails."""
-_ERRORS_SINCE: Final = 3
+_WITH_ERRORS: Final = frozenset({3, 4, 6})
+"""Versions that know of an error code ([MS-CSSP] 2.2.1): 5 does not."""
 _NONCE_SINCE: Final = 5
 _NONCE_BYTES: Final = 32
 _TO_SERVER: Final = b"CredSSP Client-To-Server Binding Hash\0"
@@ -60,7 +61,7 @@ class CredSSPAcceptor:
     def receive(self, message: bytes) -> list[Step | Delegated]:
         """Take a TSRequest; return what to do about it."""
         request = TSRequest.read(message)
-        if self._request is not None and request.version != self._request.version:
+        if self._request is not None and _spoken(request) != _spoken(self._request):
             raise RemoteProtocolError("another version of CredSSP in the middle of it")
         self._request = request
         if self._session is None:
@@ -90,7 +91,7 @@ class CredSSPAcceptor:
     def unproved(self) -> list[Step | Delegated]:
         """Refuse a client, in the words that every refused one reads."""
         refused = Refused("the login was refused")
-        if self._request is None or self._request.version < _ERRORS_SINCE:
+        if self._request is None or _spoken(self._request) not in _WITH_ERRORS:
             return [refused]
         return [Send(TSRequest(error_code=LOGON_FAILURE).write()), refused]
 
@@ -144,9 +145,7 @@ class CredSSPAcceptor:
     def _bind(self, request: TSRequest, session: SealedSession) -> TSRequest:
         """Check that the client sees our key, and answer that we see the same."""
         given = session.open(request.public_key_auth or b"")
-        expected, answer = _bindings(
-            min(request.version, VERSION), self._public_key, request.nonce
-        )
+        expected, answer = _bindings(_spoken(request), self._public_key, request.nonce)
         if not hmac.compare_digest(given, expected):
             raise RemoteProtocolError("the client sees another certificate than ours")
         self._bound = True
@@ -156,25 +155,25 @@ class CredSSPAcceptor:
 class CredSSPInitiator:
     """The client's part of one authentication, with the real credential."""
 
-    def __init__(self, credentials: PasswordCredentials, public_key: bytes, host: str) -> None:
+    def __init__(
+        self,
+        credentials: PasswordCredentials,
+        public_key: bytes,
+        host: str,
+        opening: Opening | None = None,
+    ) -> None:
+        """Log on at `host`, whose certificate has `public_key`; by NTLM, if by nothing else."""
         self._credentials = credentials
         self._public_key = public_key
         self._nonce = secrets.token_bytes(_NONCE_BYTES)
-        domain = credentials.domain
-        name = f"{domain}\\{credentials.username}" if domain else credentials.username
-        self._context = spnego.client(
-            name,
-            credentials.password,
-            hostname=host,
-            service="TERMSRV",
-            protocol="ntlm",
-            context_req=spnego.ContextReq.confidentiality | spnego.ContextReq.integrity,
-        )
-        self._version: int | None = None
+        self._opening = opening or by_ntlm(credentials, host)
+        self._context = self._opening.context
+        self._version = VERSION
+        self._bound = False
 
     def start(self) -> bytes:
         """Return the first TSRequest."""
-        return TSRequest(token=self._context.step()).write()
+        return TSRequest(token=self._opening.token).write()
 
     def receive(self, message: bytes) -> tuple[bytes, bool]:
         """Take an answer; return the next TSRequest, and whether it is the last one.
@@ -186,22 +185,29 @@ class CredSSPInitiator:
         if request.error_code:
             raise CredentialRefusedError(_refusal(request.error_code))
         try:
-            if self._version is None:
-                return self._bind(request), False
-            return self._delegate(request), True
+            if self._bound:
+                return self._delegate(request), True
+            return self._negotiate(request), False
         except SpnegoError as error:
-            raise RemoteProtocolError(f"NTLM: {type(error).__name__}") from error
+            name = self._context.negotiated_protocol or "login"
+            raise RemoteProtocolError(f"{name}: {type(error).__name__}") from error
 
-    def _bind(self, request: TSRequest) -> bytes:
-        token = self._context.step(request.token)
-        self._version = min(VERSION, request.version)
+    def _negotiate(self, request: TSRequest) -> bytes:
+        """Return the next token, and with the last one what we see of the target's key."""
+        self._version = _spoken(request)
+        if request.token is None and not self._context.complete:
+            raise RemoteProtocolError("a TSRequest without a token")
+        token = None if self._context.complete else self._context.step(request.token)
+        if not self._context.complete:
+            return TSRequest(token=token).write()
+        self._bound = True
         nonce = self._nonce if self._version >= _NONCE_SINCE else None
         ours, _ = _bindings(self._version, self._public_key, nonce)
         sealed = self._context.wrap(ours).data
         return TSRequest(token=token, public_key_auth=sealed, nonce=nonce).write()
 
     def _delegate(self, request: TSRequest) -> bytes:
-        if self._version is None or request.public_key_auth is None:
+        if request.public_key_auth is None:
             raise RemoteProtocolError("the target does not say which key it has")
         _, expected = _bindings(self._version, self._public_key, self._nonce)
         given = self._context.unwrap(request.public_key_auth).data
@@ -212,6 +218,11 @@ class CredSSPInitiator:
             )
         sealed = self._context.wrap(self._credentials.write()).data
         return TSRequest(auth_info=sealed).write()
+
+
+def _spoken(request: TSRequest) -> int:
+    """Return the version that both know: whoever is newer speaks ours ([MS-CSSP] 2.2.1)."""
+    return min(request.version, VERSION)
 
 
 def _bindings(version: int, public_key: bytes, nonce: bytes | None) -> tuple[bytes, bytes]:

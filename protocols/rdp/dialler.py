@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import ssl
-from typing import Protocol
+from typing import Final, Protocol
 
 from config.model import RDPSettings
 from protocols.errors import RemoteProtocolError, TargetUnreachableError
@@ -11,6 +11,10 @@ from protocols.rdp.certificates import TargetCertificates, subject_public_key
 from protocols.rdp.leg import Leg, LegClosedError
 from protocols.rdp.steps import Ready, Send, StartTLS, Step
 from recorder.session_info import Target
+
+_GONE_IN_TLS: Final = "TLS: it ended the connection"
+_OF_OLD_TLS: Final = ("TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL", _GONE_IN_TLS)
+"""What comes of it where one side wants TLS that the other one does not speak."""
 
 
 class Handshake(Protocol):
@@ -55,9 +59,10 @@ async def dial(
         )
         raise TargetUnreachableError(text) from None
     except RemoteProtocolError as error:
-        raise TargetUnreachableError(
-            f"{where} does not speak RDP as expected: {error}"
-        ) from error
+        text = f"{where} does not speak RDP as expected: {error}"
+        if any(reason in str(error) for reason in _OF_OLD_TLS):
+            text += "; if its TLS is that old, add `old-tls` to the secret's --channels"
+        raise TargetUnreachableError(text) from error
     except LegClosedError as error:
         raise TargetUnreachableError(
             f"{where} ended the connection during the handshake ({error}): does it take the "
@@ -103,9 +108,17 @@ async def _shake_hands(
                 case Send(data):
                     leg.write(data)
                 case StartTLS():
-                    await leg.start_tls(*tls)
+                    await _start_tls(leg, *tls)
                     await certificates.check(leg.certificate)
                     following = handshake.tls_started(subject_public_key(leg.certificate))
                 case Ready():
                     return
         steps = following or handshake.receive(await leg.read())
+
+
+async def _start_tls(leg: Leg, context: ssl.SSLContext, name: str) -> None:
+    try:
+        await leg.start_tls(context, name)
+    except LegClosedError as error:
+        # Not a word about the credential: nothing of it was used yet.
+        raise RemoteProtocolError(_GONE_IN_TLS) from error

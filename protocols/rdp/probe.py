@@ -7,6 +7,7 @@ Where TLS is all, only a session could tell: logging on would make one.
 from protocols.errors import RemoteProtocolError
 from protocols.rdp.credssp import CredSSPInitiator
 from protocols.rdp.negotiation import answered
+from protocols.rdp.opening import Opening
 from protocols.rdp.steps import Ready, Send, StartTLS, Step
 from protocols.rdp.wire import x224
 from protocols.rdp.wire.framing import DERSplitter, Splitter
@@ -16,8 +17,10 @@ from protocols.rdp.wire.ts_request import PasswordCredentials
 class Probe:
     """One handshake. `proved` says whether the target took the credential."""
 
-    def __init__(self, credentials: PasswordCredentials, host: str) -> None:
-        self._credentials, self._host = credentials, host
+    def __init__(
+        self, credentials: PasswordCredentials, host: str, opening: Opening | None = None
+    ) -> None:
+        self._credentials, self._host, self._opening = credentials, host, opening
         self._splitter, self._tokens = Splitter(), DERSplitter()
         self._nla = False
         self._credssp: CredSSPInitiator | None = None
@@ -32,7 +35,9 @@ class Probe:
         """Go on under TLS, with a target whose certificate was accepted."""
         if not self._nla:
             return [Ready()]
-        self._credssp = CredSSPInitiator(self._credentials, public_key, self._host)
+        self._credssp = CredSSPInitiator(
+            self._credentials, public_key, self._host, self._opening
+        )
         return [Send(self._credssp.start())]
 
     def receive(self, data: bytes) -> list[Step]:

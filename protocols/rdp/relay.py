@@ -272,7 +272,7 @@ class Relay:
         changed = self._client_share(packet, sent.offset)
         if changed is None:
             return renumbered(packet, self._target.user, channel)
-        return mcs.send_request(self._target.user, channel, changed)
+        return mcs.send_request(self._target.user, channel, changed) if changed else None
 
     def _client_share(self, packet: bytes, start: int) -> bytes | None:
         """Return other data where the target is not to have what begins at `start`.
@@ -282,6 +282,8 @@ class Relay:
         kind = slowpath.share_kind(packet, start)
         if kind == slowpath.Share.CONFIRM_ACTIVE:
             return capabilities.confirm_active(packet[start:])
+        if kind is None and slowpath.is_flow(packet[start:]):
+            return _DROPPED
         if kind is None and not licensing.is_clients(packet[start:]):
             # A second Client Info would be one with a password of the user's choice.
             raise RemoteProtocolError("neither a share PDU nor licensing from the client")
@@ -368,7 +370,8 @@ class Relay:
         return slowpath.without_reconnect_cookie(share)
 
     def _target_unknown(self, data: bytes) -> bytes | None:
-        if parts := slowpath.split_shares(data):
+        parts = slowpath.split_shares(data)
+        if parts is not None:
             changed = [(self._target_share(part, 0), part) for part in parts]
             return b"".join(part if new is None else new for new, part in changed)
         flags = int.from_bytes(data[:2], "little")

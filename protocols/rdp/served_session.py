@@ -24,12 +24,18 @@ from config.model import RDPSettings
 from protocols.errors import RemoteProtocolError, TargetUnreachableError
 from protocols.rdp.acceptor import Acceptor, ClientSide
 from protocols.rdp.certificates import TargetCertificates
-from protocols.rdp.channel_policy import REDIRECTION, channel_terms, static_channels
+from protocols.rdp.channel_policy import (
+    OLD_TLS,
+    REDIRECTION,
+    channel_terms,
+    static_channels,
+)
 from protocols.rdp.connector import Connector, Logon
 from protocols.rdp.dialler import dial
 from protocols.rdp.leg import Leg, LegClosedError
 from protocols.rdp.redirections import refusal
 from protocols.rdp.relay import Ended, Relay, Side
+from protocols.rdp.tickets import opened
 from protocols.rdp.wire.errinfo import ErrorInfo
 from protocols.rdp.wire.redirection import Redirection
 from protocols.rdp.wire.ts_request import PasswordCredentials
@@ -193,12 +199,15 @@ class ServedSession:
             grant.host_keys,
             lambda key: self._around.broker.pin_host_key(grant, key),
             secret_name=grant.secret_name,
+            old_tls=OLD_TLS in grant.channels,
         )
+        credentials = self._opened()
         logon = Logon(
             host=target.host,
-            credentials=self._opened(),
+            credentials=credentials,
             allowed_channels=static_channels(grant.channels),
             redirection=redirection,
+            opening=await opened(credentials, target.host, settings),
         )
         connector = Connector(self._granted.client, logon)
         leg = await dial(target, connector, certificates, settings)

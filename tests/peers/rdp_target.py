@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ssl
+import warnings
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -22,10 +23,18 @@ _INFO = 0x0040
 class OddTarget:
     """Takes every login over TLS, then says one thing on the IO channel, and listens."""
 
-    def __init__(self, folder: Path, name: str, says: bytes) -> None:
+    def __init__(
+        self, folder: Path, name: str, says: bytes, *, newest: ssl.TLSVersion | None = None
+    ) -> None:
         signed = Authority(folder, name).sign(name)
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(signed.certificate, signed.key)
+        if newest is not None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)
+                self._context.minimum_version = ssl.TLSVersion.TLSv1
+                self._context.maximum_version = newest
+            self._context.set_ciphers("DEFAULT:@SECLEVEL=0")
         der = ssl.PEM_cert_to_DER_cert(signed.certificate.read_text())
         self.fingerprint = fingerprint(der)
         self.says = says

@@ -157,8 +157,15 @@ def proof_of(step: Step, password: str = PASSWORD) -> bytes | None:
 class ScriptedTarget:
     """A target that answers what a connector sends."""
 
-    def __init__(self, selected: x224.Security = x224.Security.TLS, user: int = 1010) -> None:
+    def __init__(
+        self,
+        selected: x224.Security = x224.Security.TLS,
+        user: int = 1010,
+        *,
+        extended: bool = False,
+    ) -> None:
         self.selected, self.user = selected, user
+        self.flags = x224.ResponseFlag.EXTENDED_CLIENT_DATA if extended else None
         self.heard: list[bytes] = []
         self.blocks: gcc.Blocks = []
         self.io_channel, self.first = 1003, 1020
@@ -169,8 +176,11 @@ class ScriptedTarget:
 
     def _answer(self, packet: bytes) -> bytes:
         self.heard.append(packet)
+        if not packet[0] & 0b11:  # FastPath, which asks for nothing.
+            return b""
         if packet[5] == 0xE0:
-            return x224.ConnectionConfirm(selected=self.selected).write()
+            flags = self.flags or x224.ResponseFlag(0)
+            return x224.ConnectionConfirm(selected=self.selected, flags=flags).write()
         if packet[7:9] == b"\x7f\x65":
             self.blocks = gcc.read_request(mcs.ConnectInitial.read(packet).user_data)
             return mcs.connect_response(gcc.write_response(self._response()))

@@ -16,6 +16,8 @@ _COLOUR_DEPTH: Final = 128
 """`postBeta2ColorDepth`, before there was `highColorDepth`."""
 _HIGH_COLOUR_DEPTH: Final = 136
 _EARLY_CAPABILITIES: Final = 140
+_CONNECTION_KIND: Final = 206
+_DETECTED, _LOCAL_NETWORK = 7, 6
 _SELECTED_PROTOCOL: Final = 208
 _MIN_BYTES: Final = 128
 """All that every client sends; what is behind may be cut off at any field."""
@@ -73,6 +75,9 @@ def for_target(block: bytes, selected: Security) -> bytes:
     if len(block) >= _EARLY_CAPABILITIES + 2:
         flags = _u16(block, _EARLY_CAPABILITIES) & ~_NOT_FOR_THE_TARGET
         changed[_EARLY_CAPABILITIES : _EARLY_CAPABILITIES + 2] = flags.to_bytes(2, "little")
+    if len(block) > _CONNECTION_KIND and block[_CONNECTION_KIND] == _DETECTED:
+        # A kind of network that is to be detected, by what was taken out above.
+        changed[_CONNECTION_KIND] = _LOCAL_NETWORK
     if len(block) >= _SELECTED_PROTOCOL + 4:
         # A target compares this with its own choice, to find whoever stands between.
         changed[_SELECTED_PROTOCOL : _SELECTED_PROTOCOL + 4] = selected.to_bytes(4, "little")

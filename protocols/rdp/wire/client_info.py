@@ -19,6 +19,7 @@ _MAX_EXTRA_BYTES: Final = 4096
 _STRINGS: Final = 5
 _TIME_ZONE_AND_SESSION_BYTES: Final = 172 + 4
 _PERFORMANCE_BYTES: Final = 4
+_MAX_ZONE_NAME_BYTES: Final = 254
 _COMPRESSION_SHIFT: Final = 9
 
 
@@ -29,8 +30,12 @@ class InfoFlag(enum.IntFlag):
     UNICODE = 0x0010
     COMPRESSION = 0x0080
     COMPRESSION_TYPE = 0x1E00
+    SINGLE_PROGRAM = 0x8000
+    """`INFO_RAIL`: the windows of one program in place of a desktop ([MS-RDPERP])."""
     LOGON_ERRORS = 0x0001_0000
     PASSWORD_IS_PIN = 0x0004_0000
+    SINGLE_PROGRAM_IN_COLOUR = 0x0200_0000
+    """`INFO_HIDEF_RAIL_SUPPORTED`."""
 
 
 class Compression(enum.IntEnum):
@@ -97,10 +102,10 @@ class ClientInfo(Struct, frozen=True, kw_only=True):
 
 
 def without_cookie(extra: bytes) -> bytes:
-    """Return extended Client Info without what is behind the performance flags.
+    """Return extended Client Info without the auto-reconnect cookie.
 
-    The auto-reconnect cookie would let whoever holds it come back without a password
-    ([MS-RDPBCGR] 5.5); behind it is nothing that a target needs.
+    It would let whoever holds it come back without a password ([MS-RDPBCGR] 5.5). What may
+    be behind it is the name of the time zone; anything else goes with the cookie.
     """
     if not extra:
         return extra
@@ -110,7 +115,21 @@ def without_cookie(extra: bytes) -> bytes:
         reader.take(reader.u16())
     if reader.left < _TIME_ZONE_AND_SESSION_BYTES + _PERFORMANCE_BYTES:
         return extra[: reader.offset + min(reader.left, _TIME_ZONE_AND_SESSION_BYTES)]
-    return extra[: reader.offset + _TIME_ZONE_AND_SESSION_BYTES + _PERFORMANCE_BYTES] + b"\0\0"
+    reader.take(_TIME_ZONE_AND_SESSION_BYTES + _PERFORMANCE_BYTES)
+    return extra[: reader.offset] + b"\0\0" + _time_zone_name(reader)
+
+
+def _time_zone_name(reader: Reader) -> bytes:
+    """Return what is behind the cookie where that is as specified; else nothing."""
+    try:
+        reader.take(reader.u16())
+        reserved, size = reader.take(4), reader.u16()
+        name, disabled = reader.take(size), reader.take(2)
+    except RemoteProtocolError:
+        return b""
+    if reader.left or size > _MAX_ZONE_NAME_BYTES:
+        return b""
+    return reserved + size.to_bytes(2, "little") + name + disabled
 
 
 def _read_text(reader: Reader, size: int, *, wide: bool) -> str:

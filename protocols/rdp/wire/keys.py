@@ -17,8 +17,8 @@ _FASTPATH_ACTION: Final = 0b11
 _LONG: Final = 0x80
 _FAST_COUNT: Final = 0x0F
 _FAST_KEY, _FAST_UNICODE = 0, 4
-_FAST_SIZES: Final = {_FAST_KEY: 2, 1: 7, 2: 7, 3: 1, _FAST_UNICODE: 3, 6: 5}
-"""Of events, with their header, by their kind."""
+_FAST_SIZES: Final = {_FAST_KEY: 2, 1: 7, 2: 7, 3: 1, _FAST_UNICODE: 3, 5: 7, 6: 5}
+"""Of events, with their header, by their kind; 5 is a mouse that says only how far it moved."""
 _RELEASED: Final = 0x01
 _FAST_EXTENDED: Final = 0x02
 _SLOW_INPUT: Final = 28

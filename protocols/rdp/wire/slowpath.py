@@ -14,6 +14,11 @@ TYPE_BITS: Final = 0x0F
 SHARE_ID: Final = 0x0001_03EA
 """Any would do before the client is active; this is what Windows sends."""
 SHARE_HEADER_BYTES: Final = 6
+_SHORT_HEADER_BYTES: Final = 4
+"""Of a Deactivate All: old targets leave out who sends it, and all behind it."""
+_FLOW: Final = 0x8000
+"""In place of a length: a FlowPDU (T.128 8.5), which nobody heeds (2.2.8.1.1.1.1)."""
+_FLOW_BYTES: Final = 8
 _DATA_KIND_OFFSET: Final = 14
 _COMPRESSION_OFFSET: Final = 15
 COMPRESSED: Final = 0x20
@@ -43,9 +48,11 @@ def share_kind(packet: bytes, start: int = 0) -> int | None:
     share PDU, which is that of the data, do not meet.
     """
     size = len(packet) - start
-    if size < SHARE_HEADER_BYTES or packet[start] | packet[start + 1] << 8 != size:
+    if size < _SHORT_HEADER_BYTES or packet[start] | packet[start + 1] << 8 != size:
         return None
     kind = packet[start + 2]
+    if size < SHARE_HEADER_BYTES and kind != _VERSION | Share.DEACTIVATE_ALL:
+        return None
     if kind & ~TYPE_BITS == _VERSION:
         return kind & TYPE_BITS
     # A redirection alone has version zero (2.2.13.3.1).
@@ -83,21 +90,29 @@ def share_control(kind: Share, body: bytes) -> bytes:
     return head + SERVER_USER.to_bytes(2, "little") + body
 
 
-def split_shares(data: bytes) -> list[bytes]:
-    """Return the share PDUs that a target put into one packet; none where it holds others.
+def is_flow(data: bytes) -> bool:
+    """Say whether `data` are a FlowPDU and nothing else."""
+    return len(data) == _FLOW_BYTES and int.from_bytes(data[:2], "little") == _FLOW
 
-    What is behind the last one, and too short for another, is padding and left out.
+
+def split_shares(data: bytes) -> list[bytes] | None:
+    """Return the share PDUs that a target put into one packet; None where it holds others.
+
+    FlowPDUs are left out. So is what is behind the last one, and too short for another: it
+    is padding.
     """
     parts: list[bytes] = []
     start = 0
     while len(data) - start >= SHARE_HEADER_BYTES:
         size = int.from_bytes(data[start : start + 2], "little")
-        part = data[start : start + size]
-        if share_kind(part) is None:
-            return []
-        parts.append(part)
+        if size == _FLOW:
+            size = _FLOW_BYTES
+        else:
+            parts.append(data[start : start + size])
+            if share_kind(parts[-1]) is None:
+                return None
         start += size
-    return parts
+    return parts if 0 < start <= len(data) else None
 
 
 SHARE_DATA_BYTES: Final = 18

@@ -11,7 +11,11 @@ from recorder.replay.rdp.cursor import Cursor
 from recorder.replay.rdp.pdus import FastPathPdu
 
 _FAST_KEY, _FAST_POINTER, _FAST_POINTER_X, _FAST_SYNC, _FAST_UNICODE = range(5)
+_FAST_MOVED: Final = 5
+"""A pointer that only says how far it moved, so not where it is."""
 _FAST_TIMESTAMP: Final = 6
+_FAST_SKIPPED: Final = {_FAST_MOVED: 6, _FAST_TIMESTAMP: 4}
+"""Bytes behind the header of events that say nothing of keys or places."""
 _FAST_RELEASED: Final = 0x01
 _FAST_EXTENDED: Final = 0x02
 _FAST_EXTENDED_1: Final = 0x04
@@ -83,8 +87,8 @@ def fast_path_input(pdu: FastPathPdu) -> Iterator[Input]:
             yield Synchronised(flags)
         elif kind == _FAST_UNICODE:
             yield Character(cursor.u16(), bool(flags & _FAST_RELEASED))
-        elif kind == _FAST_TIMESTAMP:
-            cursor.skip(4)
+        elif kind in _FAST_SKIPPED:
+            cursor.skip(_FAST_SKIPPED[kind])
         else:
             return  # How long it is, and so where the next one begins, is not known.
 

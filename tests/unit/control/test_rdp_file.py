@@ -29,6 +29,7 @@ OFFERED = {
     "microphone": {"audiocapturemode:i:1"},
     "dynamic": {"dynamic resolution:i:1"},
     "redirection": set(),
+    "old-tls": set(),
 }
 
 

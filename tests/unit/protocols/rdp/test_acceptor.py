@@ -50,9 +50,19 @@ def test_each_refusal_names_what_is_missing():
     assert refusal(requested(acceptor(), x224.Security(0))) == x224.FailureCode.TLS_REQUIRED
     only_nla = acceptor(Offer(nla=True, tls=False))
     assert refusal(requested(only_nla, TLS)) == x224.FailureCode.NLA_REQUIRED
-    request = x224.ConnectionRequest(protocols=NLA, flags=x224.RequestFlag.RESTRICTED_ADMIN)
+
+
+@pytest.mark.parametrize("flag", list(x224.RequestFlag))
+def test_logins_that_bring_no_password_are_refused(flag: x224.RequestFlag):
+    request = x224.ConnectionRequest(protocols=NLA | TLS, flags=flag)
     steps = acceptor().receive(request.write())
     assert refusal(steps) == x224.FailureCode.INCONSISTENT_FLAGS
+
+
+@pytest.mark.parametrize("only", [x224.Security.RDSTLS, x224.Security.NLA_EARLY_RESULT])
+def test_what_is_not_spoken_is_never_chosen(only: x224.Security):
+    assert refusal(requested(acceptor(), only)) == x224.FailureCode.TLS_REQUIRED
+    assert selected(requested(acceptor(), only | NLA)) == NLA
 
 
 def test_a_client_comes_to_its_login_and_is_known_then():

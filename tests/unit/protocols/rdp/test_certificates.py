@@ -90,6 +90,13 @@ def test_where_a_pin_judges_tls_takes_any():
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_NONE, False)
 
 
+@pytest.mark.parametrize("policy", [HostKeyPolicy.TOFU, HostKeyPolicy.CA])
+def test_old_tls_will_do_only_where_the_secret_says_so(policy: HostKeyPolicy):
+    for old, least in ((False, ssl.TLSVersion.TLSv1_2), (True, ssl.TLSVersion.TLSv1)):
+        certificates = TargetCertificates(policy, (), Pins(), secret_name="desk", old_tls=old)
+        assert certificates.context(None).minimum_version is least
+
+
 def test_an_authority_that_cannot_be_read_is_named(tmp_path):
     with pytest.raises(TargetUnreachableError, match="ca_file"):
         known(HostKeyPolicy.CA, Pins()).context(tmp_path / "none.pem")

@@ -1,4 +1,5 @@
 import pytest
+from msgspec import structs
 from samples.rdp import (
     COOKIE,
     PUBLIC_KEY,
@@ -31,6 +32,28 @@ def test_the_target_gets_the_real_credential_and_nothing_of_the_generated_one():
     everything = b"".join(target.heard)
     for said in (client.info.username, client.info.password):
         assert said.encode("utf-16-le") not in everything
+
+
+def test_a_target_is_offered_tls_and_nla_and_nothing_that_we_do_not_read():
+    # An early result would be four bytes behind CredSSP, which is not all that send it.
+    [send] = Connector(accepted_client(), logon()).start()
+    assert x224.ConnectionRequest.read(sent([send])).protocols == TLS | NLA
+    connector = Connector(accepted_client(), logon())
+    connector.start()
+    early = x224.ConnectionConfirm(selected=x224.Security.NLA_EARLY_RESULT)
+    with pytest.raises(TargetUnreachableError):
+        connector.receive(early.write())
+
+
+def test_a_client_that_logs_on_by_smart_card_leaves_a_password_one():
+    target, client = ScriptedTarget(), accepted_client()
+    flags = client.info.flags | InfoFlag.PASSWORD_IS_PIN
+    program = {"shell": "cmd.exe", "directory": "C:\\"}
+    smart = structs.replace(client.info, flags=flags, **program)
+    connected(structs.replace(client, info=smart), target, "cliprdr")
+    info = target.info
+    assert not info.flags & InfoFlag.PASSWORD_IS_PIN
+    assert (info.shell, info.directory) == ("", "")
 
 
 def test_a_denied_channel_does_not_exist_on_the_target():
@@ -72,7 +95,7 @@ def test_the_target_is_told_its_own_choice_and_of_no_graphics_pipeline():
 
 def test_multitransport_monitors_and_messages_are_left_out():
     target = ScriptedTarget()
-    connected(accepted_client(), target)
+    connected(accepted_client(), target, "cliprdr")
     kinds = {kind for kind, _ in target.blocks}
     assert kinds == {
         gcc.Block.CLIENT_CORE,

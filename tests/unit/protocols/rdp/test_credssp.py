@@ -42,7 +42,7 @@ def to_the_proof(client: NLAClient, acceptor: CredSSPAcceptor, version: int) -> 
     return acceptor.receive(request.write())
 
 
-@pytest.mark.parametrize("version", [2, 4, 5, 6])
+@pytest.mark.parametrize("version", [2, 3, 4, 5, 6, 7])
 def test_a_client_that_knows_the_password_hands_it_over(version: int):
     client, acceptor = NLAClient("ntlm"), CredSSPAcceptor(PUBLIC_KEY, challenge())
     [wanted] = to_the_proof(client, acceptor, version)
@@ -89,10 +89,18 @@ def test_a_wrong_password_proves_nothing_and_is_told_so():
     assert TSRequest.read(sent(steps)).error_code == LOGON_FAILURE
 
 
-def test_an_old_client_is_not_sent_what_it_does_not_read():
+@pytest.mark.parametrize("version", [2, 5])
+def test_a_client_of_a_version_without_error_codes_is_sent_none(version: int):
     acceptor = CredSSPAcceptor(PUBLIC_KEY, challenge())
-    to_the_proof(NLAClient("ntlm", "wrong"), acceptor, 2)
+    to_the_proof(NLAClient("ntlm", "wrong"), acceptor, version)
     assert acceptor.unproved() == [Refused("the login was refused")]
+
+
+@pytest.mark.parametrize("version", [3, 4, 6, 7])
+def test_every_other_client_is_sent_one(version: int):
+    acceptor = CredSSPAcceptor(PUBLIC_KEY, challenge())
+    to_the_proof(NLAClient("ntlm", "wrong"), acceptor, version)
+    assert TSRequest.read(sent(acceptor.unproved())).error_code == LOGON_FAILURE
 
 
 def test_a_client_that_sees_another_certificate_is_cut_off():

@@ -25,5 +25,13 @@ def test_a_client_without_a_screen_is_refused(block: bytes | None):
         ClientCore.read(block)
 
 
+def test_a_network_that_cannot_be_detected_is_called_a_local_one():
+    detected = bytearray(core())
+    detected[206] = 7
+    assert for_target(bytes(detected), Security.TLS)[206] == 6
+    detected[206] = 2
+    assert for_target(bytes(detected), Security.TLS)[206] == 2
+
+
 def test_a_short_block_of_an_old_client_stays_short():
     assert for_target(core()[:136], Security.TLS) == core()[:136]

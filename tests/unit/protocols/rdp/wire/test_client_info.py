@@ -33,6 +33,25 @@ def test_a_cookie_is_cut_off_and_the_rest_stays():
     assert without_cookie(b"") == b""
 
 
+def test_the_name_of_the_time_zone_behind_a_cookie_stays():
+    zone = "W. Europe Standard Time".encode("utf-16-le")
+    behind = bytes(4) + len(zone).to_bytes(2, "little") + zone + b"\1\0"
+    info = client_info()
+    kept = without_cookie(info.extra + behind)
+    assert kept == info.extra[: -2 - len(COOKIE)] + b"\0\0" + behind
+    assert without_cookie(kept) == kept
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [b"x", bytes(4), bytes(6), bytes(4) + b"\x04\0abc", bytes(9), bytes(4) + b"\xff\xff"],
+)
+def test_what_else_is_behind_a_cookie_goes_with_it(behind: bytes):
+    extra = client_info().extra
+    assert without_cookie(extra + behind) == extra[: -2 - len(COOKIE)] + b"\0\0"
+    assert without_cookie(extra[:-1] + behind[:0]) == without_cookie(extra)
+
+
 def test_what_an_old_client_leaves_out_stays_out():
     without_performance = client_info().extra[: -2 - len(COOKIE) - 4]
     assert without_cookie(without_performance) == without_performance

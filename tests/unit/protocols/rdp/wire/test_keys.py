@@ -24,7 +24,8 @@ MOVED = b"\x20" + bytes(6)
         (b"\x04\x05\x80\xe4\x00", [KeyMove(NO_SCAN_CODE, unit=0xE4)]),
         (b"\x00\x05\x01\x00\x1e", [KeyMove(0x1E)]),
         (b"\x04\x80\x05\x00\x1e", [KeyMove(0x1E)]),
-        (b"\x08\x05\xa0\x00\x1e", []),
+        (b"\x08\x0b\xa0" + bytes(6) + b"\x00\x1e", [KeyMove(0x1E)]),
+        (b"\x08\x05\xe0\x00\x1e", []),
         (b"\x08\x04\x00\x1e", [KeyMove(0x1E)]),
     ],
 )

@@ -3,6 +3,7 @@ from samples.rdp import share
 from protocols.rdp.wire.errinfo import ErrorInfo
 from protocols.rdp.wire.slowpath import (
     Share,
+    is_flow,
     set_error_info,
     share_data_kind,
     share_kind,
@@ -28,8 +29,24 @@ def test_share_pdus_in_one_packet_are_told_apart():
     assert split_shares(one + two) == [one, two]
     assert split_shares(one) == [one]
     assert split_shares(one + b"x") == [one]
-    for data in (b"\0\x80\0\0\0\0\0\0", one + two[:-1], one[:-1], b"x"):
-        assert split_shares(data) == []
+    for data in (one + two[:-1], one[:-1], b"x", b""):
+        assert split_shares(data) is None
+
+
+def test_flow_control_is_left_out():
+    flow, beep = b"\0\x80\x41\0\0\0\xea\x03", share(Share.DATA, bytes(20))
+    assert is_flow(flow)
+    assert not is_flow(flow + b"x")
+    assert not is_flow(beep)
+    assert split_shares(flow) == []
+    assert split_shares(flow + beep + flow) == [beep]
+    assert split_shares(beep + flow[:-1]) is None
+
+
+def test_a_deactivation_alone_may_be_short():
+    assert share_kind(b"\4\0\x16\0") == Share.DEACTIVATE_ALL
+    for data in (b"\4\0\x17\0", b"\5\0\x17\0\0", b"\3\0\x16"):
+        assert share_kind(data) is None
 
 
 def test_a_redirection_has_no_version():

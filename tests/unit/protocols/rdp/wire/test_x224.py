@@ -49,6 +49,15 @@ def test_a_target_that_does_not_negotiate_has_rdps_own_security():
     assert read_answer(packet) == ConnectionConfirm(selected=Security(0))
 
 
+def test_of_what_windows_says_of_itself_only_what_is_made_use_of_is_read():
+    # 4.1.2, with what came later: graphics, restricted admin, redirected authentication.
+    confirm = bytes.fromhex("03000013 0e d0 0000 1234 00 02 1f 0800 02000000")
+    expected = ConnectionConfirm(selected=Security.NLA, flags=ResponseFlag.EXTENDED_CLIENT_DATA)
+    assert read_answer(confirm) == expected
+    refusal = bytes.fromhex("03000013 0e d0 0000 1234 00 03 00 0800 05000000")
+    assert read_answer(refusal) == ConnectionRefusal(5)
+
+
 @pytest.mark.parametrize(
     "packet",
     [

@@ -69,6 +69,11 @@ def test_a_timestamp_is_passed_over_and_an_unknown_event_ends_the_pdu():
     assert list(io_channel_input(slow(struct.pack("<HHHH", 99, 1, 2, 3)))) == []
 
 
+def test_keys_behind_a_mouse_that_only_says_how_far_it_moved_are_read():
+    data = b"\xa0\0\x08\5\0\xfb\xff" + b"\x00\x1e"
+    assert list(fast_path_input(FastPathPdu(2 << 2, memoryview(data)))) == [Key(0x1E)]
+
+
 def test_events_that_are_cut_off_are_refused():
     with pytest.raises(MalformedPduError):
         list(fast_path_input(FastPathPdu(7 << 2, memoryview(FAST[:-1]))))
