@@ -66,8 +66,9 @@ class DesktopState(Struct, array_like=True):
         )
 
     def lose(self) -> None:
-        """Note that something is missing here: a chunk, or pictures that were not made."""
+        """Note that a chunk is missing here."""
         self.lost = True
+        self.typing.lose()
         self.from_client, self.from_target = Reassembly(), Reassembly()
 
 
@@ -137,7 +138,7 @@ class Desktop:
     def suspend(self) -> DesktopState:
         """Return the state for the next chunk."""
         if not self._draws:
-            self._state.lose()
+            self._state.lost = True
         self._state.screen = self._screen.state()
         return self._state
 
