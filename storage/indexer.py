@@ -14,7 +14,7 @@ from uuid import UUID
 
 import sqlalchemy
 import structlog
-from msgspec import Struct
+from msgspec import Struct, structs
 from sqlalchemy import (
     ColumnElement,
     Insert,
@@ -56,6 +56,7 @@ _IDLE_S: Final = 120.0
 _RETRY_S = 5.0
 _LONGEST_RETRY_S = 300.0
 """How seldom it is tried to start a child that does not start."""
+_NOT_UNDERSTOOD: Final = "(proxyd: a chunk could not be understood: lines of it are missing)"
 _NEXT = "chunks stay unindexed, and it is tried again; see what keeps processes from starting"
 
 _CHUNKS: Final = Table.metadata.tables[ChunkRow.__tablename__]
@@ -64,7 +65,7 @@ _LINES: Final = Table.metadata.tables[LineRow.__tablename__]
 _OUTLINES: Final = Table.metadata.tables[OutlineRow.__tablename__]
 
 
-def _next_chunk() -> Select[tuple[UUID, int, str]]:
+def _next_chunk() -> Select[tuple[UUID, int, int, str]]:
     """Return what finds the oldest chunk before which nothing waits.
 
     So of a session one chunk is worked on, and one behind a gap once `patience_ends`.
@@ -81,7 +82,7 @@ def _next_chunk() -> Select[tuple[UUID, int, str]]:
     )
     late = _CHUNKS.c.stored_at < bindparam("patience_ends")
     return (
-        select(_CHUNKS.c.session_id, _CHUNKS.c.sequence, _CHUNKS.c.blob)
+        select(_CHUNKS.c.session_id, _CHUNKS.c.sequence, _CHUNKS.c.first_ms, _CHUNKS.c.blob)
         .where(
             _CHUNKS.c.indexed == _NOT_YET, ~waits, or_(_CHUNKS.c.sequence == 0, follows, late)
         )
@@ -128,6 +129,7 @@ class _Job(Struct, frozen=True):
     session_id: UUID
     sequence: int
     state: bytes | None
+    first_ms: int
     encoded: bytes | None
     data_key: bytes = b""
 
@@ -233,6 +235,7 @@ class Indexer:
             session_id=row.session_id,
             sequence=row.sequence,
             state=_state_before(session, row.session_id, row.sequence),
+            first_ms=row.first_ms,
             encoded=encoded,
             data_key=b"" if encoded is None else data_key_of(encoded, self._keys),
         )
@@ -252,13 +255,15 @@ class Indexer:
         return None
 
     def _salvaged(self, job: _Job) -> Comprehension:
-        """Return what was typed, run and sent, without screens; at worst nothing."""
+        """Return what was typed, run and sent, without screens; at worst that it lacks."""
+        told = Line(at_ms=job.first_ms, kind="output", channel=None, text=_NOT_UNDERSTOOD)
         if job.encoded is not None and not self._stopping.is_set():
             with contextlib.suppress(ChildLostError):
-                return self._child.comprehend(
+                done = self._child.comprehend(
                     job.state, job.encoded, job.data_key, with_screens=False
                 )
-        return Comprehension(state=without_screens(job.state), lines=[])
+                return structs.replace(done, lines=[told, *done.lines])
+        return Comprehension(state=without_screens(job.state), lines=[told])
 
     def _give_up(self, job: _Job, reason: str) -> None:
         _log.error(

@@ -108,7 +108,7 @@ class Desktop:
     def show(self, at_ms: int, data: bytes) -> None:
         """Take PDUs of the target."""
         self._heed_gap(at_ms)
-        not_drawn = self._screen.not_drawn
+        not_drawn, size_px = self._screen.not_drawn, self._screen.size_px
         try:
             for pdu in pdus(data):
                 self._from_target(at_ms, pdu)
@@ -116,6 +116,9 @@ class Desktop:
             self._complain(at_ms, "target", error)
         if self._screen.not_drawn != not_drawn:
             self._tell(at_ms, "output", _NOT_DRAWN)
+        now_px = self._screen.size_px
+        if size_px and now_px and size_px != now_px:
+            self._tell(at_ms, "output", "(proxyd: the desktop is now {} x {})".format(*now_px))
 
     def type(self, at_ms: int, data: bytes) -> None:
         """Take PDUs of the client."""

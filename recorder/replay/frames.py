@@ -1,8 +1,8 @@
 """The pictures of a recorded RDP session, at the times at which they are worth a frame.
 
-A frame is made where the picture changed, and at most every `FRAME_MS`; while nothing changes
-one comes every `IDLE_MS`, so that whoever shows them is never far from one. Each shows what
-stood on the screen at its time, all of that time's events included.
+A frame is made where the picture changed, and at most every `FRAME_MS`; whatever changes, one
+comes every `IDLE_MS`, for whoever enters a film there. Each shows what stood on the screen at
+its time, all of that time's events included.
 """
 
 from collections.abc import Callable, Iterable
@@ -92,6 +92,8 @@ class Frames:
         self._desktop: Desktop | None = None
         self._channel = self._io_channel = 0
         self._shown_ms = -FRAME_MS
+        self._marked_ms = -IDLE_MS
+        """When the last frame was that others are counted from: where a film is entered."""
         self._due_ms: int | None = None
         """When the frame is due that shows what changed."""
 
@@ -162,16 +164,23 @@ class Frames:
 
     def _pass(self, at_ms: int) -> None:
         """Show what was due before `at_ms`."""
-        if self._due_ms is not None and self._due_ms < at_ms:
-            self._emit(self._due_ms)
-        while self._shown_ms >= 0 and self._shown_ms + IDLE_MS < at_ms:
-            self._emit(self._shown_ms + IDLE_MS)
+        while (next_ms := self._next_ms()) is not None and next_ms < at_ms:
+            self._emit(next_ms)
+
+    def _next_ms(self) -> int | None:
+        """Return when the next frame is due, though nothing more happens."""
+        if self._shown_ms < 0:
+            return self._due_ms
+        marked_ms = max(self._marked_ms + IDLE_MS, self._shown_ms + FRAME_MS)
+        return marked_ms if self._due_ms is None else min(marked_ms, self._due_ms)
 
     def _emit(self, at_ms: int) -> None:
         framebuffer = None if self._desktop is None else self._desktop.framebuffer
         self._due_ms = None
         if framebuffer is not None:
             self._shown_ms = at_ms
+            if at_ms - self._marked_ms >= IDLE_MS:
+                self._marked_ms = at_ms
             with pointed(framebuffer, self._pointer_px):
                 self._show(at_ms, framebuffer)
 

@@ -195,6 +195,8 @@ def test_a_chunk_that_breaks_the_child_twice_is_left_behind(
         assert indexer.unindexed() == 0
     assert outcomes(database) == [1, 2, 1]
     assert (40, "four") in texts(database)
+    told = "(proxyd: a chunk could not be understood: lines of it are missing)"
+    assert (20, told) in texts(database)
 
 
 @pytest.mark.usefixtures("no_children")

@@ -85,6 +85,19 @@ def test_a_still_desktop_has_a_frame_now_and_then():
     assert frames_of(STARTED, end) == [(0, 0), (IDLE_MS, 0), (2 * IDLE_MS, 0), (end.at_ms, 0)]
 
 
+def test_though_something_changes_now_and_then_there_is_a_frame_every_ten_seconds():
+    end = SessionEnded(at_ms=2 * IDLE_MS + 500, reason=EndReason.CLIENT_LEFT)
+    late = IDLE_MS + FRAME_MS // 2
+    assert frames_of(STARTED, painted(9000, 10), painted(late, 20), end) == [
+        (0, 0),
+        (9000, 10),
+        (IDLE_MS, 10),
+        (IDLE_MS + FRAME_MS, 20),
+        (2 * IDLE_MS, 20),
+        (end.at_ms, 20),
+    ]
+
+
 def test_where_the_pointer_is_wanted_it_shows_where_the_client_has_it():
     made: list[tuple[int, bytes]] = []
     frames = Frames(
