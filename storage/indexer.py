@@ -36,12 +36,20 @@ from recorder.replay.comprehend import Comprehension, Line, behind_gap, without_
 from storage.blobs import BlobStore
 from storage.child import Child
 from storage.database import Database, Steps
-from storage.errors import ChildLostError, ChildUnavailableError, StorageUnavailableError
+from storage.errors import (
+    ChildLostError,
+    ChildSlowError,
+    ChildUnavailableError,
+    StorageUnavailableError,
+)
 from storage.reader import data_key_of
 from storage.tables import ChunkRow, KeyframeRow, LineRow, OutlineRow, Table
 
 _NOT_YET, _DONE, _GIVEN_UP = 0, 1, 2
 _TRIES = 2
+_LEAST_PATIENCE: Final = 1 / 32
+"""Of the time limit: a hostile target can make each second of its own cost minutes of ours."""
+_MOST_SLOW: Final = 256
 _GAP_PATIENCE = dt.timedelta(minutes=10)
 """How long a chunk waits for one before it that has not arrived."""
 _LINES_AT_ONCE = 500
@@ -157,6 +165,8 @@ class Indexer:
         self._keys = keys
         self._child = child or Child()
         self._retry_s = retry_s
+        self._patience: dict[UUID, float] = {}
+        """Of sessions whose last chunk took too long: the share of time that the next has."""
         self._wake = threading.Event()
         self._stopping = threading.Event()
 
@@ -244,15 +254,31 @@ class Indexer:
         if job.encoded is None:
             self._give_up(job, "its bytes are gone from the blob store")
             return None
+        share = self._patience.get(job.session_id, 1.0)
         for attempt in range(1, _TRIES + 1):
             try:
-                return self._child.comprehend(job.state, job.encoded, job.data_key)
+                done = self._child.comprehend(
+                    job.state, job.encoded, job.data_key, share_of_time=share
+                )
             except ChildLostError as error:
                 if self._stopping.is_set():
                     return None
-                if attempt == _TRIES:
+                is_slow = isinstance(error, ChildSlowError)
+                if is_slow:
+                    self._lose_patience(job.session_id, share)
+                if is_slow or attempt == _TRIES:
                     self._give_up(job, str(error))
+                    return None
+            else:
+                self._patience.pop(job.session_id, None)
+                return done
         return None
+
+    def _lose_patience(self, session_id: UUID, share: float) -> None:
+        """Let the next chunks of a session take less time: other sessions wait meanwhile."""
+        self._patience[session_id] = max(share / 2, _LEAST_PATIENCE)
+        if len(self._patience) > _MOST_SLOW:
+            del self._patience[next(iter(self._patience))]
 
     def _salvaged(self, job: _Job) -> Comprehension:
         """Return what was typed, run and sent, without screens; at worst that it lacks."""
@@ -260,7 +286,11 @@ class Indexer:
         if job.encoded is not None and not self._stopping.is_set():
             with contextlib.suppress(ChildLostError):
                 done = self._child.comprehend(
-                    job.state, job.encoded, job.data_key, with_screens=False
+                    job.state,
+                    job.encoded,
+                    job.data_key,
+                    with_screens=False,
+                    share_of_time=self._patience.get(job.session_id, 1.0),
                 )
                 return structs.replace(done, lines=[told, *done.lines])
         return Comprehension(state=without_screens(job.state), lines=[told])
