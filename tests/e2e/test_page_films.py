@@ -1,8 +1,11 @@
 """Recorded desktops on their page, in Chromium: what a film lacks, and one that takes long."""
 
+import sqlite3
 from collections.abc import Iterator, Sequence
-from uuid import uuid4
+from pathlib import Path
+from uuid import UUID, uuid4
 
+import av
 import pytest
 from msgspec.structs import replace
 from peers.chromium import AUDITOR, Visit, add_auditor, violations
@@ -42,11 +45,11 @@ def planted(daemon: Daemon, events: Sequence[KnownEvent]) -> str:
     return str(info.session_id)
 
 
-def again_and_again() -> Iterator[KnownEvent]:
-    """What happened in four seconds, for as long as the long session is."""
+def again_and_again(length_ms: int) -> Iterator[KnownEvent]:
+    """What happened in four seconds, for so long."""
     started, *events = recorded("plain")
     yield started
-    for begun_ms in range(0, LONG_MS, 5000):
+    for begun_ms in range(0, length_ms, 5000):
         for event in events:
             assert isinstance(event, ClientData | TargetData)
             yield replace(event, at_ms=begun_ms + event.at_ms)
@@ -66,7 +69,8 @@ def sessions(daemon: Daemon) -> dict[str, str]:
     ids = {
         "resized": planted(daemon, recorded("resized")),
         "keys": planted(daemon, keys),
-        "long": planted(daemon, list(again_and_again())),
+        "long": planted(daemon, list(again_and_again(LONG_MS))),
+        "holed": planted(daemon, list(again_and_again(120_000))),
     }
     daemon.restart()
     wait_until(lambda: daemon.cli("status", check=False).status == 0, "no answer")
@@ -121,3 +125,41 @@ def test_who_jumps_ahead_of_a_film_is_told_how_far_it_is_and_comes_there(
     there = "one => !one.seeking && one.readyState > 1 && one.currentTime > 889"
     wait_until(lambda: video.evaluate(there), "it never comes there", seconds=120)
     wait_until(lambda: "still being made" not in said.inner_text(), "it is said for ever")
+
+
+def test_behind_a_chunk_that_was_lost_a_film_goes_on_with_what_was_kept_of_the_desktop(
+    daemon: Daemon, sessions: dict[str, str], tmp_path: Path
+) -> None:
+    session, film = sessions["holed"], tmp_path / "film.mp4"
+    with sqlite3.connect(daemon.state / "proxyd.db", timeout=20) as database:
+        which = "WHERE session_id = ? AND sequence = 3"
+        [chunk] = database.execute(
+            f"SELECT first_ms, last_ms FROM chunks {which}",  # noqa: S608 - its own text
+            (UUID(session).hex,),
+        )
+        database.execute(f"DELETE FROM chunks {which}", (UUID(session).hex,))  # noqa: S608
+    said = daemon.cli(
+        *("session", "export", session, "--format", "video", "--out", str(film))
+    ).said
+    assert "exported without what is missing" in said
+    with av.open(str(film)) as container:
+        frames = [
+            (round(1000 * (frame.time or 0)), shows_nothing(frame))
+            for frame in container.decode(video=0)
+        ]
+    lacking = [at_ms for at_ms, is_pattern in frames if is_pattern]
+    first_ms, last_ms = chunk
+    assert lacking
+    assert first_ms - 5000 < lacking[0] <= first_ms
+    assert lacking[-1] <= last_ms + 2000
+    # At once, though nothing is drawn there but what changes.
+    assert [is_pattern for at_ms, is_pattern in frames if at_ms > last_ms + 2000][:5] == (
+        [False] * 5
+    )
+
+
+def shows_nothing(frame: av.VideoFrame) -> bool:
+    """Say whether its corner is the pattern that stands for what is not known."""
+    pixels = bytes(frame.reformat(format="gray").planes[0])
+    dark, light = pixels[8 + 4], pixels[4]
+    return abs(light - 0x60) < 12 and abs(dark - 0x48) < 12
