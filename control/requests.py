@@ -20,8 +20,7 @@ from control.live_requests import LiveRequest
 from control.node_requests import AskStatus, RotateMasterKey
 from control.pause_requests import PauseRequest
 from control.proof_requests import ProofRequest
-from control.request import Line, Name, Port, Reason
-from control.request import Request as _Request
+from control.request import Line, Name, Port, Reason, Request
 from control.retention_requests import RetentionRequest
 from control.user_key_requests import UserKeyRequest
 from recorder.session_info import Capture, RecordingMode, TargetProtocol
@@ -29,7 +28,7 @@ from recorder.session_info import Capture, RecordingMode, TargetProtocol
 MAX_USES = 1_000_000
 
 
-class AddSecret(_Request, frozen=True, kw_only=True):
+class AddSecret(Request, frozen=True, kw_only=True):
     """Put a credential and its target into the vault."""
 
     name: Name
@@ -55,7 +54,7 @@ class AddSecret(_Request, frozen=True, kw_only=True):
     """None: any site."""
 
 
-class EditSecret(_Request, frozen=True, kw_only=True):
+class EditSecret(Request, frozen=True, kw_only=True):
     """Change what is not None."""
 
     name: Name
@@ -76,23 +75,23 @@ class EditSecret(_Request, frozen=True, kw_only=True):
     site: str | None = None
 
 
-class ListSecrets(_Request, frozen=True, kw_only=True):
+class ListSecrets(Request, frozen=True, kw_only=True):
     """All secrets, by name."""
 
 
-class ShowSecret(_Request, frozen=True, kw_only=True):
+class ShowSecret(Request, frozen=True, kw_only=True):
     """One secret without its credential."""
 
     name: str
 
 
-class RemoveSecret(_Request, frozen=True, kw_only=True):
+class RemoveSecret(Request, frozen=True, kw_only=True):
     """Forget a secret; its recordings stay."""
 
     name: str
 
 
-class TestSecret(_Request, frozen=True, kw_only=True):
+class TestSecret(Request, frozen=True, kw_only=True):
     """Dial the target, check its host key, log on, leave."""
 
     __test__ = False  # Not a test class, whatever pytest thinks of its name.
@@ -135,7 +134,7 @@ class SecretTested(Struct, frozen=True, kw_only=True):
     host_key: str | None = None
 
 
-class AddUser(_Request, frozen=True, kw_only=True):
+class AddUser(Request, frozen=True, kw_only=True):
     """Let a person in."""
 
     name: Name
@@ -146,11 +145,11 @@ class AddUser(_Request, frozen=True, kw_only=True):
     """Before anything else, once he has logged in."""
 
 
-class ListUsers(_Request, frozen=True, kw_only=True):
+class ListUsers(Request, frozen=True, kw_only=True):
     """All users, by name."""
 
 
-class DisableUser(_Request, frozen=True, kw_only=True):
+class DisableUser(Request, frozen=True, kw_only=True):
     """Shut a person out: credentials end, live sessions end."""
 
     name: str
@@ -167,21 +166,21 @@ class UserSummary(Struct, frozen=True, kw_only=True):
     must_change_password: bool = False
 
 
-class GrantAccess(_Request, frozen=True, kw_only=True):
+class GrantAccess(Request, frozen=True, kw_only=True):
     """Let a user reach a secret."""
 
     user: str
     secret: str
 
 
-class RevokeAccess(_Request, frozen=True, kw_only=True):
+class RevokeAccess(Request, frozen=True, kw_only=True):
     """Let the user reach it no more: credentials end, live sessions end."""
 
     user: str
     secret: str
 
 
-class ListAccess(_Request, frozen=True, kw_only=True):
+class ListAccess(Request, frozen=True, kw_only=True):
     """Who may reach what."""
 
 
@@ -195,7 +194,7 @@ class AccessSummary(Struct, frozen=True, kw_only=True):
     """By which he has it; None: it is his own."""
 
 
-class IssueCredential(_Request, frozen=True, kw_only=True):
+class IssueCredential(Request, frozen=True, kw_only=True):
     """Generate a user name and a password for one user and one secret."""
 
     secret: str
@@ -209,14 +208,14 @@ class IssueCredential(_Request, frozen=True, kw_only=True):
     """What the secret demands of whoever issues one to himself."""
 
 
-class ListCredentials(_Request, frozen=True, kw_only=True):
+class ListCredentials(Request, frozen=True, kw_only=True):
     """Credentials that were issued, newest first; without their passwords."""
 
     user: str | None = None
     """None: of everybody."""
 
 
-class RevokeCredential(_Request, frozen=True, kw_only=True):
+class RevokeCredential(Request, frozen=True, kw_only=True):
     """Take a credential back; the sessions it opened end."""
 
     id: str
@@ -260,7 +259,7 @@ class CredentialSummary(Struct, frozen=True, kw_only=True):
     expires_at: dt.datetime
 
 
-class ListSessions(_Request, frozen=True, kw_only=True):
+class ListSessions(Request, frozen=True, kw_only=True):
     """Sessions, newest first."""
 
     live: bool = False
@@ -276,7 +275,7 @@ class ListSessions(_Request, frozen=True, kw_only=True):
     limit: Annotated[int, Meta(ge=1, le=100_000)] = 10_000
 
 
-class ShowSession(_Request, frozen=True, kw_only=True):
+class ShowSession(Request, frozen=True, kw_only=True):
     """One session."""
 
     id: UUID
@@ -309,7 +308,7 @@ class SessionSummary(Struct, frozen=True, kw_only=True):
     deleted_at: dt.datetime | None = None
 
 
-class SearchSessions(_Request, frozen=True, kw_only=True):
+class SearchSessions(Request, frozen=True, kw_only=True):
     """Find text in what was typed, shown, run, and moved."""
 
     text: Annotated[str, Meta(min_length=1, max_length=1000)]
@@ -328,7 +327,7 @@ class SearchHit(Struct, frozen=True, kw_only=True):
     channel: int | None
 
 
-class FetchChunks(_Request, frozen=True, kw_only=True):
+class FetchChunks(Request, frozen=True, kw_only=True):
     """Stream the stored chunks of a session in order, each a `StoredChunk`."""
 
     id: UUID
@@ -336,7 +335,7 @@ class FetchChunks(_Request, frozen=True, kw_only=True):
 
 
 class StoredChunk(Struct, frozen=True, kw_only=True):
-    """A chunk as the store holds it, beside what the store noted when it arrived."""
+    """A chunk as the store holds it; behind a lost one with the `state` that it opens with."""
 
     sequence: int
     digest: bytes
@@ -344,16 +343,17 @@ class StoredChunk(Struct, frozen=True, kw_only=True):
     data_key: bytes = b""
     """Unwrapped: whoever may fetch a recording may read it. Empty where it cannot be had."""
     stored_at: dt.datetime | None = None
+    state: bytes = b""
 
 
-class TerminateSession(_Request, frozen=True, kw_only=True):
+class TerminateSession(Request, frozen=True, kw_only=True):
     """End a live session and tell its user why."""
 
     id: UUID
     reason: Line
 
 
-class MessageSession(_Request, frozen=True, kw_only=True):
+class MessageSession(Request, frozen=True, kw_only=True):
     """Show a line in the user's terminal."""
 
     id: UUID

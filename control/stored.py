@@ -6,6 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from control.requests import SearchHit, StoredChunk
+from recorder.chunk import digest_of
 from recorder.data_key import RecordingKeys
 from storage.reader import Reader, data_key_of
 from storage.search import Search
@@ -23,19 +24,29 @@ class StoredChunks:
 
     def chunks(self, session_id: UUID, from_sequence: int) -> Iterator[StoredChunk]:
         """Yield the stored chunks in order; one whose bytes are lost comes empty."""
+        expected, lacks = from_sequence, False
         for stored in self._reader.chunks(session_id, from_sequence):
+            lacks |= stored.sequence != expected
+            state = self._state_at(session_id, stored.sequence) if lacks else b""
+            is_whole = digest_of(stored.encoded) == stored.digest
+            expected, lacks = stored.sequence + 1, (lacks and not state) or not is_whole
             yield StoredChunk(
                 sequence=stored.sequence,
                 digest=stored.digest,
                 encoded=stored.encoded,
                 data_key=data_key_of(stored.encoded, self._keys),
                 stored_at=stored.stored_at,
+                state=state,
             )
 
     def keyframe(self, session_id: UUID, sequence: int) -> tuple[int, bytes | None]:
         """Return the nearest chunk that can be begun with, and the state as it opens."""
         keyframe = self._reader.keyframe(session_id, sequence)
         return (0, None) if keyframe is None else (keyframe.sequence, keyframe.state)
+
+    def _state_at(self, session_id: UUID, sequence: int) -> bytes:
+        kept_at, state = self.keyframe(session_id, sequence)
+        return state if state is not None and kept_at == sequence else b""
 
 
 class IndexSearch:

@@ -16,7 +16,7 @@ from msgspec import Struct
 from recorder.replay.comprehend import Comprehension, comprehend
 from recorder.replay.rdp.bitmaps import BitmapDecoder
 from storage import confined
-from storage.errors import ChildLostError
+from storage.errors import ChildLostError, ChildSlowError
 from storage.native_bitmaps import best_decoder
 
 TIME_LIMIT_S = 60.0
@@ -88,8 +88,9 @@ class Child:
         data_key: bytes = b"",
         *,
         with_screens: bool = True,
+        share_of_time: float = 1.0,
     ) -> Comprehension:
-        """Return what the chunk means after `state`.
+        """Return what the chunk means after `state`, within a share of the time limit.
 
         Raises `ChildLostError` where the chunk may be to blame, `ChildUnavailableError`
         where there was no child to give it to.
@@ -97,13 +98,14 @@ class Child:
         pipe = self._ready_pipe()
         try:
             pipe.send_bytes(msgspec.msgpack.encode((state, encoded, data_key, with_screens)))
-            answered = pipe.poll(self._time_limit_s)
+            answered = pipe.poll(share_of_time * self._time_limit_s)
             answer = _answers.decode(pipe.recv_bytes()) if answered else _TOO_LONG
         except (EOFError, OSError) as error:
             self.stop()
             raise ChildLostError("the process that reads recordings died") from error
         if answer is _TOO_LONG:
             self.stop()
+            raise ChildSlowError(answer.error)
         if answer.comprehension is None:
             raise ChildLostError(answer.error)
         return answer.comprehension

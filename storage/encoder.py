@@ -18,6 +18,7 @@ from recorder.events import KnownEvent
 from recorder.replay.frames import Frames, Shown
 from recorder.replay.rdp.bitmaps import BitmapDecoder
 from recorder.replay.rdp.framebuffer import Framebuffer
+from recorder.replay.salvage import Resumed
 
 KEYFRAME_MS: Final = 10_000
 """A player finds its place from at most this far back."""
@@ -64,7 +65,7 @@ class VideoEncoder:
         self._keyframe_ms = -KEYFRAME_MS
         self._begun = False
 
-    def feed(self, events: list[KnownEvent]) -> bytes:
+    def feed(self, events: list[KnownEvent | Resumed]) -> bytes:
         """Take events in order of time; return what the file grew by."""
         for event in events:
             self._frames.take(event)
@@ -116,7 +117,7 @@ class Storyboard:
         self._frames = Frames(decoder, self._shown, with_pointer=True)
         self._sprites: list[bytes] = []
 
-    def feed(self, events: list[KnownEvent]) -> bytes:
+    def feed(self, events: list[KnownEvent | Resumed]) -> bytes:
         """Take events in order of time; there is nothing before the end."""
         for event in events:
             self._frames.take(event)

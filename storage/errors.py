@@ -35,5 +35,9 @@ class ChildLostError(StorageError):
     """The child died, took too long, or met what it could not understand."""
 
 
+class ChildSlowError(ChildLostError):
+    """The child took longer than it may: so would another."""
+
+
 class ChildUnavailableError(StorageError):
     """The child did not start. No recording is to blame: try again later."""

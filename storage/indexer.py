@@ -14,7 +14,7 @@ from uuid import UUID
 
 import sqlalchemy
 import structlog
-from msgspec import Struct
+from msgspec import Struct, structs
 from sqlalchemy import (
     ColumnElement,
     Insert,
@@ -36,12 +36,20 @@ from recorder.replay.comprehend import Comprehension, Line, behind_gap, without_
 from storage.blobs import BlobStore
 from storage.child import Child
 from storage.database import Database, Steps
-from storage.errors import ChildLostError, ChildUnavailableError, StorageUnavailableError
+from storage.errors import (
+    ChildLostError,
+    ChildSlowError,
+    ChildUnavailableError,
+    StorageUnavailableError,
+)
 from storage.reader import data_key_of
 from storage.tables import ChunkRow, KeyframeRow, LineRow, OutlineRow, Table
 
 _NOT_YET, _DONE, _GIVEN_UP = 0, 1, 2
 _TRIES = 2
+_LEAST_PATIENCE: Final = 1 / 32
+"""Of the time limit: a hostile target can make each second of its own cost minutes of ours."""
+_MOST_SLOW: Final = 256
 _GAP_PATIENCE = dt.timedelta(minutes=10)
 """How long a chunk waits for one before it that has not arrived."""
 _LINES_AT_ONCE = 500
@@ -56,6 +64,7 @@ _IDLE_S: Final = 120.0
 _RETRY_S = 5.0
 _LONGEST_RETRY_S = 300.0
 """How seldom it is tried to start a child that does not start."""
+_NOT_UNDERSTOOD: Final = "(proxyd: a chunk could not be understood: lines of it are missing)"
 _NEXT = "chunks stay unindexed, and it is tried again; see what keeps processes from starting"
 
 _CHUNKS: Final = Table.metadata.tables[ChunkRow.__tablename__]
@@ -64,7 +73,7 @@ _LINES: Final = Table.metadata.tables[LineRow.__tablename__]
 _OUTLINES: Final = Table.metadata.tables[OutlineRow.__tablename__]
 
 
-def _next_chunk() -> Select[tuple[UUID, int, str]]:
+def _next_chunk() -> Select[tuple[UUID, int, int, str]]:
     """Return what finds the oldest chunk before which nothing waits.
 
     So of a session one chunk is worked on, and one behind a gap once `patience_ends`.
@@ -81,7 +90,7 @@ def _next_chunk() -> Select[tuple[UUID, int, str]]:
     )
     late = _CHUNKS.c.stored_at < bindparam("patience_ends")
     return (
-        select(_CHUNKS.c.session_id, _CHUNKS.c.sequence, _CHUNKS.c.blob)
+        select(_CHUNKS.c.session_id, _CHUNKS.c.sequence, _CHUNKS.c.first_ms, _CHUNKS.c.blob)
         .where(
             _CHUNKS.c.indexed == _NOT_YET, ~waits, or_(_CHUNKS.c.sequence == 0, follows, late)
         )
@@ -128,6 +137,7 @@ class _Job(Struct, frozen=True):
     session_id: UUID
     sequence: int
     state: bytes | None
+    first_ms: int
     encoded: bytes | None
     data_key: bytes = b""
 
@@ -155,6 +165,8 @@ class Indexer:
         self._keys = keys
         self._child = child or Child()
         self._retry_s = retry_s
+        self._patience: dict[UUID, float] = {}
+        """Of sessions whose last chunk took too long: the share of time that the next has."""
         self._wake = threading.Event()
         self._stopping = threading.Event()
 
@@ -233,6 +245,7 @@ class Indexer:
             session_id=row.session_id,
             sequence=row.sequence,
             state=_state_before(session, row.session_id, row.sequence),
+            first_ms=row.first_ms,
             encoded=encoded,
             data_key=b"" if encoded is None else data_key_of(encoded, self._keys),
         )
@@ -241,24 +254,46 @@ class Indexer:
         if job.encoded is None:
             self._give_up(job, "its bytes are gone from the blob store")
             return None
+        share = self._patience.get(job.session_id, 1.0)
         for attempt in range(1, _TRIES + 1):
             try:
-                return self._child.comprehend(job.state, job.encoded, job.data_key)
+                done = self._child.comprehend(
+                    job.state, job.encoded, job.data_key, share_of_time=share
+                )
             except ChildLostError as error:
                 if self._stopping.is_set():
                     return None
-                if attempt == _TRIES:
+                is_slow = isinstance(error, ChildSlowError)
+                if is_slow:
+                    self._lose_patience(job.session_id, share)
+                if is_slow or attempt == _TRIES:
                     self._give_up(job, str(error))
+                    return None
+            else:
+                self._patience.pop(job.session_id, None)
+                return done
         return None
 
+    def _lose_patience(self, session_id: UUID, share: float) -> None:
+        """Let the next chunks of a session take less time: other sessions wait meanwhile."""
+        self._patience[session_id] = max(share / 2, _LEAST_PATIENCE)
+        if len(self._patience) > _MOST_SLOW:
+            del self._patience[next(iter(self._patience))]
+
     def _salvaged(self, job: _Job) -> Comprehension:
-        """Return what was typed, run and sent, without screens; at worst nothing."""
+        """Return what was typed, run and sent, without screens; at worst that it lacks."""
+        told = Line(at_ms=job.first_ms, kind="output", channel=None, text=_NOT_UNDERSTOOD)
         if job.encoded is not None and not self._stopping.is_set():
             with contextlib.suppress(ChildLostError):
-                return self._child.comprehend(
-                    job.state, job.encoded, job.data_key, with_screens=False
+                done = self._child.comprehend(
+                    job.state,
+                    job.encoded,
+                    job.data_key,
+                    with_screens=False,
+                    share_of_time=self._patience.get(job.session_id, 1.0),
                 )
-        return Comprehension(state=without_screens(job.state), lines=[])
+                return structs.replace(done, lines=[told, *done.lines])
+        return Comprehension(state=without_screens(job.state), lines=[told])
 
     def _give_up(self, job: _Job, reason: str) -> None:
         _log.error(

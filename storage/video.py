@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from recorder.events import ClientData, KnownEvent, TargetData, decode_burst, encode_burst
 from recorder.replay.frames import Shown
+from recorder.replay.salvage import Resumed
 from recorder.replay.timeline import known
 from storage import confined
 from storage.errors import ChildLostError
@@ -36,11 +37,14 @@ class _Grown(Struct, array_like=True):
 
 
 _END: Final = b""
+_Question = tuple[Resumed | None, bytes]
+"""A batch of events, and what is known of the desktop in front of them, behind a gap."""
+_questions = msgspec.msgpack.Decoder(_Question)
 _answers = msgspec.msgpack.Decoder(_Grown)
 
 
 def pieces(
-    events: Iterable[KnownEvent],
+    events: Iterable[KnownEvent | Resumed],
     shown: Shown,
     pictures: Pictures,
     limit_s: float = _LIMIT_S,
@@ -53,23 +57,27 @@ def pieces(
     process, pipe = confined.start(_serve, (pictures, shown), "encoder")
     try:
         for batch in _batches(events):
-            yield _answer(pipe, encode_burst(batch), limit_s)
+            yield _answer(pipe, batch, limit_s)
         yield _answer(pipe, _END, limit_s)
     finally:
         confined.stop(process, pipe)
 
 
-def _batches(events: Iterable[KnownEvent]) -> Iterator[list[KnownEvent]]:
+def _batches(events: Iterable[KnownEvent | Resumed]) -> Iterator[bytes]:
+    resumed: Resumed | None = None
     batch: list[KnownEvent] = []
     size_bytes = 0
     for event in events:
+        if isinstance(event, Resumed):
+            yield msgspec.msgpack.encode((resumed, encode_burst(batch)))
+            resumed, batch, size_bytes = event, [], 0
+            continue
         batch.append(event)
         size_bytes += len(event.data) if isinstance(event, ClientData | TargetData) else 0
         if size_bytes >= _BATCH_BYTES or event.at_ms - batch[0].at_ms >= _BATCH_MS:
-            yield batch
-            batch, size_bytes = [], 0
-    if batch:
-        yield batch
+            yield msgspec.msgpack.encode((resumed, encode_burst(batch)))
+            resumed, batch, size_bytes = None, [], 0
+    yield msgspec.msgpack.encode((resumed, encode_burst(batch)))
 
 
 def _answer(pipe: Connection, question: bytes, limit_s: float) -> bytes:
@@ -98,7 +106,13 @@ def _serve(pipe: Connection, argument: tuple[Pictures, Shown]) -> None:
             if question == _END:
                 grown = _Grown(making.finish())
             else:
-                grown = _Grown(making.feed(list(known(decode_burst(question)))))
+                grown = _Grown(making.feed(_asked(question)))
         except Exception as error:  # noqa: BLE001 - the boundary: the parent decides
             grown = _Grown(b"", f"{type(error).__name__}: {error}")
         pipe.send_bytes(msgspec.msgpack.encode(grown))
+
+
+def _asked(question: bytes) -> list[KnownEvent | Resumed]:
+    resumed, burst = _questions.decode(question)
+    events = known(decode_burst(burst))
+    return [*events] if resumed is None else [resumed, *events]

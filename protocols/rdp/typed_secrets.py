@@ -12,7 +12,7 @@ on. What is typed between is not kept either: its logon screen is there, however
 from collections.abc import Sequence
 from typing import Final
 
-from protocols.rdp.wire.keys import EXTENDED, KeyMove
+from protocols.rdp.wire.keys import EXTENDED, NO_SCAN_CODE, KeyMove
 
 LIKELY_MS: Final = 120_000
 """Windows takes such a screen away after two minutes."""
@@ -34,6 +34,8 @@ class TypedSecrets:
 
     def __init__(self) -> None:
         self._down: set[int] = set()
+        self._unseen: set[int] = set()
+        """Keys that went down hidden, and are to come up so."""
         self._until_ms = -1
         """A screen is likely, and what is typed is hidden once no modifier is down."""
         self._hiding = False
@@ -57,10 +59,26 @@ class TypedSecrets:
         was_hiding, hides = self._hiding, False
         for key in keys:
             hides |= self._take(key, at_ms)
-        if keys and self._logon_expected:
+        if self._logon_expected and not all(key.released for key in keys):
             was_hiding = self._logon_until_ms is not None
             hides |= self._on_logon_screen(at_ms)
         self.hidden = hides and not was_hiding
+        return self._with_releases(keys, hides=hides)
+
+    def _with_releases(self, keys: Sequence[KeyMove], *, hides: bool) -> bool:
+        """Hide what comes up of the keys whose going down was hidden, and only that.
+
+        Clients let go of keys that nobody pressed, beside the state of the locks, whenever
+        their window is given the keyboard: without that no reader knows of Caps Lock.
+        """
+        for key in keys:
+            if key.released:
+                hides |= key.code in self._unseen
+        for key in keys:
+            if not key.released and hides:
+                self._unseen.add(key.code)
+            elif key.code != NO_SCAN_CODE or not key.released:
+                self._unseen.discard(key.code)
         return hides
 
     def _on_logon_screen(self, at_ms: int) -> bool:
@@ -93,7 +111,7 @@ class TypedSecrets:
             self._hiding, self._until_ms = False, -1
         elif is_answer and not key.released:
             self._answered = True
-        return True
+        return not key.released
 
     def _asks(self, code: int) -> bool:
         """Say whether this key, with what is held down, brings up such a screen."""

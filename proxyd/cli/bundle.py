@@ -20,6 +20,7 @@ from recorder.errors import CorruptChunkError
 from recorder.replay import bundle
 from recorder.replay.asciicast import cast_lines
 from recorder.replay.bundle import ListedChunk, Manifest
+from recorder.replay.salvage import recorded
 from recorder.replay.timeline import placed
 from recorder.replay.transcript import transcript_lines
 
@@ -100,8 +101,10 @@ class _Writer:
 
     def _renderings(self) -> None:
         self._add("README.txt", _README.format(id=self._id).encode())
-        recording = self._session.recording()
-        self._add("transcript.txt", b"".join(transcript_lines(recording.events())))
+        events = self._session.recording().events()
+        if self._session.is_desktop:
+            events = recorded(self._session.salvage().events())
+        self._add("transcript.txt", b"".join(transcript_lines(events)))
         if self._session.is_desktop:
             self._desktop()
             return
@@ -116,7 +119,8 @@ class _Writer:
 
     def _desktop(self) -> None:
         try:
-            pieces = picture_pieces(self._session, self._session.recording(), "video")
+            events = self._session.salvage().events()
+            pieces = picture_pieces(self._session, events, "video")
             video = b"".join(pieces)
         except NotFoundError:
             return

@@ -1,5 +1,6 @@
 """The page in a bundle: the player of the web page with all that it would ask a server for."""
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
@@ -11,8 +12,8 @@ import proxyd
 from proxyd.cli.stored import StoredSession
 from recorder.chunk import Chunk
 from recorder.errors import CorruptChunkError
-from recorder.events import Event
-from recorder.replay.comprehend import Line, Screen, comprehend, screens
+from recorder.events import Event, RecordingGap
+from recorder.replay.comprehend import Line, Screen, behind_gap, comprehend, screens
 from recorder.replay.outline import Outline, decode_outline
 from recorder.replay.segments import (
     OutlinedChunk,
@@ -47,7 +48,12 @@ def terminal_page(session: StoredSession) -> str:
 
 def desktop_page(session: StoredSession) -> str:
     """Return the page that shows the video beside it, and what was typed."""
-    understood = _Understood(session.recording().chunks())
+    # Its pictures are in the video: drawing them again, in this process, would take long.
+    understood = _Understood((), with_screens=False)
+    for piece in session.salvage().pieces():
+        if piece.gap is not None:
+            understood.lose(piece.gap, piece.state)
+        understood.take(piece.chunk)
     return _page(session, understood, [_unplayed(understood)])
 
 
@@ -66,29 +72,41 @@ class _Channel(Struct, frozen=True, kw_only=True):
 class _Understood:
     """What the page knows of a recording, read once."""
 
-    def __init__(self, chunks: Iterable[Chunk]) -> None:
+    def __init__(self, chunks: Iterable[Chunk], *, with_screens: bool = True) -> None:
+        self._with_screens = with_screens
         self.outlined: list[OutlinedChunk] = []
         self.screens: dict[int, list[Screen]] = {}
         """By the chunk that begins with them."""
         self.lines: list[Line] = []
-        state: bytes | None = None
-        for chunk in chunks:
-            try:
-                done = comprehend(state, chunk.encoded, chunk.data_key)
-            except CorruptChunkError:
-                return  # Up to here it is shown; `verify` says what is wrong.
-            state, header = done.state, chunk.header
-            self.lines += done.lines
-            self.outlined.append(
-                OutlinedChunk(
-                    sequence=header.sequence,
-                    first_ms=header.first_ms,
-                    last_ms=header.last_ms,
-                    has_keyframe=True,
-                    outline=decode_outline(done.outline) or Outline(),
-                )
+        self._state: bytes | None = None
+        with contextlib.suppress(CorruptChunkError):
+            # Up to here it is shown; `verify` says what is wrong.
+            for chunk in chunks:
+                self.take(chunk)
+
+    def take(self, chunk: Chunk) -> None:
+        """Take the next chunk; raise `CorruptChunkError`."""
+        done = comprehend(
+            self._state, chunk.encoded, chunk.data_key, with_screens=self._with_screens
+        )
+        header, self._state = chunk.header, done.state
+        self.lines += done.lines
+        self.outlined.append(
+            OutlinedChunk(
+                sequence=header.sequence,
+                first_ms=header.first_ms,
+                last_ms=header.last_ms,
+                has_keyframe=True,
+                outline=decode_outline(done.outline) or Outline(),
             )
-            self.screens[header.sequence + 1] = screens(state)
+        )
+        self.screens[header.sequence + 1] = screens(done.state)
+
+    def lose(self, gap: RecordingGap, state: bytes) -> None:
+        """Go on behind a gap, from `state` where that is known."""
+        text = f"(proxyd: events are missing here: {gap.reason})"
+        self.lines.append(Line(at_ms=gap.from_ms, kind="output", channel=None, text=text))
+        self._state = state or behind_gap(self._state)
 
 
 def _channel(planned: Plan, understood: _Understood, chunks: Iterable[Chunk]) -> _Channel:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from typing import Final
 
 import click
 
@@ -12,10 +13,19 @@ from proxyd.cli.output_file import STANDARD_OUTPUT, write_all
 from proxyd.cli.pictures import picture_pieces
 from proxyd.cli.session_files import file_pieces
 from proxyd.cli.stored import StoredSession, find
+from recorder.events import KnownEvent
 from recorder.replay import export as exporting
 from recorder.replay.asciicast import cast_lines
+from recorder.replay.salvage import Resumed, recorded
 from recorder.replay.timeline import Recording, placed
 from recorder.replay.transcript import transcript_lines
+
+
+def _salvaged(session: StoredSession, recording: Recording) -> Iterator[KnownEvent | Resumed]:
+    """Read a desktop on behind gaps; `recording` is told of the first."""
+    salvage = session.salvage()
+    yield from salvage.events()
+    recording.broken = salvage.broken
 
 
 def _output(session: StoredSession, recording: Recording, _: int | None) -> Iterator[bytes]:
@@ -24,7 +34,7 @@ def _output(session: StoredSession, recording: Recording, _: int | None) -> Iter
 
 def _input(session: StoredSession, recording: Recording, _: int | None) -> Iterator[bytes]:
     if session.is_desktop:
-        return exporting.typed_text(recording.events())
+        return exporting.typed_text(recorded(_salvaged(session, recording)))
     return exporting.input_bytes(recording.events())
 
 
@@ -33,6 +43,8 @@ def _events(session: StoredSession, recording: Recording, _: int | None) -> Iter
 
 
 def _text(session: StoredSession, recording: Recording, _: int | None) -> Iterator[bytes]:
+    if session.is_desktop:
+        return transcript_lines(recorded(_salvaged(session, recording)))
     return transcript_lines(recording.events())
 
 
@@ -42,11 +54,11 @@ def _cast(session: StoredSession, recording: Recording, channel: int | None) -> 
 
 
 def _video(session: StoredSession, recording: Recording, _: int | None) -> Iterator[bytes]:
-    return picture_pieces(session, recording, "video")
+    return picture_pieces(session, _salvaged(session, recording), "video")
 
 
 def _storyboard(session: StoredSession, recording: Recording, _: int | None) -> Iterator[bytes]:
-    return picture_pieces(session, recording, "storyboard")
+    return picture_pieces(session, _salvaged(session, recording), "storyboard")
 
 
 def _files(session: StoredSession, recording: Recording, _: int | None) -> Iterator[bytes]:
@@ -55,7 +67,7 @@ def _files(session: StoredSession, recording: Recording, _: int | None) -> Itera
 
 def _bundle(session: StoredSession, recording: Recording, _: int | None) -> Iterator[bytes]:
     # Its chunks are read as they are, whole or not; what is wrong with them is told.
-    for _event in recording.recorded():
+    for _event in _salvaged(session, recording) if session.is_desktop else recording.recorded():
         pass
     return bundle_pieces(session)
 
@@ -72,6 +84,9 @@ FORMATS: dict[str, Callable[[StoredSession, Recording, int | None], Iterator[byt
     "bundle": _bundle,
 }
 
+_GO_ON: Final = frozenset({"video", "storyboard", "text", "input", "bundle"})
+"""Formats that a desktop has behind gaps, too."""
+
 
 @click.command()
 @click.argument("session_id", metavar="ID")
@@ -86,7 +101,8 @@ def export(
 ) -> None:
     """Write a session's recording to a file, exactly as it was captured.
 
-    A recording with a hole is written up to the hole, with a warning.
+    A recording with a hole is written up to the hole, with a warning; video, storyboard,
+    text, input and bundle of a desktop go on behind it.
     """
     _refuse_terminal(out)
     with invocation.operator() as operator:
@@ -94,7 +110,7 @@ def export(
         recording = session.recording()
         size_bytes = write_all(FORMATS[format_](session, recording, channel), out)
     if recording.broken is not None:
-        _warn(session, recording.broken)
+        _warn(session, recording.broken, format_)
     if out != STANDARD_OUTPUT:
         _report(invocation, {"session": session.summary.id, "out": out, "bytes": size_bytes})
 
@@ -107,12 +123,14 @@ def _refuse_terminal(out: str) -> None:
         )
 
 
-def _warn(session: StoredSession, broken: str) -> None:
+def _warn(session: StoredSession, broken: str, format_: str) -> None:
     if session.live:
         text = "the session is still live; this is what has been stored of it so far"
     else:
+        goes_on = session.is_desktop and format_ in _GO_ON
+        how = "was exported without what is missing" if goes_on else "was exported up to there"
         text = (
-            f"warning: the recording is not whole ({broken}) and was exported up to there; "
+            f"warning: the recording is not whole ({broken}) and {how}; "
             "ask `proxyd session verify`"
         )
     click.echo(f"proxyd: {text}", err=True)

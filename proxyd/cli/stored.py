@@ -16,6 +16,7 @@ from control.requests import (
 )
 from proxyd.cli.invocation import Operator
 from recorder.replay.asciicast import PlayedTerminal, find_terminal
+from recorder.replay.salvage import Salvage
 from recorder.replay.timeline import Recording
 from recorder.session_info import TargetProtocol
 
@@ -49,6 +50,10 @@ class StoredSession:
     def recording(self) -> Recording:
         """Return the recording, to be read once from its beginning."""
         return Recording(self.chunks())
+
+    def salvage(self) -> Salvage:
+        """Return what can be read of a desktop, behind gaps too, to be read once."""
+        return Salvage(self.chunks())
 
     def terminal(self, channel: int | None = None) -> PlayedTerminal:
         """Return what to play on.

@@ -66,8 +66,9 @@ class DesktopState(Struct, array_like=True):
         )
 
     def lose(self) -> None:
-        """Note that something is missing here: a chunk, or pictures that were not made."""
+        """Note that a chunk is missing here."""
         self.lost = True
+        self.typing.lose()
         self.from_client, self.from_target = Reassembly(), Reassembly()
 
 
@@ -107,7 +108,7 @@ class Desktop:
     def show(self, at_ms: int, data: bytes) -> None:
         """Take PDUs of the target."""
         self._heed_gap(at_ms)
-        not_drawn = self._screen.not_drawn
+        not_drawn, size_px = self._screen.not_drawn, self._screen.size_px
         try:
             for pdu in pdus(data):
                 self._from_target(at_ms, pdu)
@@ -115,6 +116,9 @@ class Desktop:
             self._complain(at_ms, "target", error)
         if self._screen.not_drawn != not_drawn:
             self._tell(at_ms, "output", _NOT_DRAWN)
+        now_px = self._screen.size_px
+        if size_px and now_px and size_px != now_px:
+            self._tell(at_ms, "output", "(proxyd: the desktop is now {} x {})".format(*now_px))
 
     def type(self, at_ms: int, data: bytes) -> None:
         """Take PDUs of the client."""
@@ -137,7 +141,7 @@ class Desktop:
     def suspend(self) -> DesktopState:
         """Return the state for the next chunk."""
         if not self._draws:
-            self._state.lose()
+            self._state.lost = True
         self._state.screen = self._screen.state()
         return self._state
 

@@ -18,6 +18,7 @@ from recorder.events import (
     DesktopStarted,
     Event,
     KnownEvent,
+    RecordingGap,
     TargetData,
     TargetErrorData,
     UnknownEvent,
@@ -62,6 +63,8 @@ def typed_text(events: Iterable[KnownEvent]) -> Iterator[bytes]:
                 desktop = Desktop(DesktopState.begun(event), tell)
             case ClientData(at_ms=at_ms, data=data) if desktop and event.channel == channel:
                 desktop.type(at_ms, data)
+            case RecordingGap(at_ms=at_ms) if desktop:
+                desktop.lose(at_ms)
             case _:
                 continue
         yield from (line.encode(errors="replace") for line in typed)

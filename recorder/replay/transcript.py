@@ -17,6 +17,7 @@ from recorder.events import (
     CommandKilled,
     DesktopStarted,
     KnownEvent,
+    RecordingGap,
     SessionEnded,
     SessionStarted,
     TargetData,
@@ -96,6 +97,8 @@ class _Transcript:
         if isinstance(event, DesktopStarted):
             desktop = Desktop(DesktopState.begun(event), self._tell_desktop)
             self._desktop = (event.channel, desktop)
+        elif self._desktop is not None and isinstance(event, RecordingGap):
+            self._desktop[1].lose(event.at_ms)
         elif self._desktop is not None and isinstance(event, TargetData | ClientData):
             channel, desktop = self._desktop
             if event.channel == channel:
@@ -168,6 +171,8 @@ def _remark(event: KnownEvent) -> str | None:
             return f"exit status {event.status}"
         case CommandKilled():
             return f"ended by SIG{event.signal}"
+        case RecordingGap():
+            return f"events are missing since {_time(event.from_ms)}: {event.reason}"
         case SessionEnded():
             return " ".join(["ended:", event.reason, event.detail]).rstrip()
         case _:

@@ -32,3 +32,11 @@ def dying_of_screens(
     if b"three" in decode(encoded, data_key).frames() and with_screens:
         os._exit(1)
     return comprehend(state, encoded, data_key, with_screens=with_screens)
+
+
+def hanging_with_screens(
+    state: bytes | None, encoded: bytes, data_key: bytes, *, with_screens: bool
+) -> Comprehension:
+    if b"three" in decode(encoded, data_key).frames() and with_screens:
+        time.sleep(60)
+    return comprehend(state, encoded, data_key, with_screens=with_screens)

@@ -153,6 +153,16 @@ class Page {
     this.find("here").style.left = `${Math.min(part, 1) * 100}%`;
     const index = this.lines.findLastIndex((line) => line.at_ms / 1000 <= real + NEAR_S);
     if (index !== this.current) this.mark(index);
+    this.tellMaking(real);
+  }
+
+  /** Who jumps ahead of a film that is still being made reads how far it is. */
+  tellMaking(real) {
+    const until = this.screen.madeUntil ?? null;
+    const waits = until !== null && real > until;
+    if (waits) this.say(`The film is still being made: it is at ${hms(until)}`);
+    else if (this.waited) this.say("");
+    this.waited = waits;
   }
 
   mark(index) {
@@ -186,9 +196,11 @@ class Page {
     this.drawLines(text);
   }
 
-  // What was shown is too much to list: it is there to be searched.
+  // What a terminal showed is too much to list: it is there to be searched. Of a desktop it is
+  // what a picture does not say: that something is missing, or could not be drawn.
   kinds(text) {
-    return this.list === "everything" && text ? [...KINDS.everything, "output"] : KINDS[this.list];
+    const withOutput = text || this.screen instanceof VideoScreen;
+    return this.list === "everything" && withOutput ? [...KINDS.everything, "output"] : KINDS[this.list];
   }
 
   drawLines(text) {

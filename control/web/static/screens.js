@@ -67,18 +67,24 @@
       for (const event of ["play", "pause", "ended"]) {
         video.addEventListener(event, () => this.onchange());
       }
-      if (video.dataset.film) this.#load(video.dataset.film).catch(() => { video.src = video.dataset.film; });
+      if (video.dataset.film) this.#load(video.dataset.film).catch(() => { this.isGrowing = false; video.src = video.dataset.film; });
     }
     /** A film that is still being made is shown as far as it is, and in parts once it is whole. */
     async #load(url) {
       const { video } = this;
       const answer = await fetch(url);
+      if (answer.status === 404) {
+        await answer.body?.cancel();
+        this.#lack();
+        return;
+      }
       if (answer.ok && answer.headers.get("accept-ranges") === "none" && MediaSource.isTypeSupported(FILM)) {
         const media = new MediaSource();
         video.src = URL.createObjectURL(media);
         await once(media, "sourceopen");
         const buffer = media.addSourceBuffer(FILM);
         let isFull = false;
+        this.isGrowing = true;
         for (const reader = answer.body.getReader(); ;) {
           const { done, value } = await reader.read();
           if (done) break;
@@ -93,10 +99,22 @@
       } else {
         await answer.body?.cancel();
       }
+      this.isGrowing = false;
       const { currentTime, paused } = video;
       video.src = url;
       video.currentTime = currentTime;
       if (!paused) await video.play();
+    }
+    #lack() {
+      const said = document.createElement("p");
+      said.textContent = "There is no film: the recording has no pictures, or the session is still live.";
+      this.video.hidden = true;
+      this.video.before(said);
+    }
+    /** As far as a film goes that is still being made; null once it is whole. */
+    get madeUntil() {
+      const { buffered } = this.video;
+      return this.isGrowing && buffered.length ? buffered.end(buffered.length - 1) : null;
     }
     async open(at, speed = this.speed) {
       this.speed = this.video.playbackRate = speed;

@@ -24,6 +24,7 @@ _GENERAL_CAPABILITIES: Final = 1
 _CF_TEXT: Final = 1
 _CF_OEMTEXT: Final = 7
 _CF_UNICODETEXT: Final = 13
+_PERHAPS_TEXT: Final = -1
 _FILES: Final = "FileGroupDescriptorW"
 _SHORT_NAME: Final = 15
 _DESCRIPTOR_BYTES: Final = 592
@@ -57,6 +58,9 @@ class Side(Struct, array_like=True):
     """The number by which it calls a list of files."""
     asked: int | None = None
     """The format that the other side wants."""
+    heard: bool = False
+    """Whether anything of it is recorded: a secret may have one direction recorded alone."""
+    offers_text: bool = False
 
 
 class Clipboard(Struct, array_like=True):
@@ -73,37 +77,44 @@ class Clipboard(Struct, array_like=True):
         if not from_client:
             mine, theirs = theirs, mine
         cursor = Cursor(message)
+        mine.heard = True
         kind, flags = cursor.u16(), cursor.u16()
         body = Cursor(cursor.take(cursor.u32()))
         if kind == _CAPABILITIES:
             mine.long_names = _has_long_names(body)
         elif kind == _FORMAT_LIST:
-            long_names = mine.long_names and theirs.long_names
-            mine.files_format = _files_format(
+            long_names = mine.long_names and (theirs.long_names or not theirs.heard)
+            formats = _formats(
                 body, long_names=long_names, ascii_names=bool(flags & _ASCII_NAMES)
             )
+            mine.files_format = next((n for n, name in formats if _lists_files(name)), None)
+            mine.offers_text = any(number == _CF_UNICODETEXT for number, _ in formats)
         elif kind == _DATA_REQUEST:
             theirs.asked = body.u32()
         elif kind == _DATA_RESPONSE:
             asked, mine.asked = mine.asked, None
+            if asked is None and mine.offers_text and not theirs.heard:
+                # What was asked for is not recorded, but text looks like text.
+                asked = _PERHAPS_TEXT
             if flags & _RESPONSE_OK and asked is not None:
-                yield from self._crossed(mine, asked, body, to_target=from_client)
+                yield from _crossed(mine, asked, body, to_target=from_client)
 
-    def _crossed(
-        self, mine: Side, asked: int, body: Cursor, *, to_target: bool
-    ) -> Iterator[ClipboardText | ClipboardFile]:
-        if asked == mine.files_format:
-            yield from _files(body, to_target=to_target)
-            return
-        data = bytes(body.rest())
-        if asked == _CF_UNICODETEXT:
-            text = data.decode("utf-16-le", "replace").partition("\0")[0]
-        elif asked in (_CF_TEXT, _CF_OEMTEXT):
-            # Of which code page it is, the message does not say.
-            text = data.partition(b"\0")[0].decode("cp1252", "replace")
-        else:
-            return
-        yield ClipboardText(to_target, text)
+
+def _crossed(
+    mine: Side, asked: int, body: Cursor, *, to_target: bool
+) -> Iterator[ClipboardText | ClipboardFile]:
+    if asked == mine.files_format:
+        yield from _files(body, to_target=to_target)
+        return
+    data = bytes(body.rest())
+    if asked == _CF_UNICODETEXT or (asked == _PERHAPS_TEXT and _is_text(data)):
+        text = _text(data)
+    elif asked in (_CF_TEXT, _CF_OEMTEXT):
+        # Of which code page it is, the message does not say.
+        text = data.partition(b"\0")[0].decode("cp1252", "replace")
+    else:
+        return
+    yield ClipboardText(to_target, text)
 
 
 def _has_long_names(body: Cursor) -> bool:
@@ -119,11 +130,23 @@ def _has_long_names(body: Cursor) -> bool:
     return False
 
 
-def _files_format(body: Cursor, *, long_names: bool, ascii_names: bool) -> int | None:
-    """Return the number of the format that lists files, which only its name tells."""
-    for _ in range(_MAX_FORMATS):
-        if not body.left:
-            break
+def _text(data: bytes) -> str:
+    return data.decode("utf-16-le", "replace").partition("\0")[0]
+
+
+def _is_text(data: bytes) -> bool:
+    """Say whether it is UTF-16 up to one NUL at its end."""
+    try:
+        text = data.decode("utf-16-le")
+    except UnicodeDecodeError:
+        return False
+    return text.find("\0") == len(text) - 1
+
+
+def _formats(body: Cursor, *, long_names: bool, ascii_names: bool) -> list[tuple[int, str]]:
+    """Return the number of each format that is offered, and its name where it has one."""
+    formats: list[tuple[int, str]] = []
+    while body.left and len(formats) < _MAX_FORMATS:
         number = body.u32()
         if long_names:
             name = _terminated_name(body)
@@ -131,10 +154,14 @@ def _files_format(body: Cursor, *, long_names: bool, ascii_names: bool) -> int |
             encoding = "latin-1" if ascii_names else "utf-16-le"
             name = bytes(body.take(_SHORT_NAME_BYTES)).decode(encoding, "replace")
             name = name.partition("\0")[0]
-        # A short name is cut off at 15 characters.
-        if name.startswith(_FILES[:_SHORT_NAME]) and _FILES.startswith(name):
-            return number
-    return None
+        formats.append((number, name))
+    return formats
+
+
+def _lists_files(name: str) -> bool:
+    """Say whether a format lists files, which only its name tells."""
+    # A short name is cut off at 15 characters.
+    return name.startswith(_FILES[:_SHORT_NAME]) and _FILES.startswith(name)
 
 
 def _terminated_name(body: Cursor) -> str:

@@ -96,6 +96,11 @@ class Keyboard(Struct, array_like=True):
         self.held = []
         self.num, self.caps = bool(toggles & _NUM_TOGGLE), bool(toggles & _CAPS_TOGGLE)
 
+    def let_go(self) -> None:
+        """Take it that no key is down, and that nothing is begun."""
+        self.held, self.dead, self.high_surrogate = [], "", 0
+        self.pause = self.windows_alone = False
+
     def type(self, character: Character) -> str:
         """Take a UTF-16 unit; return the character once it is whole."""
         if character.released:

@@ -63,6 +63,12 @@ class Screen:
         self.not_drawn = 0
         """Updates of a kind that was not agreed."""
 
+    @property
+    def size_px(self) -> tuple[int, int] | None:
+        """Width and height; None before they are known."""
+        shown = self.framebuffer
+        return None if shown is None else (shown.width_px, shown.height_px)
+
     def state(self) -> ScreenState:
         """Return what the next chunk needs."""
         framebuffer = None if self.framebuffer is None else self.framebuffer.state()

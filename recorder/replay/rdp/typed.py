@@ -16,6 +16,8 @@ from recorder.replay.rdp.keyboard import BACKSPACE, ENTER, Keyboard
 PAUSE_MS: Final = 30_000
 MAX_LINE: Final = 900
 """Characters."""
+LACK: Final = "[…]"
+"""Stands in a line where the recording has a gap."""
 _DOWN: Final = 0x8000
 _MOVED: Final = 0x0800
 _WHEELS: Final = 0x0600
@@ -53,6 +55,12 @@ class Typing(Struct, array_like=True):
                 yield from self._add(at_ms, self.keyboard.type(event))
             case Pointer():
                 yield from self._point(at_ms, event)
+
+    def lose(self) -> None:
+        """Note that keys may be missing here, and that none is known to be down."""
+        self.keyboard.let_go()
+        if self.keys and self.keys[-1] != LACK:
+            self.keys = [*self.keys, LACK]
 
     def finish(self) -> Iterator[Line]:
         """Yield the line as it stands."""

@@ -1,5 +1,6 @@
 import pytest
 from samples.chunks import KEYS, SESSION, Signers, three_chunks
+from sqlalchemy import delete, update
 
 from control.requests import SearchHit
 from control.stored import IndexSearch, StoredChunks
@@ -8,7 +9,7 @@ from recorder.clock import ManualClock
 from storage.blobs import DatabaseBlobs
 from storage.reader import Reader
 from storage.search import Search
-from storage.tables import LineRow
+from storage.tables import ChunkRow, KeyframeRow, LineRow
 from storage.writer import Writer
 
 
@@ -24,6 +25,27 @@ def test_chunks_come_as_they_were_stored(stored):
     chunks = list(StoredChunks(Reader(stored, DatabaseBlobs()), KEYS).chunks(SESSION, 1))
     assert [chunk.sequence for chunk in chunks] == [1, 2]
     assert all(decode(chunk.encoded).digest == chunk.digest for chunk in chunks)
+
+
+def test_behind_a_lost_chunk_the_first_that_has_it_brings_what_was_shown(stored):
+    with stored.transaction() as session:
+        session.execute(delete(ChunkRow).where(ChunkRow.sequence == 0))
+        session.add(KeyframeRow(session_id=SESSION, sequence=1, state=b"at one"))
+        session.add(KeyframeRow(session_id=SESSION, sequence=2, state=b"at two"))
+    reading = StoredChunks(Reader(stored, DatabaseBlobs()), KEYS)
+    assert [chunk.state for chunk in reading.chunks(SESSION, 0)] == [b"at one", b""]
+    assert [chunk.state for chunk in reading.chunks(SESSION, 1)] == [b"", b""]
+    with stored.transaction() as session:
+        session.execute(delete(KeyframeRow).where(KeyframeRow.sequence == 1))
+    assert [chunk.state for chunk in reading.chunks(SESSION, 0)] == [b"", b"at two"]
+
+
+def test_a_damaged_chunk_is_a_lost_one(stored):
+    with stored.transaction() as session:
+        session.execute(update(ChunkRow).where(ChunkRow.sequence == 1).values(digest=bytes(32)))
+        session.add(KeyframeRow(session_id=SESSION, sequence=2, state=b"at two"))
+    reading = StoredChunks(Reader(stored, DatabaseBlobs()), KEYS)
+    assert [chunk.state for chunk in reading.chunks(SESSION, 0)] == [b"", b"", b"at two"]
 
 
 def test_a_hit_tells_where_it_is(stored):

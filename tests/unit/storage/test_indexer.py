@@ -12,6 +12,7 @@ from samples.broken_children import (
     dying_at_second,
     dying_of_screens,
     hanging_at_second,
+    hanging_with_screens,
 )
 from samples.chunks import INFO, KEYS, SESSION, Signers, chunk
 from samples.desktops import desktop_chunks
@@ -194,6 +195,34 @@ def test_a_chunk_that_breaks_the_child_twice_is_left_behind(
         index_all(indexer)
         assert indexer.unindexed() == 0
     assert outcomes(database) == [1, 2, 1]
+    assert (40, "four") in texts(database)
+    told = "(proxyd: a chunk could not be understood: lines of it are missing)"
+    assert (20, told) in texts(database)
+
+
+def test_a_session_whose_chunks_take_too_long_has_less_and_less_time(
+    writer: Writer, database: Database, clock: ManualClock
+):
+    first, *_ = shell_session()
+    chunks = [first]
+    for number in range(5):
+        slow = TargetData(at_ms=20 + number, channel=0, data=b"three")
+        chunks.append(chunk([slow], chunks[-1]))
+    after = chunk([TargetData(at_ms=40, channel=0, data=b"four\r\n")], chunks[-1])
+    for each in (*chunks, after):
+        writer.store(each)
+    with indexing(database, clock, Child(hanging_with_screens, time_limit_s=3)) as indexer:
+        assert indexer.index_next()
+        took_s = []
+        for _ in range(5):
+            begun = time.monotonic()
+            assert indexer.index_next()
+            took_s.append(time.monotonic() - begun)
+        assert indexer.index_next()
+    assert outcomes(database) == [1, 2, 2, 2, 2, 2, 1]
+    # Each takes its time once, half as long as the one before, and a child's start.
+    assert took_s[0] > 3
+    assert min(took_s[2:]) < 3
     assert (40, "four") in texts(database)
 
 

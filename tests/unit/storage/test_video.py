@@ -3,12 +3,24 @@ from itertools import pairwise
 
 import av
 import pytest
-from samples.desktops import ended, opaque, screenshot
+from msgspec import Struct
+from samples.chunks import data_key
+from samples.desktops import desktop_chunks, ended, opaque, screenshot
 
-from recorder.replay.frames import IDLE_MS, Shown
+from recorder.replay.comprehend import comprehend
+from recorder.replay.frames import FRAME_MS, IDLE_MS, Shown, survey
+from recorder.replay.salvage import Salvage
 from storage.encoder import KEYFRAME_MS
 from storage.errors import ChildLostError
 from storage.video import Pictures, pieces
+
+
+class Kept(Struct):
+    """A chunk as the store hands it out."""
+
+    encoded: bytes
+    data_key: bytes
+    state: bytes = b""
 
 
 def noise(one: bytes, other: bytes) -> float:
@@ -41,8 +53,27 @@ def test_a_video_shows_the_session_at_its_times():
     assert min(later - before for before, later in pairwise(times)) >= 100
     keys = [round((frame.time or 0) * 1000) for frame in decoded if frame.key_frame]
     assert keys[0] == 0
-    assert len(keys) >= shown.duration_ms // (KEYFRAME_MS + IDLE_MS)
+    gaps = [later - before for before, later in pairwise([*keys, times[-1]])]
+    assert max(gaps) <= KEYFRAME_MS + FRAME_MS
     assert noise(rows(decoded[-1], 800, 560), screenshot("resized")) < 25
+
+
+def test_behind_a_lost_chunk_it_shows_what_the_store_kept_of_the_desktop():
+    chunks = desktop_chunks("mppc", 20)
+    state = b""
+    for one in chunks[:4]:
+        state = comprehend(state or None, one.encoded, one.data_key).state
+    survived = [Kept(one.encoded, data_key(one)) for one in chunks]
+    survived[4].state = state
+    del survived[3]
+    events = list(Salvage(survived).events())
+    shown = survey(events)
+    assert shown is not None
+    film = b"".join(pieces(events, shown, Pictures.VIDEO))
+    with av.open(io.BytesIO(film)) as container:
+        *_, last = container.decode(video=0)
+    seen = rows(last, shown.width_px, shown.height_px)
+    assert noise(seen, screenshot("mppc")) < 25
 
 
 def test_a_storyboard_has_a_thumbnail_for_every_ten_seconds():

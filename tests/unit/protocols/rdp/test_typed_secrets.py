@@ -86,3 +86,33 @@ def test_what_locks_is_noticed_while_a_logon_is_expected() -> None:
 def test_other_keys_bring_up_none(keys: tuple[int, ...]) -> None:
     secrets = TypedSecrets()
     assert kept(secrets, [*chord(*keys), *chord(A)]) == [*keys, A]
+
+
+TAB = 0x0F
+
+
+def test_a_client_that_is_given_the_keyboard_hides_nothing_by_letting_go_of_keys() -> None:
+    """xfreerdp says so in the packet that tells of Caps Lock and Num Lock."""
+    secrets = TypedSecrets()
+    secrets.logon_expected()
+    assert not secrets.hides([KeyMove(TAB, released=True)], 0)
+    assert not secrets.hidden
+    assert secrets.hides([KeyMove(A)], 1)
+    assert secrets.hidden
+    assert not secrets.hides([KeyMove(TAB, released=True)], 2)
+    assert secrets.hides([KeyMove(A, released=True)], 3)
+    assert not secrets.hides([KeyMove(A, released=True)], 4)
+
+
+def test_what_went_down_hidden_comes_up_hidden_and_the_next_time_is_kept() -> None:
+    secrets = TypedSecrets()
+    secrets.logon_expected()
+    character = KeyMove(NO_SCAN_CODE, unit=0x61)
+    for key in (KeyMove(A), character):
+        assert secrets.hides([key], 0)
+    secrets.logged_on()
+    for key in (KeyMove(A), character):
+        up = KeyMove(key.code, released=True, unit=key.unit)
+        assert secrets.hides([up], 1)
+        assert not secrets.hides([key], 2)
+        assert not secrets.hides([up], 3)

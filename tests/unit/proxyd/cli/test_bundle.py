@@ -5,9 +5,11 @@ import json
 import re
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from samples.chunks import INFO, SESSION, chunk, three_chunks
+from samples.desktops import desktop_chunks
 from samples.operator import NodeInMemory, summary
 from samples.segmented import complaints
 
@@ -24,6 +26,7 @@ from recorder.events import (
     TerminalRequested,
 )
 from recorder.replay.bundle import check, decode_manifest
+from recorder.session_info import TargetProtocol
 
 ASSETS = Path(__file__).parents[4] / "proxyd/assets"
 HOSTILE = b"</script><script>alert(1)</script>"
@@ -87,12 +90,32 @@ def test_the_player_needs_nothing_from_elsewhere_and_runs_nothing_of_the_targets
     assert "default-src 'none'" in page
 
 
+def recording_in(page: str) -> dict[str, Any]:
+    packed = re.search(r'id="recording">([^<]*)<', page)
+    assert packed is not None
+    recording: dict[str, Any] = json.loads(gzip.decompress(base64.b64decode(packed[1])))
+    return recording
+
+
+def test_of_a_desktop_with_a_hole_it_has_all_that_is_left(tmp_path: Path):
+    chunks = desktop_chunks("plain", 60)
+    del chunks[2]
+    with BundleFile(written(tmp_path, chunks, protocol=TargetProtocol.RDP)) as bundle:
+        page = bundle.read("player.html").decode()
+        assert b"events are missing since" in bundle.read("transcript.txt")
+        assert bundle.read("session.mp4")
+    texts = [line["text"] for line in recording_in(page)["lines"]]
+    assert texts == [
+        "[Click 200,200]",
+        "ech[…]eq 60",
+        "(proxyd: events are missing here: behind chunk 1: expected chunk 2, got 3)",
+    ]
+
+
 def test_the_player_has_what_it_would_ask_a_server_for(tmp_path: Path):
     with BundleFile(written(tmp_path, shown())) as bundle:
         page = bundle.read("player.html").decode()
-    packed = re.search(r'id="recording">([^<]*)<', page)
-    assert packed is not None
-    recording = json.loads(gzip.decompress(base64.b64decode(packed[1])))
+    recording = recording_in(page)
     [played] = recording["channels"]
     assert complaints(played["index"], played["segments"]) == []
     assert [text for _, _, text in played["segments"][0]["events"] if text] == [

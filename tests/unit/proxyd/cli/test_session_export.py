@@ -6,7 +6,7 @@ import av
 import pytest
 from click.testing import CliRunner, Result
 from samples.chunks import INFO, SESSION, chunk
-from samples.desktops import desktop_chunks
+from samples.desktops import desktop_chunks, recorded
 from samples.operator import NodeInMemory, summary
 from samples.terminal_session import chunks_of, terminal_events
 
@@ -171,6 +171,32 @@ def test_what_was_typed_on_a_desktop_is_text(desktop: NodeInMemory) -> None:
     text = export(desktop, "--format", "text").stdout
     assert "0:00:03.011  input: echo Hello-$((6*7))" in text.splitlines()
     assert "0:00:02.586  click: [Click 200,200]" in text.splitlines()
+
+
+def test_a_desktop_is_exported_on_behind_a_hole(desktop: NodeInMemory, tmp_path: Path) -> None:
+    del desktop.chunks[SESSION][2]
+    text = export(desktop, "--format", "text")
+    assert "exported without what is missing" in text.stderr
+    assert "-- events are missing since 0:00:0" in text.stdout
+    # What was typed before the gap is not joined with what came behind it.
+    assert "input: ech[…]eq 60\n" in text.stdout
+    assert export(desktop, "--format", "input").stdout == "ech[…]eq 60\n"
+    out = tmp_path / "session.mp4"
+    film = export(desktop, "--format", "video", "--out", str(out))
+    assert (film.exit_code, "behind chunk 1: " in film.stderr) == (0, True)
+    with av.open(str(out)) as container:
+        assert abs((container.duration or 0) / 1000 - 4011) < 1000
+
+
+def test_a_desktop_of_which_no_picture_was_recorded_has_no_video(tmp_path: Path) -> None:
+    start, *_ = recorded("plain")
+    node, out = NodeInMemory(), tmp_path / "film"
+    end = SessionEnded(at_ms=500, reason=EndReason.CLIENT_LEFT)
+    only = chunk([SessionStarted(at_ms=0, info=INFO), start, end])
+    node.store(summary(protocol=TargetProtocol.RDP), [only])
+    none = export(node, "--format", "video", "--out", str(out))
+    assert (none.exit_code, out.exists()) == (3, False)
+    assert "has no picture recorded" in none.stderr
 
 
 def test_a_terminal_has_no_video_and_a_desktop_no_cast(

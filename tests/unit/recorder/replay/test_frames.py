@@ -1,6 +1,7 @@
 import struct
 
 import pytest
+from samples.chunks import chunk
 from samples.desktops import recorded, screenshot
 
 from recorder.events import (
@@ -8,12 +9,15 @@ from recorder.events import (
     DesktopStarted,
     EndReason,
     KnownEvent,
+    RecordingGap,
     SessionEnded,
     TargetData,
 )
+from recorder.replay.comprehend import comprehend
 from recorder.replay.frames import FRAME_MS, IDLE_MS, Frames, Shown, pointer_in, survey
 from recorder.replay.rdp.bitmaps import PureDecoder
 from recorder.replay.rdp.framebuffer import Framebuffer
+from recorder.replay.salvage import Resumed
 
 STARTED = DesktopStarted(
     at_ms=300,
@@ -49,7 +53,7 @@ def activated(width: int, height: int) -> TargetData:
     return TargetData(at_ms=400, channel=0, data=struct.pack(">BBH", 3, 0, 4 + len(pdu)) + pdu)
 
 
-def frames_of(*events: KnownEvent) -> list[tuple[int, int]]:
+def frames_of(*events: KnownEvent | Resumed) -> list[tuple[int, int]]:
     """Return the time and the first byte of each frame."""
     made: list[tuple[int, int]] = []
     frames = Frames(PureDecoder(), lambda at_ms, shown: made.append((at_ms, shown.pixels[0])))
@@ -81,6 +85,19 @@ def test_a_still_desktop_has_a_frame_now_and_then():
     assert frames_of(STARTED, end) == [(0, 0), (IDLE_MS, 0), (2 * IDLE_MS, 0), (end.at_ms, 0)]
 
 
+def test_though_something_changes_now_and_then_there_is_a_frame_every_ten_seconds():
+    end = SessionEnded(at_ms=2 * IDLE_MS + 500, reason=EndReason.CLIENT_LEFT)
+    late = IDLE_MS + FRAME_MS // 2
+    assert frames_of(STARTED, painted(9000, 10), painted(late, 20), end) == [
+        (0, 0),
+        (9000, 10),
+        (IDLE_MS, 10),
+        (IDLE_MS + FRAME_MS, 20),
+        (2 * IDLE_MS, 20),
+        (end.at_ms, 20),
+    ]
+
+
 def test_where_the_pointer_is_wanted_it_shows_where_the_client_has_it():
     made: list[tuple[int, bytes]] = []
     frames = Frames(
@@ -101,10 +118,42 @@ def test_where_the_pointer_is_wanted_it_shows_where_the_client_has_it():
     assert pointer_in(b"\x01noise", 1003) is None
 
 
+def test_from_where_events_are_missing_a_pattern_is_shown_and_not_what_was_there():
+    unknown = 0x60
+    gap = RecordingGap(at_ms=4000, from_ms=2000, reason="a chunk is missing")
+    end = SessionEnded(at_ms=6000, reason=EndReason.CLIENT_LEFT)
+    assert frames_of(STARTED, painted(1000, 10), gap, painted(5000, 20), end) == [
+        (0, 0),
+        (1000, 10),
+        (2000, unknown),
+        (5000, 20),
+        (6000, 20),
+    ]
+
+
+def test_behind_a_gap_a_kept_state_says_at_once_what_is_shown():
+    before = chunk([STARTED, painted(3000, 30)])
+    resumed = Resumed(4000, comprehend(None, before.encoded, before.data_key).state)
+    gap = RecordingGap(at_ms=4000, from_ms=2000, reason="a chunk is missing")
+    end = SessionEnded(at_ms=6000, reason=EndReason.CLIENT_LEFT)
+    events = (STARTED, painted(1000, 10), gap, resumed, painted(5000, 20), end)
+    assert frames_of(*events)[2:] == [(2000, 0x60), (4000, 30), (5000, 20), (6000, 20)]
+    # Whatever is lost of the beginning, the size is known.
+    assert survey([gap, resumed, end]) == Shown(4, 2, 6000)
+    assert frames_of(gap, resumed, end) == [(4000, 30), (6000, 30)]
+    assert frames_of(STARTED, Resumed(4000, b"no state"), end)[-1] == (6000, 0)
+
+
 def test_a_session_without_a_desktop_has_no_frames():
     end = SessionEnded(at_ms=5, reason=EndReason.CLIENT_LEFT)
     assert frames_of(painted(1, 7), end) == []
     assert survey([painted(1, 7), end]) is None
+
+
+def test_a_session_of_which_only_keys_were_recorded_shows_nothing():
+    keys = ClientData(at_ms=400, channel=0, data=b"")
+    end = SessionEnded(at_ms=500, reason=EndReason.CLIENT_LEFT)
+    assert survey([STARTED, keys, end]) is None
 
 
 def test_a_survey_finds_the_largest_desktop_each_way():

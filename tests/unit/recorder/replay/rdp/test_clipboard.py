@@ -74,3 +74,30 @@ def test_a_list_of_files_is_known_by_its_name(long_names: bool):  # noqa: FBT001
 def test_what_is_cut_off_is_refused(data: bytes):
     with pytest.raises(MalformedPduError):
         list(Clipboard().take(data, from_client=True))
+
+
+@pytest.mark.parametrize("side", ["client", "target"])
+def test_where_one_direction_alone_was_recorded_its_text_is_found(side: str):
+    from_client = side == "client"
+    clipboard = Clipboard()
+    offer = struct.pack("<I", 13) + b"\0\0" + struct.pack("<I", 0xC001)
+    offer += "HTML Format".encode("utf-16-le") + b"\0\0"
+    text = "Grüße 😀".encode("utf-16-le") + b"\0\0"
+    taken = []
+    for one in (
+        message(CAPABILITIES, LONG_NAMES),
+        message(FORMATS, offer),
+        message(RESPONSE, text, 1),
+        message(RESPONSE, b"\x89PNG" + bytes(8), 1),
+        message(RESPONSE, b"odd", 1),
+    ):
+        taken += clipboard.take(one, from_client=from_client)
+    assert taken == [ClipboardText(to_target=from_client, text="Grüße 😀")]
+
+
+def test_what_nobody_asked_for_is_no_text_where_both_were_recorded():
+    clipboard = Clipboard()
+    offer = message(FORMATS, struct.pack("<I", 13) + bytes(32))
+    list(clipboard.take(message(CAPABILITIES, LONG_NAMES), from_client=False))
+    list(clipboard.take(offer, from_client=True))
+    assert list(clipboard.take(message(RESPONSE, b"x\0\0\0", 1), from_client=True)) == []

@@ -43,3 +43,16 @@ def test_moves_and_wheels_are_no_clicks():
     assert lines((1, Pointer(0x8001, 3, 4, extra_buttons=True))) == [
         Line(1, "[Back button 3,4]", typed=False)
     ]
+
+
+def test_where_keys_may_be_missing_a_line_says_so_and_none_is_held():
+    typing = Typing()
+    typing.lose()
+    assert list(typing.finish()) == []
+    for event in (Key(0x1E), Key(0x2A)):
+        list(typing.take(5, event))
+    typing.lose()
+    typing.lose()
+    list(typing.take(9, Key(0x1E)))
+    [line] = typing.finish()
+    assert line.text == "a[…]a"
