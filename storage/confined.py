@@ -1,4 +1,4 @@
-"""Processes that read hostile recordings: little memory, no network, nothing to write to.
+"""Processes that read hostile recordings: little memory, no network, no files but their own.
 
 What such a process is asked and answers goes through one pipe. It may be killed at any time.
 """
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from storage.errors import ChildUnavailableError
+from storage.readable import leave_own_files
 from storage.system_calls import give_up_privileges
 
 _START_LIMIT_S: Final = 30.0
@@ -85,8 +86,9 @@ def _serve(
         Path("/proc/self/oom_score_adj").write_text(str(_OOM_SCORE))
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_LIMIT_BYTES, _MEMORY_LIMIT_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # Where the kernel has no such filter, the limits above are all there is.
+    # Where the kernel has neither, the limits above are all there is.
     give_up_privileges()
+    leave_own_files()
     try:
         pipe.send_bytes(b"ready")
         serve(pipe, argument)
