@@ -7,6 +7,7 @@ login on.
 import hashlib
 import hmac
 import secrets
+import struct
 from typing import Final
 
 import spnego
@@ -22,6 +23,8 @@ from protocols.rdp.wire.ts_request import VERSION, PasswordCredentials, TSReques
 
 LOGON_FAILURE: Final = 0xC000006D
 """`STATUS_LOGON_FAILURE`: the one answer to every login that fails."""
+_SPNEGO_RAISES: Final = (SpnegoError, ValueError, struct.error, LookupError, TypeError)
+"""pyspnego reads what a target wrote, and checks little of it before."""
 _ERRORS_SINCE: Final = 3
 _NONCE_SINCE: Final = 5
 _NONCE_BYTES: Final = 32
@@ -189,7 +192,7 @@ class CredSSPInitiator:
             if self._version is None:
                 return self._bind(request), False
             return self._delegate(request), True
-        except SpnegoError as error:
+        except _SPNEGO_RAISES as error:
             raise RemoteProtocolError(f"NTLM: {type(error).__name__}") from error
 
     def _bind(self, request: TSRequest) -> bytes:
