@@ -191,7 +191,8 @@ def _typed_keys(data: bytes) -> None:
     desktop = Desktop(state, lambda _at_ms, _kind, _text: None, PureDecoder())
     for at_ms, (side, piece) in enumerate(turns(data)):
         events = 1 + len(piece) % 15
-        packet = bytes([events << 2, 0x80, 3 + len(piece)]) + piece
+        size = (0x8000 | 3 + len(piece)).to_bytes(2, "big")
+        packet = bytes([events << 2]) + size + piece
         keys.keys_of(packet, 1003)
         slow = mcs.send_request(1006, 1003, share(7, bytes(8) + b"\x1c\0\0\0" + piece))
         keys.keys_of(slow, 1003)

@@ -33,6 +33,8 @@ class RawPeer:
     leg: Leg
     came: bytearray = field(default_factory=bytearray)
     """All that it was sent, under TLS."""
+    handshake_bytes: int = 0
+    """How much of it was said before the session."""
 
     async def read(self, seconds: float = 30) -> bytes:
         """What comes next; raises `LegClosedError` where nothing will."""
@@ -115,6 +117,7 @@ async def raw_client(port: int, username: str, password: str) -> RawPeer:
     """Log on to a gateway by TLS; what comes then is what the target says."""
     peer = await under_tls(port)
     await walk(peer, client_packets(client_info(username, password)))
+    peer.handshake_bytes = len(peer.came)
     return peer
 
 
