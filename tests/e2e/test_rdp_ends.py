@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import contextlib
+import os
 import random
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
@@ -13,7 +14,6 @@ import pytest
 from peers.daemon import Daemon, MakeDaemon
 from peers.display import Display
 from peers.freerdp import RDPLogin, Shadow, rdp_login
-from peers.namespace import Namespace
 from peers.needed import program, wait_until
 from peers.output import run
 from peers.raw_rdp import RawPeer, RawTarget, painted, raw_client
@@ -26,12 +26,15 @@ from protocols.rdp.wire.errinfo import ErrorInfo
 pytestmark = [pytest.mark.peers, pytest.mark.usefixtures("hung_up")]
 
 MIB = 1024 * 1024
+ALIVE_S = 1
 NO_PENALTIES = {"PROXYD_RDP__SOURCE_PENALTIES": "false"}
 
 
 @pytest.fixture(scope="module")
 def daemon(make_daemon: MakeDaemon, shadow_server: Shadow) -> Daemon:
-    daemon = make_daemon(rdp=True, **NO_PENALTIES)
+    alive = {"INTERVAL_S": str(ALIVE_S), "COUNT": "1"}
+    settings = {f"PROXYD_RDP__TARGET_ALIVE_{name}": value for name, value in alive.items()}
+    daemon = make_daemon(rdp=True, **settings, **NO_PENALTIES)
     daemon.add_target(
         *("shadow", "--port", str(shadow_server.port), "--password-stdin"),
         *("--username", shadow_server.username),
@@ -229,34 +232,43 @@ async def ends_by(daemon: Daemon, client: RawPeer, *words: str) -> None:
 # --- the target, and the network before it
 
 
-class FarDaemon(Daemon):
-    """A daemon in a network of its own: what it reaches of ours can be cut."""
-
-    def __init__(self, **env: str) -> None:
-        self.network = Namespace()
-        super().__init__(rdp=True, **env)
-        where = f"{self.network.address}:{self.rdp_port}"
-        self._env["PROXYD_RDP__LISTEN"] = where
-
-    @property
-    def argv(self) -> list[str]:
-        return [*self.network.before, *super().argv]
-
-    def remove(self) -> None:
-        super().remove()
-        self.network.remove()
-
-
-@pytest.fixture
-def far_daemon() -> Iterator[FarDaemon]:
-    made = FarDaemon(
-        PROXYD_RDP__TARGET_ALIVE_INTERVAL_S="1",
-        PROXYD_RDP__TARGET_ALIVE_COUNT="1",
-        PROXYD_SSH__LISTEN="127.0.0.1:2222",
-        **NO_PENALTIES,
+@contextlib.contextmanager
+def silent(port: int) -> Iterator[None]:
+    """Let nothing pass to and from this port of ours: no answer, no refusal."""
+    table = f"proxyd-silent-{os.getpid()}"
+    rules = (f"tcp dport {port} drop", f"tcp sport {port} drop")
+    nft(
+        f"add table inet {table}",
+        f"add chain inet {table} out {{ type filter hook output priority 0; }}",
+        *(f"add rule inet {table} out {rule}" for rule in rules),
     )
-    yield made
-    made.remove()
+    try:
+        yield
+    finally:
+        nft(f"delete table inet {table}")
+
+
+def nft(*commands: str) -> None:
+    done = run([program("nft"), "; ".join(commands)])
+    assert done.status == 0, done.said
+
+
+async def test_a_target_that_falls_silent_for_ever_is_noticed_and_told(
+    daemon: Daemon, tmp_path: Path
+):
+    async with target_of(daemon, tmp_path) as (target, login):
+        client, peer = await logged_on(target, login)
+        await peer.send(painted(900))
+        await client.until(painted(900))
+        with silent(target.port):
+            began = time.monotonic()
+            await client.until(slowpath.set_error_info(ErrorInfo.TARGET_UNREACHABLE))
+            assert time.monotonic() - began < 3 * ALIVE_S + 2
+            client.hang_up()
+    recording = await asyncio.to_thread(daemon.recorded)
+    [last] = recording.events("session_ended")
+    assert last["reason"] == "target_left"
+    assert str(last["detail"]).startswith(f"the target 127.0.0.1:{target.port} is gone: ")
 
 
 # --- the disk
