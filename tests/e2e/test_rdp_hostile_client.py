@@ -46,8 +46,8 @@ from protocols.rdp.wire.x224 import ConnectionRequest, Security
 pytestmark = [pytest.mark.peers, pytest.mark.usefixtures("hung_up")]
 
 MIB = 1024 * 1024
-FLOOD_BYTES = 24 * MIB
-"""What may wait for a peer that does not read, and for the disk."""
+FLOOD_BYTES = 40 * MIB
+"""Of 64 MiB: what waits for the disk, and segments being sealed and stored, but no more."""
 LOGIN_S = 2
 REQUEST = ConnectionRequest(protocols=Security.TLS | Security.NLA).write()
 _newcomers = itertools.count(1)
