@@ -94,7 +94,7 @@ class _Session:
         self._previous = self._spool.link(self._id)
         self._key = self._previous.header.key if self._previous else None
         shipped = -1 if self._previous is None else self._previous.header.sequence
-        numbers = sorted({int(file.stem) for file in self._folder.glob("[0-9]*.*")})
+        numbers = self._numbers()
         for number in numbers:
             chunk, segment = self._folder / f"{number}.chunk", self._folder / f"{number}.open"
             if (chunk.exists() and self._take_chunk(chunk)) or number <= shipped:
@@ -110,6 +110,25 @@ class _Session:
         if self._cut_off:
             _log.warning("spool.recovered", session_id=str(self._id), cut_bytes=self.cut_bytes)
         return self._cut_off
+
+    def _numbers(self) -> list[int]:
+        """Return those of the chunks and segments, without segments that were not begun."""
+        numbers = sorted({int(file.stem) for file in self._folder.glob("[0-9]*.*")})
+        while len(numbers) > 1 and self._is_unbegun(*numbers[-2:]):
+            (self._folder / f"{numbers.pop()}.open").unlink()
+        return numbers
+
+    def _is_unbegun(self, before: int, number: int) -> bool:
+        """Say whether a segment holds nothing yet, and the one before was not sealed.
+
+        The session's end is sealed with that one then: what it holds tells when that was.
+        """
+        sealed = [self._folder / f"{each}.chunk" for each in (before, number)]
+        if any(chunk.exists() for chunk in sealed):
+            return False
+        written = (self._folder / f"{number}.open").read_bytes()
+        front = read_front(written)
+        return not written or (front is not None and front[1] == len(written))
 
     def _take_chunk(self, file: Path) -> bool:
         encoded, number = file.read_bytes(), int(file.stem)

@@ -29,6 +29,8 @@ IO_CHANNEL: Final = 1003
 _VERSION: Final = 0x0008_0004
 """RDP 5 and later ([MS-RDPBCGR] 2.2.1.4.2)."""
 _SECURITY_HEADER_BYTES: Final = 4
+_MOST_PACKETS: Final = 64
+"""With 31 channels a client says 38 of them at most; each one costs us an answer."""
 
 
 class ClientSide(Struct, frozen=True, kw_only=True):
@@ -68,6 +70,8 @@ class Acceptor:
         self._packet: Callable[[bytes], list[Step]] = self._request
         self._nla = False
         self._secure = False
+        self._came = 0
+        """How many packets and tokens."""
         self._delegated: Delegated | None = None
         self._requested = x224.Security(0)
         self._initial: mcs.ConnectInitial | None = None
@@ -122,6 +126,7 @@ class Acceptor:
         steps: list[Step] = []
         token = self._tokens.feed(data)
         while token is not None:
+            self._count()
             steps += self._steps(self._credssp.receive(token))
             if self._delegated is not None:
                 return steps + self._packets_received(self._tokens.take_rest())
@@ -143,12 +148,19 @@ class Acceptor:
             if self._over:
                 self._early = b"".join(packets[number:])
                 break
+            self._count()
             steps += self._packet(packet)
         if self._over:
             self._early += self._splitter.take_rest()
         elif not self._secure and steps and self._splitter.take_rest():
             raise RemoteProtocolError("bytes behind the request, before TLS")
         return steps
+
+    def _count(self) -> None:
+        """Hear nobody for ever who does not say who he is."""
+        self._came += 1
+        if self._came > _MOST_PACKETS:
+            raise RemoteProtocolError(f"more than {_MOST_PACKETS} packets before a login")
 
     def _request(self, packet: bytes) -> list[Step]:
         request = x224.ConnectionRequest.read(packet)

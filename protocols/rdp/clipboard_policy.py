@@ -14,7 +14,7 @@ from msgspec import Struct
 from protocols.errors import RemoteProtocolError
 from protocols.rdp.wire import clipboard
 from protocols.rdp.wire.clipboard import Kind
-from protocols.rdp.wire.virtual_channel import pieces, read_piece
+from protocols.rdp.wire.virtual_channel import Pieces, pieces
 
 CHANNEL_NAME: Final = "cliprdr"
 FILES: Final = "a file's contents"
@@ -47,6 +47,7 @@ class _Direction:
     def __init__(self, may: May, towards: str) -> None:
         self.may, self.towards = may, towards
         """What of its data may cross, and whereto in words."""
+        self.pieces = Pieces()
         self.long_names = False
         self.asked = 0
         """How many answers the other side waits for."""
@@ -73,7 +74,9 @@ class ClipboardPolicy:
         if not from_client:
             ours, theirs = theirs, ours
         self.refused = None
-        piece = read_piece(data)
+        piece = ours.pieces.read(data)
+        if piece.is_signal:
+            return [data]
         if piece.is_first:
             kind = clipboard.kind_of(piece.data)
             ours.held = [] if kind in _HELD else None

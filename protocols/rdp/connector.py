@@ -71,6 +71,7 @@ class Connector:
         self._tokens = DERSplitter()
         self._packet: Callable[[bytes], list[Step]] = self._answered
         self._credssp: CredSSPInitiator | None = None
+        self._secure = False
         self._selected = x224.Security.TLS
         self._extended = False
         self._user = 0
@@ -102,6 +103,7 @@ class Connector:
 
     def tls_started(self, public_key: bytes) -> list[Step]:
         """Go on under TLS, with a target whose certificate was accepted."""
+        self._secure = True
         if self._selected & x224.Security.NLA:
             logon = self._logon
             self._credssp = CredSSPInitiator(
@@ -119,7 +121,10 @@ class Connector:
         if self._credssp is not None:
             return self._token_received(self._credssp, data)
         steps: list[Step] = []
-        for packet in self._splitter.feed(data):
+        packets = self._splitter.feed(data)
+        if packets and not self._secure and (len(packets) > 1 or self._splitter.take_rest()):
+            raise RemoteProtocolError("bytes behind the answer, before TLS")
+        for packet in packets:
             if self.target is None:
                 steps += self._packet(packet)
             else:

@@ -7,6 +7,7 @@ login on.
 import hashlib
 import hmac
 import secrets
+import struct
 from typing import Final
 
 from msgspec import Struct
@@ -22,6 +23,8 @@ from protocols.rdp.wire.ts_request import VERSION, PasswordCredentials, TSReques
 
 LOGON_FAILURE: Final = 0xC000006D
 """`STATUS_LOGON_FAILURE`: the one answer to every login that fails."""
+_SPNEGO_RAISES: Final = (SpnegoError, ValueError, struct.error, LookupError, TypeError)
+"""pyspnego reads what a target wrote, and checks little of it before."""
 _WITH_ERRORS: Final = frozenset({3, 4, 6})
 """Versions that know of an error code ([MS-CSSP] 2.2.1): 5 does not."""
 _NONCE_SINCE: Final = 5
@@ -188,8 +191,9 @@ class CredSSPInitiator:
             if self._bound:
                 return self._delegate(request), True
             return self._negotiate(request), False
-        except SpnegoError as error:
-            name = self._context.negotiated_protocol or "login"
+        except _SPNEGO_RAISES as error:
+            by_ticket = self._context.negotiated_protocol == "kerberos"
+            name = "Kerberos" if by_ticket else "NTLM"
             raise RemoteProtocolError(f"{name}: {type(error).__name__}") from error
 
     def _negotiate(self, request: TSRequest) -> bytes:

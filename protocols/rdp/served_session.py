@@ -59,7 +59,8 @@ _SHOWN: Final = MappingProxyType(
         EndReason.RECORDING_LOST: ErrorInfo.DENIED,
     }
 )
-"""What the client is told of an end; of the others it knows already."""
+"""What the client is told of an end; of the others it knows already, but where its target is
+gone without a word."""
 
 _ENDS: Final = MappingProxyType(
     {
@@ -118,6 +119,8 @@ class ServedSession:
         self._sink: EventSink | None = None
         self._client_lost = False
         """Whether the client is gone without having said so: it may come back by itself."""
+        self._target_lost = False
+        """Whether the target is: then the client cannot know why."""
         self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
 
     def end(self, reason: EndReason, text: str) -> None:
@@ -246,9 +249,7 @@ class ServedSession:
             while not self._ending.done():
                 await self._forward(relay, side, await self._leg(side).read())
         except LegClosedError as error:
-            left = EndReason.CLIENT_LEFT if side is Side.CLIENT else EndReason.TARGET_LEFT
-            self._client_lost = side is Side.CLIENT and not self._ending.done()
-            self.end(left, str(error))
+            self._lost(side, error)
         except RemoteProtocolError as error:
             who = "client" if side is Side.CLIENT else "target"
             self.end(EndReason.PROTOCOL_ERROR, f"the {who}: {error}")
@@ -346,6 +347,19 @@ class ServedSession:
 
     # --- the ends
 
+    def _lost(self, side: Side, error: LegClosedError) -> None:
+        """End the session of a peer that is gone without a word."""
+        if self._ending.done():
+            return
+        if side is Side.CLIENT:
+            self._client_lost = True
+            self.end(EndReason.CLIENT_LEFT, str(error))
+            return
+        self._target_lost = True
+        target = self.grant.target
+        text = f"the target {target.host}:{target.port} is gone: {error}"
+        self.end(EndReason.TARGET_LEFT, text)
+
     def lost(self, error: RecordingLostError) -> None:
         """End the session: what crosses can no longer be recorded."""
         text = f"this session can no longer be recorded, so it ends ({error})"
@@ -353,7 +367,8 @@ class ServedSession:
 
     def _leave(self, ending: Ending) -> None:
         """Tell the user why the session ends, where the client does not know it."""
-        code, relay = _SHOWN.get(ending.reason), self._relay
+        gone = ErrorInfo.TARGET_UNREACHABLE if self._target_lost else None
+        code, relay = _SHOWN.get(ending.reason, gone), self._relay
         if relay is not None:
             try:
                 relay.end(code)

@@ -153,8 +153,14 @@ def test_a_target_that_dies_ends_the_session_and_one_that_is_not_there_begins_no
     finally:
         shadow.display.remove()
     viewer.wait()
-    assert desktops.recorded().row["end_reason"] == "target_left"
-    assert view(login).wait() == DENIED
+    assert "ERRINFO_CB_DESTINATION_NOT_FOUND" in viewer.said
+    left = desktops.recorded()
+    assert left.row["end_reason"] == "target_left"
+    [last] = left.events("session_ended")
+    assert str(last["detail"]).startswith(f"the target 127.0.0.1:{shadow.port} is gone: ")
+    begins_none = view(login)
+    assert begins_none.wait() == DENIED
+    assert "ERRINFO_CB_DESTINATION_NOT_FOUND" in begins_none.said
     recording = desktops.recorded()
     assert recording.row["end_reason"] == "target_unreachable"
     [last] = recording.events("session_ended")

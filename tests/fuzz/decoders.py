@@ -11,8 +11,9 @@ from typing import Final
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from fuzz import rdp_decoders
+from fuzz import rdp_decoders, rdp_target_decoders
 from fuzz.turns import turns
+from samples.rdp import accepted_client, share
 
 from bus import codec, signed
 from bus.command_rules import CommandRule, RuleAction
@@ -21,7 +22,9 @@ from bus.file_rules import Direction, FileRule, FileVerdict
 from bus.sealed_feed import FeedOpener
 from control.errors import ControlError
 from control.wire import decode_answer, decode_request
-from protocols.errors import RemoteProtocolError
+from protocols.errors import RemoteProtocolError, TargetUnreachableError
+from protocols.rdp.demo.session import DemoSession
+from protocols.rdp.wire import keys, mcs
 from protocols.ssh import packets
 from protocols.ssh.channel_policy import ChannelPolicy
 from protocols.ssh.commands.guard import Guard
@@ -44,6 +47,7 @@ from recorder.tree_head import decode_head
 
 ALLOWED: Final = (
     RemoteProtocolError,
+    TargetUnreachableError,
     BadMessageError,
     FeedCutError,
     CorruptChunkError,
@@ -181,6 +185,30 @@ def _clipboard(data: bytes) -> None:
         list(followed.take(header + data, from_client=True))
 
 
+def _typed_keys(data: bytes) -> None:
+    """Events of a keyboard, in packets whose headers are right."""
+    state = DesktopState()
+    desktop = Desktop(state, lambda _at_ms, _kind, _text: None, PureDecoder())
+    for at_ms, (side, piece) in enumerate(turns(data)):
+        events = 1 + len(piece) % 15
+        size = (0x8000 | 3 + len(piece)).to_bytes(2, "big")
+        packet = bytes([events << 2]) + size + piece
+        keys.keys_of(packet, 1003)
+        slow = mcs.send_request(1006, 1003, share(7, bytes(8) + b"\x1c\0\0\0" + piece))
+        keys.keys_of(slow, 1003)
+        desktop.type(at_ms, slow if side else packet)
+    desktop.close()
+
+
+def _demo_desktop(data: bytes) -> None:
+    """What whoever is logged on says to the target of the demo."""
+    session = DemoSession(accepted_client())
+    session.start()
+    for side, piece in turns(data):
+        session.receive(mcs.send_request(1006, 1003, piece) if side else piece)
+        session.take()
+
+
 def _typed_commands(data: bytes) -> None:
     """What a client types and a target shows in turn, and the time that passes."""
     rules = Rules([CommandRule(name="r", pattern="a.*b", action=RuleAction.NOTICE)])
@@ -213,6 +241,7 @@ def _gate(request: str, detail: str) -> Callable[[bytes], None]:
 
 DECODERS: Final[dict[str, Callable[[bytes], object]]] = {
     **rdp_decoders.DECODERS,
+    **rdp_target_decoders.DECODERS,
     "bundle": _bundle,
     "bundle_manifest": bundle.decode_manifest,
     "bus_command": codec.decode_command,
@@ -228,6 +257,8 @@ DECODERS: Final[dict[str, Callable[[bytes], object]]] = {
     "desktop_bulk": _bulk,
     "desktop_clipboard": _clipboard,
     "desktop_io_channel": _io_channel,
+    "desktop_keys": _typed_keys,
+    "demo_desktop": _demo_desktop,
     "envelope": _envelope,
     "envelope_behind_signature": _envelope_of_a_known_issuer,
     "encrypted_frames": _encrypted_frames,

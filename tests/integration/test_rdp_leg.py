@@ -65,9 +65,7 @@ async def both(contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> Both:
 async def everything(leg: Leg, size_bytes: int, *, pause_s: float = 0) -> bytes:
     came = b""
     while len(came) < size_bytes:
-        burst = await leg.read()
-        assert len(burst) <= READ_BYTES
-        came += burst
+        came += await leg.read()
         await asyncio.sleep(pause_s)
     return came
 
@@ -148,3 +146,14 @@ async def test_what_came_before_tls_is_not_taken_for_what_came_under_it(
         await near.start_tls(contexts[0])
     dialled.abort()
     near.abort()
+
+
+async def test_what_came_in_pieces_is_read_in_bursts_that_are_not_too_large():
+    leg, third = Leg(), READ_BYTES // 3
+    for number in range(5):
+        buffer = leg.get_buffer(third)
+        buffer[:third] = bytes([number]) * third
+        leg.buffer_updated(third)
+    bursts = [await leg.read(), await leg.read()]
+    assert [len(burst) for burst in bursts] == [3 * third, 2 * third]
+    assert b"".join(bursts)[::third] == bytes(range(5))

@@ -95,6 +95,16 @@ def test_what_was_open_is_sealed_and_the_session_has_an_end(spool: Spool):
     assert spool.waiting() == [SESSION]
 
 
+@pytest.mark.parametrize("last", [b"", FRONT])
+def test_an_end_is_no_earlier_than_what_was_recorded_before_it(spool: Spool, last: bytes):
+    """A segment may have begun when the engine died, with nothing in it yet."""
+    leave(spool, open0=BEGAN, open1=written(1, TYPED), open2=last)
+    assert recover(spool) == Recovered(sessions=(SESSION,))
+    events = [event for kept in waiting_chunks(spool) for event in kept.unpack()]
+    assert events[-1] == SessionEnded(at_ms=TYPED.at_ms, reason=EndReason.ENGINE_CRASHED)
+    assert [event.at_ms for event in events] == sorted(event.at_ms for event in events)
+
+
 def test_a_torn_tail_is_cut_and_counted(spool: Spool):
     leave(spool, open0=THREE[:-1])
     assert recover(spool).cut_bytes == BURST_BYTES - 1

@@ -6,8 +6,10 @@ from samples.rdp import (
     PUBLIC_KEY,
     USERNAME,
     challenge,
+    client_blocks,
     client_info,
     client_packets,
+    connect_initial,
     logged_in,
     requested,
     sent,
@@ -96,6 +98,27 @@ def test_fragments_come_to_the_same_login():
     stream = b"".join(client_packets())
     pieces = [stream[at : at + 7] for at in range(0, len(stream), 7)]
     assert logged_in(machine, pieces)[-1] == LoginWanted(USERNAME, PASSWORD)
+
+
+@pytest.mark.parametrize(
+    "packet", [mcs.erect_domain(), mcs.attach_user(), mcs.join(1006, 1003)]
+)
+def test_nobody_is_heard_for_ever_who_does_not_log_in(packet: bytes):
+    machine = acceptor()
+    logged_in(machine, client_packets()[:-1])
+    with pytest.raises(RemoteProtocolError, match="more than 64 packets"):
+        machine.receive(packet * 64)
+
+
+def test_31_channels_are_joined_and_no_more_are_asked_for():
+    channels = tuple(gcc.StaticChannel(f"c{number}", 0) for number in range(31))
+    steps = logged_in(acceptor(), client_packets(channels=channels))
+    assert isinstance(steps[-1], LoginWanted)
+    written = connect_initial(client_blocks(channels)).write()
+    more = written.replace(bytes([31, 0, 0, 0]), bytes([32, 0, 0, 0]))
+    assert more != written
+    with pytest.raises(RemoteProtocolError, match="channels"):
+        logged_in(acceptor(), [more])
 
 
 def test_what_comes_behind_client_info_waits_for_the_relay():

@@ -85,7 +85,7 @@ def test_a_long_list_is_read_over_its_pieces(policy: ClipboardPolicy) -> None:
 
 
 def test_a_list_without_an_end_is_an_error(policy: ClipboardPolicy) -> None:
-    first, middle, *_ = pieces(message(2, bytes(9000)))
+    first, middle, *_ = pieces(message(2, bytes(100_000)))
     policy.take(first, from_client=True)
     for _ in range(39):
         policy.take(middle, from_client=True)
@@ -129,6 +129,16 @@ def test_a_long_text_crosses_as_it_came(policy: ClipboardPolicy) -> None:
     policy.take(request(TEXT), from_client=True)
     for one in pieces(message(5, bytes(5000))):
         assert policy.take(one, from_client=False) == [one]
+
+
+def test_nothing_slips_through_behind_a_text_that_may_cross(policy: ClipboardPolicy) -> None:
+    """Whoever receives it could take it for a message of its own: a piece of a file."""
+    policy.take(request(TEXT), from_client=True)
+    policy.take(piece(5, b"text"), from_client=False)
+    contents = message(9, b"\x01\0\0\0a piece of a file")
+    header = len(contents).to_bytes(4, "little") + b"\x12\0\0\0"
+    with pytest.raises(RemoteProtocolError, match="not in its place"):
+        policy.take(header + contents, from_client=False)
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,15 @@ def test_no_credential_is_used_before_the_certificate_was_accepted():
     assert b"NTLMSSP" in send.data
 
 
+@pytest.mark.parametrize("more", [mcs.attach_user_confirm(1010), b"\x03"])
+def test_bytes_behind_the_answer_do_not_slip_in_front_of_tls(more: bytes):
+    """Whoever stands between could say them, and no certificate vouches for him."""
+    connector = Connector(accepted_client(), logon())
+    target = ScriptedTarget()
+    with pytest.raises(RemoteProtocolError, match="before TLS"):
+        connector.receive(target.answer(sent(connector.start())) + more)
+
+
 @pytest.mark.parametrize(
     ("answer", "words"),
     [

@@ -22,6 +22,7 @@ from protocols.rdp.credssp import (
 )
 from protocols.rdp.steps import Refused, Send
 from protocols.rdp.wire import spnego as negotiation
+from protocols.rdp.wire.ntlm import OFFERED
 from protocols.rdp.wire.ts_request import PasswordCredentials, TSRequest
 
 PROTOCOLS = ["ntlm", "negotiate"]
@@ -181,3 +182,36 @@ def test_the_initiator_says_why_the_target_refuses():
         initiator.receive(TSRequest(error_code=LOGON_FAILURE).write())
     with pytest.raises(TargetUnreachableError, match="0xc0000001"):
         initiator.receive(TSRequest(error_code=0xC0000001).write())
+
+
+def truncated_pairs() -> bytes:
+    """A challenge with a timestamp of one byte."""
+    whole = challenge().write(OFFERED)
+    return whole.replace(b"\x07\0\x08\0", b"\x07\0\x01\0")
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        None,
+        b"",
+        b"NTLMSSP\0",
+        b"no challenge at all",
+        challenge().write(OFFERED)[:30],
+        truncated_pairs(),
+    ],
+)
+def test_a_target_that_challenges_with_noise_breaks_nothing_of_ours(token: bytes | None):
+    initiator = CredSSPInitiator(REAL, PUBLIC_KEY, "target")
+    initiator.start()
+    with pytest.raises(RemoteProtocolError, match=r"NTLM|without a token"):
+        initiator.receive(TSRequest(token=token).write())
+
+
+@pytest.mark.parametrize("sealed", [b"", b"noise", bytes(16), bytes(64)])
+def test_a_target_that_seals_noise_is_sent_no_password(sealed: bytes):
+    initiator = CredSSPInitiator(REAL, PUBLIC_KEY, "target")
+    initiator.start()
+    initiator.receive(TSRequest(token=challenge().write(OFFERED)).write())
+    with pytest.raises(RemoteProtocolError, match="NTLM"):
+        initiator.receive(TSRequest(public_key_auth=sealed).write())
