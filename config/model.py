@@ -153,6 +153,10 @@ class RDPSettings(_Table, frozen=True, kw_only=True):
     source_penalties: bool = True
     reconnect_grace_s: SecondsOrOff = 60
     """How long a used-up pair lets the client back in whose connection broke. For control."""
+    client_alive_interval_s: Seconds = 15
+    """How long a client may be silent before the kernel asks it for a sign of life."""
+    client_alive_count: Annotated[int, Meta(ge=1, le=127)] = 3
+    """How many such questions may go unanswered."""
     target_alive_interval_s: Seconds = 15
     """How long a target may be silent before the kernel asks it for a sign of life."""
     target_alive_count: Annotated[int, Meta(ge=1, le=127)] = 3

@@ -57,8 +57,6 @@ class Leg(asyncio.BufferedProtocol):
         if self._socket is not None:
             # A key is 20 bytes that nobody wants to wait for.
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            # Else whoever vanishes in silence would stay for as long as a session may last.
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if self._accepted is not None:
             self._accepted(self)
 
@@ -112,6 +110,7 @@ class Leg(asyncio.BufferedProtocol):
         if sock is None:
             return
         interval = max(1, round(interval_s))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, interval)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, interval)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, count)

@@ -112,6 +112,7 @@ class ServedSession:
             self._life.happened(step)
         self._relay: Relay | None = None
         self._target: Leg | None = None
+        self._where = ""
         self._standing = asyncio.Event()
         """Set while there is a target to send to: not while another one is dialled."""
         self._redirections = 0
@@ -138,6 +139,10 @@ class ServedSession:
         except RecordingLostError as error:
             await self._refuse_unrecorded(error)
             return
+        settings = self._around.settings
+        self._granted.leg.keep_alive(
+            settings.client_alive_interval_s, settings.client_alive_count
+        )
         log.info("session.opened", user=self.grant.user, secret=self.grant.secret_name)
         ending = Ending(EndReason.ENGINE_STOPPED, "proxyd is stopping")
         try:
@@ -197,6 +202,7 @@ class ServedSession:
         target = grant.target
         if redirection is not None and redirection.host:
             target = structs.replace(target, host=redirection.host)
+        self._where = f"{target.host}:{target.port}"
         certificates = TargetCertificates(
             grant.host_key_policy,
             grant.host_keys,
@@ -356,9 +362,7 @@ class ServedSession:
             self.end(EndReason.CLIENT_LEFT, str(error))
             return
         self._target_lost = True
-        target = self.grant.target
-        text = f"the target {target.host}:{target.port} is gone: {error}"
-        self.end(EndReason.TARGET_LEFT, text)
+        self.end(EndReason.TARGET_LEFT, f"the target {self._where} is gone: {error}")
 
     def lost(self, error: RecordingLostError) -> None:
         """End the session: what crosses can no longer be recorded."""

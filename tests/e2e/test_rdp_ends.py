@@ -33,7 +33,11 @@ NO_PENALTIES = {"PROXYD_RDP__SOURCE_PENALTIES": "false"}
 @pytest.fixture(scope="module")
 def daemon(make_daemon: MakeDaemon, shadow_server: Shadow) -> Daemon:
     alive = {"INTERVAL_S": str(ALIVE_S), "COUNT": "1"}
-    settings = {f"PROXYD_RDP__TARGET_ALIVE_{name}": value for name, value in alive.items()}
+    settings = {
+        f"PROXYD_RDP__{who}_ALIVE_{name}": value
+        for who in ("TARGET", "CLIENT")
+        for name, value in alive.items()
+    }
     daemon = make_daemon(rdp=True, **settings, **NO_PENALTIES)
     daemon.add_target(
         *("shadow", "--port", str(shadow_server.port), "--password-stdin"),
@@ -46,7 +50,7 @@ def daemon(make_daemon: MakeDaemon, shadow_server: Shadow) -> Daemon:
 
 @asynccontextmanager
 async def target_of(
-    daemon: Daemon, folder: Path, host: str = "127.0.0.1"
+    daemon: Daemon, folder: Path, host: str = "127.0.0.1", uses: int = 1000
 ) -> AsyncIterator[tuple[RawTarget, RDPLogin]]:
     """A raw target, and a login that leads to it."""
     target = RawTarget(folder)
@@ -57,7 +61,7 @@ async def target_of(
         await asyncio.to_thread(
             daemon.add_target, name, *where, *how, typed="Real-S3cret\n", protocol="rdp"
         )
-        yield target, await asyncio.to_thread(rdp_login, daemon, name)
+        yield target, await asyncio.to_thread(rdp_login, daemon, name, uses=uses)
 
 
 async def logged_on(target: RawTarget, login: RDPLogin) -> tuple[RawPeer, RawPeer]:
@@ -269,6 +273,27 @@ async def test_a_target_that_falls_silent_for_ever_is_noticed_and_told(
     [last] = recording.events("session_ended")
     assert last["reason"] == "target_left"
     assert str(last["detail"]).startswith(f"the target 127.0.0.1:{target.port} is gone: ")
+
+
+async def test_a_client_that_vanishes_is_missed_soon_and_comes_back_with_its_used_up_pair(
+    daemon: Daemon, tmp_path: Path
+):
+    async with target_of(daemon, tmp_path, uses=1) as (target, login):
+        client, peer = await logged_on(target, login)
+        with silent(daemon.rdp_port):
+            began = time.monotonic()
+            await peer.gone()
+            assert time.monotonic() - began < 3 * ALIVE_S + 2
+        client.hang_up()
+        recording = await asyncio.to_thread(daemon.recorded)
+        [last] = recording.events("session_ended")
+        assert last["reason"] == "client_left"
+        again, peer = await logged_on(target, login)
+        await peer.send(painted(900))
+        await again.until(painted(900))
+        again.hang_up()
+        await peer.gone()
+    await asyncio.to_thread(daemon.recorded)
 
 
 # --- the disk

@@ -182,7 +182,7 @@ ODD: dict[str, tuple[Say, str]] = {
     "words in front of TLS": (saying(TLS + TLS), "before TLS"),
     "no TLS": (saying(TLS), "did not answer within 1 s"),
     "noise for TLS": (saying(TLS, b"HTTP/1.1 400 Bad Request\r\n\r\n"), "TLS"),
-    "TLS that breaks off": (hanging_up(TLS), "ended the connection during the handshake"),
+    "TLS that breaks off": (hanging_up(TLS), "TLS: it ended the connection; if its"),
     "silence under TLS": (under_tls(TLS, saying()), "did not answer within 1 s"),
     "hangs up under TLS": (
         under_tls(TLS, hanging_up()),
@@ -275,7 +275,7 @@ async def test_a_broken_handshake_is_told_in_plain_words(
 async def costs_little(daemon: Daemon, held: int) -> None:
     """What is stored meanwhile takes memory, and is given back."""
     await asyncio.to_thread(
-        wait_until, lambda: rss_bytes(daemon.pid) - held < 16 * MIB, "memory is kept"
+        wait_until, lambda: rss_bytes(daemon.pid) - held < 22 * MIB, "memory is kept"
     )
 
 
