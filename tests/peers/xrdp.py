@@ -158,9 +158,6 @@ def start_xrdp(*, mounts_drives: bool = False) -> tuple[Userland, XRDP]:
     first = _free_displays()
     numbers = {"X11DisplayOffset": str(first), "MaxDisplayNumber": str(first + _DISPLAYS)}
     text = _with(text, "Sessions", KillDisconnected="true", **numbers)
-    if mounts_drives:
-        # xrdp 0.10 cannot mount drives a second time in a session.
-        text = _with(text, "Sessions", Policy="Separate")
     mount = "thinclient_drives" if mounts_drives else "unused\nEnableFuseMount=false"
     text = _with(text, "Chansrv", FuseMountName=mount)
     text = _with(text, "Logging", LogFile=f"{folder}/sesman.log", EnableSyslog="false")
