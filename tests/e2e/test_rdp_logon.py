@@ -5,13 +5,15 @@ from peers.daemon import Daemon, MakeDaemon
 from peers.display import Display
 from peers.freerdp import rdp_login, work
 from peers.needed import wait_until
+from peers.newer import ARE_USED
 from peers.xrdp import XRDP
 
 pytestmark = pytest.mark.peers
 DESKTOP = bytes.fromhex("204060")
-GREY, TEAL = bytes.fromhex("dedede"), bytes.fromhex("009cb5")
-OK = ("369", "388")
-"""Where the button is in the window that says why nobody was logged on."""
+TOLD, BEHIND = map(bytes.fromhex, ("e1e1e1", "003057") if ARE_USED else ("dedede", "009cb5"))
+"""The colours of the window that says why nobody was logged on, and of the logon screen."""
+OK = ("380", "386")
+"""Where the button is in that window."""
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +41,9 @@ def test_a_password_for_the_logon_screen_is_not_recorded_and_what_comes_behind_i
     password, done = xrdp_server.account.password, xrdp_server.account.home / "logged-on"
     viewer = rdp_login(daemon, "stale").view(desk)
     try:
-        shows(desk, GREY)
+        shows(desk, TOLD)
         desk.xdotool("mousemove", *OK, "click", "1")
-        shows(desk, TEAL)
+        shows(desk, BEHIND)
         desk.type(password)
         desk.press("Return")
         work(viewer, DESKTOP, f"id -un >{done}", done)

@@ -2,7 +2,7 @@
 
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,6 +11,7 @@ import pytest
 from peers.daemon import Daemon
 from peers.display import Display
 from peers.needed import answers, free_port, wait_until
+from peers.newer import usual
 from peers.userland import stop
 
 from protocols.rdp.ntlm_proof import nt_hash
@@ -25,12 +26,20 @@ NEGOTIATION_FAILURE: Final = 133
 class Viewer:
     """One xfreerdp at work on a display."""
 
-    def __init__(self, display: Display, port: int, *words: str) -> None:
+    def __init__(
+        self,
+        display: Display,
+        port: int,
+        *words: str,
+        xfreerdp: Sequence[str] | None = None,
+    ) -> None:
+        """`xfreerdp`: the command that runs it, if it is not the usual one."""
         self.display = display
+        command = xfreerdp or usual("xfreerdp", "xfreerdp3")
         self.log = display.folder / f"xfreerdp-{len(list(display.folder.iterdir()))}.log"
         self.process = display.start(
             [
-                *("xfreerdp", f"/v:127.0.0.1:{port}", "/cert:ignore", "/size:1024x768"),
+                *(*command, f"/v:127.0.0.1:{port}", "/cert:ignore", "/size:1024x768"),
                 *("/log-level:INFO", "/bpp:32", *words),
             ],
             self.log,
@@ -90,10 +99,17 @@ class RDPLogin:
     username: str
     password: str
 
-    def view(self, display: Display, *words: str, port: int | None = None) -> Viewer:
+    def view(
+        self,
+        display: Display,
+        *words: str,
+        port: int | None = None,
+        xfreerdp: Sequence[str] | None = None,
+    ) -> Viewer:
         """Start a viewer; `port` is where it connects, by default proxyd's."""
         credential = (f"/u:{self.username}", f"/p:{self.password}")
-        return Viewer(display, port or self.daemon.rdp_port, *credential, *words)
+        where = port or self.daemon.rdp_port
+        return Viewer(display, where, *credential, *words, xfreerdp=xfreerdp)
 
 
 def rdp_login(daemon: Daemon, secret: str, *, uses: int = 1000, ttl: str = "1h") -> RDPLogin:
@@ -131,7 +147,8 @@ def start_shadow() -> Shadow:
     sam.write_text(f"{username}:::{nt_hash(password).hex()}:::\n")
     process = display.start(
         [
-            *("freerdp-shadow-cli", f"/port:{port}", "/bind-address:127.0.0.1", "/sec:nla"),
+            *usual("freerdp-shadow-cli", "freerdp-shadow-cli3"),
+            *(f"/port:{port}", "/bind-address:127.0.0.1", "/sec:nla"),
             *(f"/sam-file:{sam}", "+auth"),
         ],
         log,

@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from peers.daemon import Daemon, MakeDaemon
@@ -40,8 +41,8 @@ def view(desk: Display) -> Iterator[View]:
     """Starts viewers and ends them with the test."""
     started: list[Viewer] = []
 
-    def start(login: RDPLogin, *words: str, port: int | None = None) -> Viewer:
-        started.append(login.view(desk, *words, port=port))
+    def start(login: RDPLogin, *words: str, **how: Any) -> Viewer:
+        started.append(login.view(desk, *words, **how))
         return started[-1]
 
     yield start

@@ -16,6 +16,7 @@ from typing import Final
 
 from peers.needed import environment, program
 
+HERE: Final = Path("/")
 PAM: Final = """\
 auth required pam_unix.so nodelay
 account required pam_permit.so
@@ -25,10 +26,14 @@ password required pam_unix.so
 
 COVER: Final = """\
 set -e
-mount --bind "$1/etc" /etc
-if [ -d "$1/run" ]; then mount --bind "$1/run" /run; fi
-shift
-exec "$@"
+folder=$1 root=$2
+shift 2
+[ -z "$root" ] || mount --rbind "$root" "$root"
+mount --bind "$folder/etc" "$root/etc"
+if [ -d "$folder/run" ]; then mount --bind "$folder/run" "$root/run"; fi
+[ -n "$root" ] || exec "$@"
+for shared in tmp dev proc sys; do mount --rbind "/$shared" "$root/$shared"; done
+exec chroot "$root" "$@"
 """
 
 
@@ -44,11 +49,13 @@ class Account:
 class Userland:
     """Accounts and a folder that all of them may enter."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: Path = HERE) -> None:
+        """`root`: where its programs are, if not where ours are."""
         self.folder = Path(tempfile.mkdtemp(prefix="proxyd-target-"))
         self.folder.chmod(0o755)
+        self._root = "" if root == HERE else str(root)
         self._etc = self.folder / "etc"
-        shutil.copytree("/etc", self._etc, symlinks=True, ignore_dangling_symlinks=True)
+        shutil.copytree(root / "etc", self._etc, symlinks=True, ignore_dangling_symlinks=True)
         for name in ("sshd", "su", "sudo", "login", "xrdp-sesman"):
             (self._etc / "pam.d" / name).write_text(PAM)
         rules = self._etc / "sudoers"
@@ -88,25 +95,33 @@ class Userland:
 
     def spawn(self, argv: Sequence[str | Path], log: Path) -> subprocess.Popen[bytes]:
         """Start a program that sees the accounts; its output goes to `log`."""
-        inside = ["/bin/sh", "-c", COVER, "userland", str(self.folder), *map(str, argv)]
+        inside = [
+            "/bin/sh",
+            "-c",
+            COVER,
+            "userland",
+            str(self.folder),
+            self._root,
+            *map(str, argv),
+        ]
         with log.open("ab") as out:
             return subprocess.Popen(
-                [program("unshare"), "--mount", "--propagation", self._propagation(), *inside],
+                [program("unshare"), "--mount", "--propagation", propagation(), *inside],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
                 env=environment(),
             )
 
-    @staticmethod
-    def _propagation() -> str:
-        """In a chroot that is no mount point there is nothing to make private."""
-        mounts = Path("/proc/self/mountinfo").read_text().splitlines()
-        rooted = any(line.split()[4] == "/" for line in mounts)
-        return "private" if rooted else "unchanged"
-
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def propagation() -> str:
+    """In a chroot that is no mount point there is nothing to make private."""
+    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    rooted = any(line.split()[4] == "/" for line in mounts)
+    return "private" if rooted else "unchanged"
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

@@ -1,6 +1,7 @@
 """Real xrdp: a target that speaks TLS and no NLA, with a desktop of one terminal."""
 
 import atexit
+import re
 import socket
 import subprocess
 from collections.abc import Generator, Iterator
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from peers.certificates import Authority
 from peers.needed import answers, free_port, program, wait_until
+from peers.newer import TREE
 from peers.userland import Account, Userland
 
 DESKTOP = """\
@@ -63,7 +65,7 @@ class XRDP:
 
     def connections(self) -> int:
         """How many TCP connections it has seen."""
-        return self.log.count("connection received from")
+        return len(re.findall("connection (?:received|accepted) from", self.log))
 
     def end(self) -> None:
         """End it with its sessions, and take away what their X servers leave behind."""
@@ -91,7 +93,8 @@ def _with(text: str, section: str, **changes: str) -> str:
     for line in text.splitlines():
         if line.startswith("["):
             inside = line.strip() == f"[{section}]"
-        key = line.partition("=")[0].strip()
+        # What is commented out says the default.
+        key = line.partition("=")[0].strip().removeprefix("#")
         lines.append(f"{key}={changes[key]}" if inside and key in changes else line)
     return "\n".join(lines) + "\n"
 
@@ -135,7 +138,7 @@ def _files(number: int) -> list[Path]:
 
 
 def start_xrdp(*, mounts_drives: bool = False) -> tuple[Userland, XRDP]:
-    userland = Userland()
+    userland = Userland(TREE)
     account = userland.add("desk", "Desk-S3cret-Target-1")
     folder, port = userland.folder, free_port()
     startwm = account.home / "startwm.sh"
@@ -153,7 +156,8 @@ def start_xrdp(*, mounts_drives: bool = False) -> tuple[Userland, XRDP]:
     sesman, xrdp = etc / "sesman.ini", etc / "xrdp.ini"
     text = _with(sesman.read_text(), "Globals", ListenPort=str(free_port()))
     first = _free_displays()
-    text = _with(text, "Sessions", X11DisplayOffset=str(first), KillDisconnected="true")
+    numbers = {"X11DisplayOffset": str(first), "MaxDisplayNumber": str(first + _DISPLAYS)}
+    text = _with(text, "Sessions", KillDisconnected="true", **numbers)
     mount = "thinclient_drives" if mounts_drives else "unused\nEnableFuseMount=false"
     text = _with(text, "Chansrv", FuseMountName=mount)
     text = _with(text, "Logging", LogFile=f"{folder}/sesman.log", EnableSyslog="false")
