@@ -143,6 +143,7 @@ async def test_a_desktop_waits_while_nothing_more_can_be_kept_and_goes_on_then(
     broker = site.vhost.broker
     async with desktop(site, tmp_path, "--on-loss", "spool") as (client, peer):
         await shows(client, peer, 1)
+        whole_bytes = len(seen(client)) + 4 * QUOTA_BYTES
         await asyncio.to_thread(broker.freeze)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -157,13 +158,15 @@ async def test_a_desktop_waits_while_nothing_more_can_be_kept_and_goes_on_then(
                 assert came < 3 * QUOTA_BYTES
                 await asyncio.to_thread(broker.thaw)
                 await filling
-                await asyncio.sleep(0.5)
+                await asyncio.to_thread(
+                    wait_until, lambda: len(seen(client)) >= whole_bytes, "it does not go on"
+                )
                 watching.cancel()
         finally:
             await asyncio.to_thread(broker.thaw)
     recording = await recorded(site)
     assert (recording.row["state"], recording.row["complete"]) == ("finished", True)
-    assert len(seen(client)) == 4000 + 4 * QUOTA_BYTES
+    assert len(seen(client)) == whole_bytes
     assert shown(recording) == seen(client)
 
 

@@ -32,8 +32,6 @@ from protocols.rdp.wire.x224 import Security
 from recorder.session_info import Target as RecordedTarget
 from recorder.session_info import TargetProtocol
 
-pytest.importorskip("gssapi")
-pytest.importorskip("krb5")
 pytestmark = pytest.mark.peers
 
 CREDENTIALS = PasswordCredentials(domain=REALM.lower(), username=USER, password=PASSWORD)
