@@ -34,6 +34,7 @@ SESSIONS: Final = (*SHOWN, *TYPED, "clip")
 IO_CHANNEL: Final = 1003
 BITMAP, WHOLE, LAST, FIRST = 1, 0, 1, 2
 SLOW_UPDATE, OTHER = -1, -2
+BULK_COMPRESSED: Final = 0x20
 COMPRESSED, NO_HEADER, BITMAP_HEADER_BYTES = 0x0001, 0x0400, 8
 PLANAR_BITS, PLANAR_WITHOUT_ALPHA = 32, 0x30
 UNICODE_TEXT, DIRECTORY = 13, 0x10
@@ -111,6 +112,9 @@ def test_both_find_the_same_updates_on_the_i_o_channel(pyrdp: PyRDP, session: Se
         elif control.kind == share.DATA:
             one = share.share_data(control.body)
             assert (one.kind, one.compression) == (told["subtype"], told["compression"])
+            if one.kind == share.UPDATE and not one.compression & BULK_COMPRESSED:
+                kind, size = Cursor(one.body).u16(), len(one.body) - 2
+                assert (kind, size) == (told["update"], told["bytes"])
     assert found[share.DEMAND_ACTIVE] > 0
     assert found[share.DATA] > found[share.DEMAND_ACTIVE]
 
