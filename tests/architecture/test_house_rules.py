@@ -1,6 +1,7 @@
 """Rules that no linter knows."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,6 +36,13 @@ def test_a_module_fits_in_the_head() -> None:
     lines = {name_of(path): path.read_text(encoding="utf-8").count("\n") for path in written}
     assert len(lines) > 1000
     assert not {name: count for name, count in lines.items() if count > MAX_LINES}
+
+
+def test_only_the_program_that_is_asked_imports_pyrdp() -> None:
+    """It is under the GPL; see docs/decisions/0003-our-rdp-core-pyrdp-as-oracle.md."""
+    imports = re.compile(r"^\s*(?:from|import) (?:pyrdp|rle)\b", re.MULTILINE)
+    found = [path for path in (*MODULES, *TESTS) if imports.search(path.read_text("utf-8"))]
+    assert [name_of(path) for path in found] == ["tests/oracles/pyrdp_answers.py"]
 
 
 def test_a_queue_has_a_bound_and_a_thread_has_a_name() -> None:

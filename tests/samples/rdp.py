@@ -37,6 +37,7 @@ def core(early: int = 0x0502, *, width: int = 1024, height: int = 768) -> bytes:
     block = bytearray(232)
     block[0:4] = (0x00080004).to_bytes(4, "little")
     block[4:8] = width.to_bytes(2, "little") + height.to_bytes(2, "little")
+    block[8:12] = (0xAA03CA01).to_bytes(4, "little")
     block[12:16] = (0x0407).to_bytes(4, "little")
     block[52:54] = (4).to_bytes(2, "little")
     block[136:138] = (24).to_bytes(2, "little")

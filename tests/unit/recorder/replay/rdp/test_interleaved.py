@@ -4,6 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples.bitmaps import NATIVE, PURE, bitmap, shown
 
+from recorder.replay.rdp.interleaved import decode_interleaved
+
 DEPTHS = (15, 16, 24)
 
 
@@ -71,3 +73,10 @@ def test_interleaved_bitmaps_are_what_the_native_decoder_makes_of_them(
     mine = shown(PURE, one)
     assert mine is not None
     assert mine == shown(NATIVE, one)
+
+
+def test_an_order_that_begins_in_the_first_row_has_black_above_to_its_end():
+    """In [MS-RDPBCGR] 3.1.9 `fFirstLine` changes between orders, and never within one."""
+    assert decode_interleaved(b"\xf1\x08\x00", 4, 2, 16) == 8 * [0xFFFF]
+    white_and_background = b"\xfd\xf0\x07\x00"
+    assert decode_interleaved(white_and_background, 4, 2, 16) == [0, 0, 0, 0, 0xFFFF, 0, 0, 0]
