@@ -58,12 +58,14 @@ async def linked(settings: AuditSettings) -> AsyncIterator[SyslogLink]:
 
 def _context(settings: AuditSettings) -> ssl.SSLContext:
     try:
-        return ssl.create_default_context(cafile=settings.syslog_ca)
+        context = ssl.create_default_context(cafile=settings.syslog_ca)
     except OSError as error:
         raise ConfigError(
             f"audit.syslog_ca: {settings.syslog_ca} holds no certificate that can be used "
             f"({error}): name a PEM file"
         ) from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
 
 
 class _Stream:

@@ -82,6 +82,8 @@ class TargetCertificates:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
+        # Said, for how Python was built decides what is its default.
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
         if self._old_tls:
             _allow_old(context)
         return context
