@@ -58,12 +58,16 @@ class Painted(Struct, frozen=True):
 
 
 class Run(Struct, frozen=True):
-    """One connection."""
+    """One round of one way."""
 
     connect_s: float
     keys_ms: list[float]
     noise: Painted
     text: Painted
+
+
+Waits = tuple[float, list[float]]
+"""How long connecting took, in seconds, and each key, in milliseconds."""
 
 
 Runs = dict[str, list[Run]]
@@ -107,14 +111,18 @@ class Ways:
         self._display.remove()
         self._meter.close()
 
-    def run(self, way: Way) -> Run:
-        """Measure one way."""
-        with self._view(way, "-compression") as (viewer, connect_s):
-            keys_ms = [self._key_ms() for _ in range(KEYS)]
+    def waits(self, way: Way) -> Waits:
+        """Measure how long one waits."""
+        with self._view(way, "-compression") as (_, connect_s):
+            return connect_s, [self._key_ms() for _ in range(KEYS)]
+
+    def run(self, way: Way, waits: Waits) -> Run:
+        """Measure how much crosses, and what that costs."""
+        with self._view(way, "-compression") as (viewer, _):
             noise = self._painted(viewer, way, "n")
         with self._view(way) as (viewer, _):
             text = self._painted(viewer, way, "t")
-        return Run(connect_s, keys_ms, noise, text)
+        return Run(*waits, noise, text)
 
     @contextmanager
     def _view(self, way: Way, *words: str) -> Iterator[tuple[Viewer, float]]:
@@ -173,10 +181,15 @@ def measure(rig: Rig) -> list[Figure]:
 def _in_turn(server: XRDP, daemon: Daemon, rival: FreeRDPProxy | None) -> list[Figure]:
     ways = Ways(server, daemon, rival)
     try:
+        # First: for a while after noise the disk is busy with what was recorded of it, and
+        # so is whoever shares it.
+        waits = [
+            {name: ways.waits(way) for name, way in ways.ways.items()} for _ in range(ROUNDS)
+        ]
         runs: Runs = {name: [] for name in ways.ways}
-        for _ in range(ROUNDS):
+        for waited in waits:
             for name, way in ways.ways.items():
-                runs[name].append(ways.run(way))
+                runs[name].append(ways.run(way, waited[name]))
     finally:
         ways.close()
     return [*_waits(runs), *_amounts(runs, "noise"), *_amounts(runs, "text")]
