@@ -19,6 +19,7 @@ from protocols.rdp.wire.ts_request import PasswordCredentials
 _SERVICE: Final = "TERMSRV"
 """What RDP targets are called by ([MS-CSSP] 3.1.5, step 2): `TERMSRV/host`."""
 _PROTECTED: Final = spnego.ContextReq.confidentiality | spnego.ContextReq.integrity
+_MUTUAL: Final = _PROTECTED | spnego.ContextReq.mutual_auth
 _KERBEROS: Final = frozenset(
     {bytes.fromhex("2a864886f712010202"), bytes.fromhex("2a864882f712010202")}
 )
@@ -37,14 +38,7 @@ def by_ntlm(credentials: PasswordCredentials, host: str) -> Opening:
     """Begin with NTLM."""
     domain = credentials.domain
     name = f"{domain}\\{credentials.username}" if domain else credentials.username
-    context = spnego.client(
-        name,
-        credentials.password,
-        hostname=host,
-        service=_SERVICE,
-        protocol="ntlm",
-        context_req=_PROTECTED,
-    )
+    context = _client(name, credentials, host, "ntlm", _PROTECTED)
     return Opening(context, context.step())
 
 
@@ -58,19 +52,29 @@ def by_kerberos(credentials: PasswordCredentials, host: str) -> Opening | None:
         return None
     name = f"{credentials.username}@{credentials.domain.upper()}"
     try:
-        context = spnego.client(
-            name,
-            credentials.password,
-            hostname=host,
-            service=_SERVICE,
-            protocol="negotiate",
-            context_req=_PROTECTED | spnego.ContextReq.mutual_auth,
-        )
+        context = _client(name, credentials, host, "negotiate", _MUTUAL)
         token = context.step()
         offered = negotiation.Init.read(token or b"").mechanisms
     except (SpnegoError, RemoteProtocolError):
         return None
     return Opening(context, token) if _KERBEROS & set(offered[:1]) else None
+
+
+def _client(
+    name: str,
+    credentials: PasswordCredentials,
+    host: str,
+    protocol: str,
+    wanted: spnego.ContextReq,
+) -> spnego.ContextProxy:
+    return spnego.client(
+        name,
+        credentials.password,
+        hostname=host,
+        service=_SERVICE,
+        protocol=protocol,
+        context_req=wanted,
+    )
 
 
 def _is_address(host: str) -> bool:

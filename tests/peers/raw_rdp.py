@@ -9,13 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from peers.certificates import Authority
 from peers.daemon import Daemon
 from peers.freerdp import RDPLogin, rdp_login
+from peers.rdp_target import TLSTarget, is_info
 from samples.rdp import ScriptedTarget, client_info, client_packets
 
 from protocols.rdp.acceptor import IO_CHANNEL
-from protocols.rdp.certificates import fingerprint
 from protocols.rdp.leg import Leg, LegClosedError
 from protocols.rdp.wire import mcs
 from protocols.rdp.wire.x224 import ConnectionRequest, Security
@@ -23,9 +22,6 @@ from protocols.rdp.wire.x224 import ConnectionRequest, Security
 CLIENT_USER, CLIENT_CLIPBOARD = 1006, 1005
 """The numbers that a gateway gives to the client of `samples.rdp`."""
 TARGET_USER, TARGET_CLIPBOARD = 1010, 1020
-_CONNECTION_REQUEST = 0xE0
-_CONNECT_INITIAL = b"\x7f"
-_INFO = 0x0040
 _legs: list[Leg] = []
 
 
@@ -124,65 +120,24 @@ async def raw_client(port: int, username: str, password: str) -> RawPeer:
     return peer
 
 
-def is_info(packet: bytes) -> bool:
-    """Whether this is the Client Info that ends a client's part of a handshake."""
-    if packet[5] == _CONNECTION_REQUEST or packet[7:8] == _CONNECT_INITIAL:
-        return False
-    number, _ = mcs.domain_of(packet)
-    if number != mcs.Domain.SEND_DATA_REQUEST:
-        return False
-    return bool(packet[mcs.read_sent(packet).offset] & _INFO)
-
-
-class RawTarget:
-    """Takes every login over TLS; then it is the test's."""
+class RawTarget(TLSTarget):
+    """Once somebody has logged on, it is the test's."""
 
     def __init__(self, folder: Path) -> None:
-        signed = Authority(folder, "raw").sign("raw")
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.load_cert_chain(signed.certificate, signed.key)
-        der = ssl.PEM_cert_to_DER_cert(signed.certificate.read_text())
-        self.fingerprint = fingerprint(der)
-        self.port = 0
-        self.heard: list[bytes] = []
-        """What each client said under TLS during its handshake, oldest first."""
+        super().__init__(folder, "raw")
         self._peers: asyncio.Queue[RawPeer] = asyncio.Queue()
-        self._tasks: set[asyncio.Task[None]] = set()
 
     async def met(self) -> RawPeer:
         """Whoever logged on next."""
         async with asyncio.timeout(30):
             return await self._peers.get()
 
-    @asynccontextmanager
-    async def listening(self) -> AsyncIterator[None]:
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: Leg(self._accept), "127.0.0.1", self.port)
-        self.port = server.sockets[0].getsockname()[1]
-        try:
-            yield
-        finally:
-            server.close()
-            for task in self._tasks:
-                task.cancel()
-
     def _accept(self, leg: Leg) -> None:
-        task = asyncio.get_running_loop().create_task(self._serve(leg))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _serve(self, leg: Leg) -> None:
         _legs.append(leg)
-        scripted, number = ScriptedTarget(user=TARGET_USER), len(self.heard)
-        self.heard.append(b"")
-        with contextlib.suppress(LegClosedError):
-            leg.write(scripted.answer(await leg.read()))
-            await leg.start_tls(self._context)
-            while not is_info(scripted.heard[-1]):
-                data = await leg.read()
-                self.heard[number] += data
-                leg.write(scripted.answer(data))
-            self._peers.put_nowait(RawPeer(leg))
+        super()._accept(leg)
+
+    async def _logged_on(self, leg: Leg, _scripted: ScriptedTarget) -> None:
+        self._peers.put_nowait(RawPeer(leg))
 
 
 def from_client(data: bytes, channel: int = IO_CHANNEL) -> bytes:

@@ -20,11 +20,11 @@ _CONNECT_INITIAL = b"\x7f"
 _INFO = 0x0040
 
 
-class OddTarget:
-    """Takes every login over TLS, then says one thing on the IO channel, and listens."""
+class TLSTarget:
+    """Takes every login over TLS; what comes then is a matter of its kind."""
 
     def __init__(
-        self, folder: Path, name: str, says: bytes, *, newest: ssl.TLSVersion | None = None
+        self, folder: Path, name: str, *, newest: ssl.TLSVersion | None = None
     ) -> None:
         signed = Authority(folder, name).sign(name)
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -37,20 +37,21 @@ class OddTarget:
             self._context.set_ciphers("DEFAULT:@SECLEVEL=0")
         der = ssl.PEM_cert_to_DER_cert(signed.certificate.read_text())
         self.fingerprint = fingerprint(der)
-        self.says = says
-        self.says_then: bytes | None = None
-        """From the second client on, where that is something else."""
+        self.port = 0
         self.sessions: list[ScriptedTarget] = []
         """What each client said, oldest first."""
+        self.heard: list[bytes] = []
+        """What each said under TLS during its handshake, whole packets or not."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     @contextlib.asynccontextmanager
-    async def listening(self, host: str, port: int = 0) -> AsyncIterator[int]:
-        """Listen; yield the port."""
+    async def listening(self, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[int]:
+        """Listen, where it did before unless told otherwise; yield the port."""
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: Leg(self._accept), host, port)
+        server = await loop.create_server(lambda: Leg(self._accept), host, port or self.port)
+        self.port = server.sockets[0].getsockname()[1]
         try:
-            yield server.sockets[0].getsockname()[1]
+            yield self.port
         finally:
             server.close()
             for task in self._tasks:
@@ -62,24 +63,46 @@ class OddTarget:
         task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, leg: Leg) -> None:
-        scripted = ScriptedTarget()
+        scripted, number = ScriptedTarget(), len(self.sessions)
         self.sessions.append(scripted)
+        self.heard.append(b"")
         with contextlib.suppress(LegClosedError):
             leg.write(scripted.answer(await leg.read()))
             await leg.start_tls(self._context)
-            while not _is_info(scripted.heard[-1]):
-                leg.write(scripted.answer(await leg.read()))
-            is_first = len(self.sessions) == 1 or self.says_then is None
-            says = self.says if is_first else self.says_then or b""
-            leg.write(mcs.send_indication(mcs.USER_BASE + 1, IO_CHANNEL, says))
-            await self._listen(leg, scripted)
+            while not is_info(scripted.heard[-1]):
+                data = await leg.read()
+                self.heard[number] += data
+                leg.write(scripted.answer(data))
+            await self._logged_on(leg, scripted)
+
+    async def _logged_on(self, leg: Leg, scripted: ScriptedTarget) -> None:
+        raise NotImplementedError
+
+
+class OddTarget(TLSTarget):
+    """Says one thing on the IO channel, and listens."""
+
+    def __init__(
+        self, folder: Path, name: str, says: bytes, *, newest: ssl.TLSVersion | None = None
+    ) -> None:
+        super().__init__(folder, name, newest=newest)
+        self.says = says
+        self.says_then: bytes | None = None
+        """From the second client on, where that is something else."""
+
+    async def _logged_on(self, leg: Leg, scripted: ScriptedTarget) -> None:
+        is_first = len(self.sessions) == 1 or self.says_then is None
+        says = self.says if is_first else self.says_then or b""
+        leg.write(mcs.send_indication(mcs.USER_BASE + 1, IO_CHANNEL, says))
+        await self._listen(leg, scripted)
 
     async def _listen(self, leg: Leg, scripted: ScriptedTarget) -> None:
         while True:
             scripted.answer(await leg.read())
 
 
-def _is_info(packet: bytes) -> bool:
+def is_info(packet: bytes) -> bool:
+    """Whether this is the Client Info that ends a client's part of a handshake."""
     if packet[5] == _CONNECTION_REQUEST or packet[7:8] == _CONNECT_INITIAL:
         return False
     number, _ = mcs.domain_of(packet)
