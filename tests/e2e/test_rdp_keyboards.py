@@ -8,6 +8,7 @@ import pytest
 from peers.daemon import Daemon, MakeDaemon
 from peers.display import Display
 from peers.freerdp import rdp_login
+from peers.newer import ARE_USED
 from peers.two_desktops import XRDP_DESKTOP
 from peers.xrdp import XRDP
 
@@ -58,7 +59,8 @@ def test_what_is_typed_on_it_is_found(daemon: Daemon, desk: Display, typed: Type
     if typed.country == "us":
         # The client says so when it is given the keyboard, and at no other time.
         desk.press("Caps_Lock")
-    viewer = rdp_login(daemon, "xrdp").view(desk, f"/kbd:{typed.layout:#x}")
+    word = "/kbd:layout" if ARE_USED else "/kbd"
+    viewer = rdp_login(daemon, "xrdp").view(desk, f"{word}:{typed.layout:#x}")
     try:
         viewer.shows(XRDP_DESKTOP)
         desk.xdotool("mousemove", "300", "200", "click", "1")
